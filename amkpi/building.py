@@ -1,0 +1,115 @@
+"""The build: judging rows by other rows, then dbt, in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import duckdb
+
+from amkpi.errors import AmkpiError, AuditBlocked
+from amkpi.home import Home
+from amkpi.settings import DBT_PROJECT, Settings
+from amkpi.warehouse import connect
+from ingestion.judging import judge
+from ingestion.raw import create_tables
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build made: how many models and tests ran."""
+
+    models: int
+    tests: int
+
+
+def dbt_variables(settings: Settings, as_of: date) -> dict[str, Any]:
+    """The dbt variables of a run."""
+    return {"as_of": as_of.isoformat(), **settings.kpi.model_dump(mode="json")}
+
+
+def build(
+    home: Home, settings: Settings, as_of: date, progress: Callable[[str], None] = lambda line: None
+) -> BuildReport:
+    """Build the marts as of a date in the warehouse; `progress` gets a line a model.
+
+    Raises AuditBlocked when a test of the models fails (a broken invariant), AmkpiError when a model cannot be built.
+    """
+    with connect(home, settings) as connection:
+        create_tables(connection)
+        create_audit_tables(connection)
+        judge(connection, settings.kpi.reporting_currency)
+    return run_dbt(home, settings, as_of, ["build", "--exclude-resource-type", "unit_test"], progress)
+
+
+def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """The tables that audit and publishing fill after the build; marts are views over them."""
+    connection.execute("create schema if not exists audit")
+    connection.execute(
+        "create table if not exists audit.results (suite varchar, expectation varchar, table_name varchar,"
+        " column_name varchar, success boolean, severity varchar, observed varchar, unexpected_count bigint)"
+    )
+    connection.execute(
+        "create table if not exists audit.publication (publication_id varchar, as_of date, published_at timestamptz,"
+        " pipeline_version varchar, reporting_currency varchar)"
+    )
+
+
+def run_dbt(
+    home: Home, settings: Settings, as_of: date, arguments: list[str], progress: Callable[[str], None]
+) -> BuildReport:
+    """Run dbt on the warehouse in this process. Raises as `build` does."""
+    os.environ["AMKPI_WAREHOUSE"] = str(home.warehouse)
+    os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+    # dbt costs 6 s to import: here, where it is needed, and once.
+    from dbt.adapters.duckdb.environments.local import LocalEnvironment  # noqa: F401
+    from dbt.cli.main import dbtRunner
+    from dbt.contracts.results import NodeStatus, RunStatus, TestStatus
+
+    def on_event(event: Any) -> None:
+        if event.info.name == "LogModelResult":
+            progress(f"{event.data.index}/{event.data.total} {event.data.node_info.node_name}")
+
+    home.dbt_target.mkdir(parents=True, exist_ok=True)
+    result = dbtRunner(callbacks=[on_event]).invoke(
+        [
+            *arguments,
+            "--quiet",
+            "--no-use-colors",
+            "--log-level", "none",
+            "--log-level-file", "info",
+            "--log-path", str(home.dbt_target),
+            "--target-path", str(home.dbt_target),
+            "--project-dir", str(DBT_PROJECT),
+            "--profiles-dir", str(DBT_PROJECT),
+            "--vars", json.dumps(dbt_variables(settings, as_of)),
+        ]
+    )  # fmt: skip
+    _release_warehouse()
+    if result.exception is not None:
+        raise AmkpiError(f"dbt could not run: {_one_line(str(result.exception))}") from result.exception
+    nodes = list(getattr(result.result, "results", []))
+    failed = [node for node in nodes if node.status in (RunStatus.Error, TestStatus.Error, NodeStatus.Error)]
+    if failed:
+        raise AmkpiError(f"the model {failed[0].node.name} could not be built: {_one_line(failed[0].message or '')}")
+    broken = [node for node in nodes if node.status == TestStatus.Fail]
+    if broken:
+        names = ", ".join(node.node.name for node in broken)
+        raise AuditBlocked(f"a rule of the models is broken, nothing is published: {names}")
+    tests = sum(node.node.resource_type == "test" for node in nodes)
+    return BuildReport(models=len(nodes) - tests, tests=tests)
+
+
+def _release_warehouse() -> None:
+    """Close dbt's connection: while it is open, nobody else can write, and this process would read old data."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    DuckDBConnectionManager.close_all_connections()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,146 @@
+"""Days as integers, months, working days and the Tết season.
+
+A day is `date.toordinal()`: the generator compares and adds days millions of times, and integers do that several
+times faster than dates.
+"""
+
+import calendar
+import random
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import TypeAlias
+
+Day: TypeAlias = int
+
+# First day of the lunar year in Vietnam (2030 differs from China by one day).
+TET_DATES = (
+    date(2020, 1, 25),
+    date(2021, 2, 12),
+    date(2022, 2, 1),
+    date(2023, 1, 22),
+    date(2024, 2, 10),
+    date(2025, 1, 29),
+    date(2026, 2, 17),
+    date(2027, 2, 6),
+    date(2028, 1, 26),
+    date(2029, 2, 13),
+    date(2030, 2, 2),
+)
+_TET = tuple(day.toordinal() for day in TET_DATES)
+# The public holiday; nobody signs, delivers or answers on these days.
+_HOLIDAYS = frozenset(tet + offset for tet in _TET for offset in range(-2, 6))
+
+PEAK = 1.5
+_QUIET = 0.2
+_PLAIN = 0.92
+
+
+@cache
+def iso(day: Day) -> str:
+    """`YYYY-MM-DD` of a day."""
+    return date.fromordinal(day).isoformat()
+
+
+def working(day: Day) -> Day:
+    """The day itself, or the next one that is neither weekend nor Tết holiday."""
+    while (day + 6) % 7 >= 5 or day in _HOLIDAYS:
+        day += 1
+    return day
+
+
+@cache
+def season(day: Day) -> float:
+    """How busy a day is, 1 being ordinary: a peak in the two months before Tết, quiet around it."""
+    for tet in _TET:
+        if -7 <= day - tet <= 12:
+            return _QUIET
+        if -65 <= day - tet < -7:
+            return PEAK
+    return _PLAIN
+
+
+@dataclass(frozen=True)
+class Month:
+    """A calendar month with its first and last day."""
+
+    year: int
+    number: int
+    first: Day
+    last: Day
+
+    @property
+    def days(self) -> int:
+        return self.last - self.first + 1
+
+
+@cache
+def month_at(index: int) -> Month:
+    """The month number `index`, counted from January of the year 0."""
+    year, number = index // 12, index % 12 + 1
+    first = date(year, number, 1).toordinal()
+    return Month(year, number, first, first + calendar.monthrange(year, number)[1] - 1)
+
+
+@cache
+def month_index(day: Day) -> int:
+    """The inverse of `month_at`: the index of the month that holds a day."""
+    that = date.fromordinal(day)
+    return that.year * 12 + that.month - 1
+
+
+def months_later(day: Day, months: int) -> Day:
+    """The same day of the month `months` later, or that month's last day where it is shorter."""
+    month = month_at(month_index(day) + months)
+    return min(month.first + date.fromordinal(day).day - 1, month.last)
+
+
+@cache
+def month_season(index: int) -> float:
+    """Mean of `season` over a month."""
+    month = month_at(index)
+    return sum(season(day) for day in range(month.first, month.last + 1)) / month.days
+
+
+def busy_day(rng: random.Random, month: Month) -> Day:
+    """A working day of the month, likelier where the season is busy; may slip past the month's end by a holiday."""
+    day = month.first + int(rng.random() * month.days)
+    if season(day) < rng.random():
+        day = month.first + int(rng.random() * month.days)
+    return working(day)
+
+
+@dataclass(frozen=True)
+class Window:
+    """The months that the sample covers; `as_of` lies in the last one. Nothing that happens is dated after `as_of`."""
+
+    first_month: int
+    months: int
+    as_of: Day
+
+    @classmethod
+    def ending(cls, as_of: date, months: int) -> "Window":
+        day = as_of.toordinal()
+        return cls(month_index(day) - months + 1, months, day)
+
+    @property
+    def last_month(self) -> int:
+        return self.first_month + self.months - 1
+
+    @property
+    def first(self) -> Day:
+        return month_at(self.first_month).first
+
+    @property
+    def horizon(self) -> Day:
+        """The last day of as_of's month: the story is drawn up to here and then cut at as_of, so that two dates of one
+        month show the same agency."""
+        return month_at(self.last_month).last
+
+    def at(self, share: float) -> Day:
+        """The first day of the month after `share` of the months (0: the first month, 1: the last)."""
+        return month_at(self.first_month + round(share * (self.months - 1))).first
+
+    def known(self, day: Day | None) -> str:
+        """The day as text where it has come by as_of, else an empty cell."""
+        return "" if day is None or day > self.as_of else iso(day)

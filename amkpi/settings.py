@@ -1,0 +1,143 @@
+"""Settings: `AMKPI_*` variables, then HOME/amkpi.toml, then the defaults. KPI variables default in dbt_project.yml.
+
+A name that nobody knows is an error: a typo must not leave a default in force unseen.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from amkpi.errors import AmkpiError
+from amkpi.home import Home
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DBT_PROJECT = PROJECT_ROOT / "dbt_project"
+SHIPPED_SOURCES = PROJECT_ROOT / "ingestion" / "sources"
+ENV_PREFIX = "AMKPI_"
+# Variables that say where and when, not how: read by the command line.
+NOT_SETTINGS = frozenset({"HOME", "LANDING", "AS_OF"})
+
+
+class RatingBand(BaseModel):
+    """A rating and the lowest weighted score that earns it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    rating: str
+    at_least: float
+
+
+class KpiVariables(BaseModel):
+    """The dbt variables of the KPI rules; what each means stands beside its default in dbt_project.yml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    reporting_currency: str = Field(pattern=r"^[A-Z]{3}$")
+    account_roles: tuple[str, ...] = Field(min_length=1)
+    revenue_kinds: tuple[str, ...] = Field(min_length=1)
+    retention_grace_days: int = Field(ge=0)
+    csat_threshold: float = Field(ge=0, le=1)
+    min_raters: int = Field(ge=1)
+    attainment_floor: float
+    attainment_cap: float = Field(gt=0)
+    min_weight_covered: float = Field(ge=0, le=1)
+    rating_bands: tuple[RatingBand, ...] = Field(min_length=1)
+
+
+class Settings(BaseModel):
+    """How the pipeline runs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    timezone: str = Field("Asia/Ho_Chi_Minh", description="the agency's time zone: today, and moments without an offset")
+    max_unpacked_bytes: int = Field(2 * 1024**3, gt=0, description="a packed file that unpacks to more is rejected")
+    settle_seconds: float = Field(2.0, ge=0, description="a file that changed this lately may still be being written")
+    max_quarantined_share: float = Field(0.2, ge=0, le=1, description="more of an extract held back: no publication")
+    warn_quarantined_share: float = Field(0.02, ge=0, le=1, description="this much of an extract held back: a warning")
+    keep_publications: int = Field(7, ge=1, description="the newest publications that stay")
+    keep_daily_days: int = Field(31, ge=0, description="days of which each one's last publication stays")
+    memory_limit: str = Field("1GB", description="what DuckDB may use before it spills to disk")
+    kpi: KpiVariables
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("not a time zone; say it as in Asia/Ho_Chi_Minh") from error
+        return value
+
+    RESULT_NEUTRAL: ClassVar[frozenset[str]] = frozenset(
+        {"settle_seconds", "keep_publications", "keep_daily_days", "memory_limit", "max_unpacked_bytes"}
+    )
+
+    def today(self) -> date:
+        """The date it is in the agency's time zone."""
+        return datetime.now(ZoneInfo(self.timezone)).date()
+
+    def that_shape_results(self) -> dict[str, Any]:
+        """The settings on which a publication's content rests, JSON-ready."""
+        return self.model_dump(mode="json", exclude=set(self.RESULT_NEUTRAL))
+
+
+def kpi_defaults() -> dict[str, Any]:
+    """The KPI variables' defaults, as dbt_project.yml has them."""
+    project = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    return {name: value for name, value in project["vars"].items() if name in KpiVariables.model_fields}
+
+
+def load_settings(home: Home, environment: dict[str, str] | None = None) -> Settings:
+    """Read the settings of this home.
+
+    environment: the variables to read, `os.environ` when None. Raises AmkpiError naming the setting and the mend.
+    """
+    given: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    if home.settings_file.is_file():
+        try:
+            with home.settings_file.open("rb") as file:
+                values = tomllib.load(file)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise AmkpiError(f"{home.settings_file}: not valid TOML: {error}") from error
+        except OSError as error:
+            raise AmkpiError(f"{home.settings_file}: cannot be read: {error.strerror}") from error
+        nested = values.pop("kpi", {})
+        for name, value in {**values, **(nested if isinstance(nested, dict) else {"kpi": nested})}.items():
+            given[name], origin[name] = value, str(home.settings_file)
+    for variable, text in sorted((os.environ if environment is None else environment).items()):
+        name = variable.removeprefix(ENV_PREFIX)
+        if variable.startswith(ENV_PREFIX) and name not in NOT_SETTINGS:
+            given[name.lower()], origin[name.lower()] = _from_text(name.lower(), text), variable
+    own = set(Settings.model_fields) - {"kpi"}
+    known = own | set(KpiVariables.model_fields)
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"
+            raise AmkpiError(f"{origin[name]}: no setting {name}{hint}")
+    try:
+        return Settings(
+            **{name: value for name, value in given.items() if name in own},
+            kpi=KpiVariables(**(kpi_defaults() | {n: v for n, v in given.items() if n not in own})),
+        )
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = str(problem["loc"][0]) if problem["loc"] else "?"
+        where = origin.get(name, "the settings")
+        raise AmkpiError(f"{where}: setting {name} = {problem['input']!r}: {problem['msg']}") from error
+
+
+def _from_text(name: str, text: str) -> Any:
+    """A variable's text as the setting's shape: lists as comma-separated text, bands as A+:110,A:95."""
+    if name == "rating_bands":
+        return [dict(zip(("rating", "at_least"), part.split(":", 1), strict=False)) for part in text.split(",")]
+    if name in {"account_roles", "revenue_kinds"}:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text

@@ -1,0 +1,33 @@
+"""The private DuckDB file: one writer at a time, opened with the agency's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+
+from amkpi.errors import AmkpiError
+from amkpi.home import Home
+from amkpi.settings import Settings
+
+
+@contextmanager
+def connect(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse for reading and writing; the caller holds HOME's lock.
+
+    Raises AmkpiError where the file cannot be opened.
+    """
+    try:
+        connection = duckdb.connect(str(home.warehouse))
+    except duckdb.Error as error:
+        first = str(error).splitlines()[0]
+        raise AmkpiError(f"{home.warehouse} cannot be opened: {first}") from error
+    try:
+        # Moments without an offset are the agency's; DuckDB takes them by the session's zone.
+        connection.execute("set timezone = ?", [settings.timezone])
+        connection.execute("set memory_limit = ?", [settings.memory_limit])
+        connection.execute("set temp_directory = ?", [str(home.warehouse.parent / "spill")])
+        yield connection
+    finally:
+        connection.close()

@@ -1,0 +1,33 @@
+-- What differs between engines, each in one place, so that a second engine can build the shared models.
+
+-- Money and scores are summed as exact decimals: a sum must not depend on the order in which an engine adds, or the
+-- same inputs would not give the same rows. Twelve places keep a relative error far below 1e-9.
+{% macro exact(expression) -%} cast({{ expression }} as decimal(38, 12)) {%- endmacro %}
+
+-- Not dbt.type_float: in DuckDB that has 24 bits, seven digits.
+{% macro as_double(expression) -%} cast({{ expression }} as double) {%- endmacro %}
+
+{% macro as_of() -%} cast('{{ var("as_of") }}' as date) {%- endmacro %}
+
+{% macro day(text) -%} cast('{{ text }}' as date) {%- endmacro %}
+
+-- The days before the first and after the last that any record can have.
+{% macro beginning_of_time() -%} cast('0001-01-01' as date) {%- endmacro %}
+{% macro end_of_time() -%} cast('9999-12-31' as date) {%- endmacro %}
+
+{% macro days_after(days, from_date) -%} cast({{ dbt.dateadd('day', days, from_date) }} as date) {%- endmacro %}
+{% macro months_after(months, from_date) -%} cast({{ dbt.dateadd('month', months, from_date) }} as date) {%- endmacro %}
+{% macro first_of(part, date) -%} cast({{ dbt.date_trunc(part, date) }} as date) {%- endmacro %}
+
+-- Both ends counted.
+{% macro days_from_to(first_date, last_date) -%} ({{ dbt.datediff(first_date, last_date, 'day') }} + 1) {%- endmacro %}
+
+-- Half to even, as the specification asks where it does not say half up.
+{% macro round_to_even(expression, places) -%} round_even({{ expression }}, {{ places }}) {%- endmacro %}
+
+-- Half up to one place, in decimals: 79.95 is a B although no double is 79.95.
+{% macro round_half_up_to_one(expression) -%}
+    floor(cast({{ expression }} as decimal(18, 9)) * 10 + 0.5) / 10
+{%- endmacro %}
+
+{% macro text_list(values) -%} ({% for value in values %}'{{ value | replace("'", "''") }}'{{ ", " if not loop.last }}{% endfor %}) {%- endmacro %}

@@ -1,0 +1,31 @@
+-- Grain: project_id.
+with projects as (
+    select
+        *,
+        -- A date that was agreed after the promise was broken does not count.
+        case
+            when agreed_due_date is not null and (agreed_on is null or agreed_on <= committed_due_date)
+                then agreed_due_date
+            else committed_due_date
+        end as due_date
+    from {{ ref('stg_projects') }}
+),
+
+due as (
+    select * from projects
+    where due_date <= {{ as_of() }} and (cancelled_date is null or cancelled_date > due_date)
+)
+
+select
+    'projects' as source_extract,
+    due.project_id as source_id,
+    due.client_id,
+    coalesce(due.owner_id, managers.account_manager_id) as staff_id,
+    due.due_date as event_date,
+    {{ exact('case when due.delivered_date <= due.due_date then 1 else 0 end') }} as numerator,
+    {{ exact('1') }} as denominator,
+    1 as sample_size
+from due
+left join {{ ref('int_client_managers') }} as managers
+    on due.client_id = managers.client_id
+    and due.due_date between managers.valid_from and managers.valid_to

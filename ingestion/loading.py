@@ -1,0 +1,349 @@
+"""Loading: each file that is ready in LANDING becomes rows of `raw`, or is put aside with a reason, exactly once.
+
+A file's rows and its ledger entry are one transaction. Then the journal is written, then the file moves. A run that
+was cut off in between is finished by the next one (`settled` in the ledger says how far it came).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from amkpi.errors import AmkpiError
+from amkpi.home import Home
+from amkpi.settings import Settings
+from ingestion import journal, landing, mapping
+from ingestion.extracts import EXTRACTS, Extract
+from ingestion.journal import Delivery
+from ingestion.landing import Seen
+from ingestion.raw import WHITE_SPACE, create_tables, literal, typed_rows
+from ingestion.reading import Content, TextRows, Unreadable, examine, loose, read_csv
+
+CSV_SUFFIXES = (".csv", ".tsv", ".txt")
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What one load did: its run number (None when there was nothing) and its deliveries."""
+
+    run: int | None
+    deliveries: tuple[Delivery, ...]
+
+    def count(self, status: str) -> int:
+        """How many deliveries got this status."""
+        return sum(delivery.status == status for delivery in self.deliveries)
+
+    @property
+    def rows_read(self) -> int:
+        """Rows of all loaded files."""
+        return sum(delivery.rows_read for delivery in self.deliveries)
+
+
+def load(
+    connection: duckdb.DuckDBPyConnection,
+    home: Home,
+    settings: Settings,
+    now: Callable[[], datetime],
+    shipped_sources: Path,
+    progress: Callable[[str], None] = lambda line: None,
+) -> LoadReport:
+    """Load every file that is ready. `now` gives an aware moment; `progress` gets a line a file.
+
+    Raises AmkpiError for a mapping that is wrong, or a folder that cannot be written.
+    """
+    mappings = mapping.load_mappings(shipped_sources, home.sources if home.sources.is_dir() else None)
+    create_tables(connection)
+    _check_not_behind(connection, home)
+    _settle(connection, home)
+    files = landing.ready(home.landing, settings.settle_seconds)
+    if not files:
+        return LoadReport(None, ())
+    run, delivery = _next_numbers(connection)
+    done: list[Delivery] = []
+    for number, seen in enumerate(files, 1):
+        try:
+            taken = _take(connection, home, mappings, seen, run, delivery, now())
+        except FileNotFoundError:
+            progress(f"{seen.name}: went away while it was looked at; left for the next run")
+            continue
+        delivery += len(taken)
+        done += taken
+        for each in taken:
+            progress(f"{number}/{len(files)} {each.file_name}: {each.status}, {each.rows_read} rows")
+    return LoadReport(run, tuple(done))
+
+
+def _check_not_behind(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
+    """A warehouse that knows less than the journal was lost or replaced: going on would publish half an agency."""
+    known = {row[0] for row in connection.execute("select delivery from raw.ledger").fetchall()}
+    if any(delivery.delivery not in known for delivery in journal.read(home.state)):
+        raise AmkpiError(
+            f"{home.warehouse} lacks deliveries that {home.state} remembers: run `amkpi rebuild` to load them"
+            " again from archive/"
+        )
+
+
+def _next_numbers(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+    row = connection.execute("select coalesce(max(run), 0) + 1, coalesce(max(delivery), 0) + 1 from raw.ledger")
+    run, delivery = row.fetchone() or (1, 1)
+    return run, delivery
+
+
+def _take(
+    connection: duckdb.DuckDBPyConnection,
+    home: Home,
+    mappings: tuple[mapping.Mapping, ...],
+    seen: Seen,
+    run: int,
+    first_delivery: int,
+    moment: datetime,
+) -> list[Delivery]:
+    """Take one file: all that it yields in one transaction, then journal and move. Empty when it changed meanwhile."""
+    try:
+        content = examine(seen.path)
+    except PermissionError as error:
+        raise AmkpiError(f"no right to read {seen.path}: give the user who runs amkpi read access to it") from error
+    targets = _targets(seen.name, mappings)
+    taken: list[Delivery] = []
+    connection.begin()
+    try:
+        for offset, (extract_name, source) in enumerate(targets):
+            delivery = Delivery(
+                first_delivery + offset,
+                run,
+                seen.name,
+                extract_name,
+                source.name if source else None,
+                content.sha256,
+                content.size,
+                "loaded",
+                None,
+                0,
+                moment,
+            )
+            taken.append(_take_as(connection, seen.path, content, delivery, source))
+        if not targets:
+            reason = (
+                f"nothing takes this file: put it into a folder named after its extract ({', '.join(EXTRACTS)}),"
+                " or write a source mapping for it"
+            )
+            folder = seen.name.split("/", 1)[0] if "/" in seen.name else None
+            taken.append(
+                Delivery(
+                    first_delivery,
+                    run,
+                    seen.name,
+                    folder,
+                    None,
+                    content.sha256,
+                    content.size,
+                    "rejected",
+                    reason,
+                    0,
+                    moment,
+                )
+            )
+            _enter(connection, taken[-1])
+        if not seen.unchanged():
+            connection.rollback()
+            return []
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    journal.write(home.state, taken)
+    _move(home, seen.path, taken)
+    _mark_settled(connection, taken)
+    return taken
+
+
+def _targets(name: str, mappings: tuple[mapping.Mapping, ...]) -> list[tuple[str, mapping.Mapping | None]]:
+    folder = name.split("/", 1)[0] if "/" in name else None
+    if folder in EXTRACTS:
+        return [(folder, None)]
+    return [(each.extract, each) for each in mappings if each.takes(name)]
+
+
+def _take_as(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    content: Content,
+    delivery: Delivery,
+    source: mapping.Mapping | None,
+) -> Delivery:
+    """Load the file as one extract within the caller's transaction, and enter it in the ledger."""
+    assert delivery.extract is not None
+    extract = EXTRACTS[delivery.extract]
+    known = connection.execute(
+        "select 1 from raw.ledger where extract = ? and sha256 = ? and status = 'loaded'"
+        " and source is not distinct from ?",
+        [extract.name, content.sha256, delivery.source],
+    ).fetchone()
+    if known:
+        result = replace(delivery, status="duplicate", reason="the same bytes were loaded before")
+    else:
+        try:
+            rows = _open(path, content, extract, source)
+            result = replace(delivery, rows_read=_insert(connection, extract, rows, delivery))
+        except Unreadable as error:
+            # What was inserted before the file broke off goes again: never half loaded.
+            for schema in ("raw", "typed"):
+                connection.execute(f"delete from {schema}.{extract.name} where _delivery = ?", [delivery.delivery])
+            result = replace(delivery, status="rejected", reason=str(error))
+    _enter(connection, result)
+    return result
+
+
+def _open(path: Path, content: Content, extract: Extract, source: mapping.Mapping | None) -> TextRows:
+    if path.suffix.lower() not in CSV_SUFFIXES:
+        raise Unreadable(
+            f"files of the kind {path.suffix or 'without an ending'} are not read: deliver it as CSV (.csv or .tsv)"
+        )
+    known = source.native_columns if source else frozenset(loose(column.name) for column in extract.all_columns)
+    rows = read_csv(path, content.encoding, known)
+    if source and rows.header:
+        return mapping.apply(source, rows)
+    return rows
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, extract: Extract, rows: TextRows, delivery: Delivery) -> int:
+    """Insert raw and typed rows of one delivery; returns how many. Raises Unreadable."""
+    if not rows.header:
+        return 0
+    places = _match(extract, rows.header)
+    names = [column.name for column in extract.all_columns]
+    values = [f"c{places[name]}" if name in places else "null" for name in names]
+    taken = set(places.values())
+    extra = [
+        f"{literal(title.strip() or f'column {i + 1}')}, c{i}"
+        for i, title in enumerate(rows.header)
+        if i not in taken
+    ]
+    extras = f"case when _malformed then null else json_object({', '.join(extra)}) end" if extra else "null"
+    insert = f"""
+        insert into raw.{extract.name}
+        select {", ".join(values)}, {extras}, _row, _malformed, $file, _line, $sha256, $loaded_at, $delivery from batch
+        """
+    parameters = {
+        "file": delivery.file_name,
+        "sha256": delivery.sha256,
+        "loaded_at": delivery.loaded_at,
+        "delivery": delivery.delivery,
+    }
+    count = 0
+    for batch in rows.batches:
+        connection.register("batch", batch)
+        connection.execute(insert, parameters)
+        connection.unregister("batch")
+        count += batch.num_rows
+    connection.execute(
+        f"insert into typed.{extract.name} {typed_rows(extract)}",
+        {"delivery": delivery.delivery, "white_space": WHITE_SPACE},
+    )
+    return count
+
+
+def _match(extract: Extract, header: tuple[str, ...]) -> dict[str, int]:
+    """Which field holds which column. Raises Unreadable for a column that is missing or there twice."""
+    seen: dict[str, int] = {}
+    for place, title in enumerate(header):
+        name = loose(title)
+        if name and name in seen:
+            raise Unreadable(f"the column {title.strip()} is there twice (as {header[seen[name]].strip()} too)")
+        seen[name] = place
+    missing = [name for name in extract.required if loose(name) not in seen]
+    if missing:
+        found = ", ".join(title.strip() for title in header[:20])
+        raise Unreadable(f"required column missing: {', '.join(missing)}; the file has: {found}")
+    return {column.name: seen[loose(column.name)] for column in extract.all_columns if loose(column.name) in seen}
+
+
+def _enter(connection: duckdb.DuckDBPyConnection, delivery: Delivery) -> None:
+    connection.execute(
+        "insert into raw.ledger values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, false)",
+        [
+            delivery.delivery,
+            delivery.run,
+            delivery.file_name,
+            delivery.extract,
+            delivery.source,
+            delivery.sha256,
+            delivery.bytes,
+            delivery.status,
+            delivery.reason,
+            delivery.rows_read,
+            delivery.loaded_at,
+        ],
+    )
+
+
+def _mark_settled(connection: duckdb.DuckDBPyConnection, deliveries: Iterable[Delivery]) -> None:
+    for delivery in deliveries:
+        connection.execute("update raw.ledger set settled = true where delivery = ?", [delivery.delivery])
+
+
+def archived(home: Home, sha256: str, file_name: str) -> Path:
+    """Where a file of this content lies in archive/; its ending stays, since it says the format."""
+    return home.archive / sha256[:2] / (sha256 + "".join(Path(file_name).suffixes[-2:]).lower())
+
+
+def _move(home: Home, path: Path, deliveries: list[Delivery]) -> None:
+    """Move a taken file to where it stays: archive/ when any extract took it, else rejected/ beside its reason."""
+    first = deliveries[0]
+    assert first.sha256 is not None
+    if any(delivery.status != "rejected" for delivery in deliveries):
+        _rename(path, archived(home, first.sha256, first.file_name))
+        return
+    target = home.rejected / first.file_name
+    if target.exists():
+        target = target.with_name(f"{target.stem}.{first.delivery}{target.suffix}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    reason = {
+        "file": first.file_name,
+        "sha256": first.sha256,
+        "rejected_at": first.loaded_at.isoformat(),
+        "reasons": [
+            {"extract": delivery.extract, "source": delivery.source, "reason": delivery.reason}
+            for delivery in deliveries
+        ],
+    }
+    beside = target.with_name(target.name + ".reason.json")
+    beside.write_text(json.dumps(reason, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    _rename(path, target)
+
+
+def _rename(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.replace(path, target)
+    except OSError as error:
+        if error.errno != 18:  # EXDEV: LANDING lies on another file system, so copy first, then let go
+            raise AmkpiError(f"cannot move {path} to {target.parent}: {error.strerror}") from error
+        partial = target.with_name(target.name + ".part")
+        partial.write_bytes(path.read_bytes())
+        os.replace(partial, target)
+        path.unlink()
+
+
+def _settle(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
+    """Finish what a cut-off run began: journal and move the files whose rows are in already."""
+    columns = (
+        "delivery, run, file_name, extract, source, sha256, bytes, status, reason, rows_read, loaded_at"
+    )
+    rows = connection.execute(f"select {columns} from raw.ledger where not settled order by delivery").fetchall()
+    files: dict[tuple[int, str], list[Delivery]] = {}
+    for row in rows:
+        delivery = Delivery(*row)
+        files.setdefault((delivery.run, delivery.file_name), []).append(delivery)
+    for deliveries in files.values():
+        journal.write(home.state, deliveries)
+        path = home.landing / deliveries[0].file_name
+        if path.is_file() and examine(path).sha256 == deliveries[0].sha256:
+            _move(home, path, deliveries)
+        _mark_settled(connection, deliveries)

@@ -1,0 +1,189 @@
+"""The raw and typed tables of the warehouse, made from the declaration of the extracts.
+
+`raw.<extract>` keeps every delivered row as text; nothing is ever erased from it. `typed.<extract>` has a row for
+each raw row: its values parsed, and the first row rule that it breaks of those that the row alone decides.
+What needs other rows (references, rates, which row is current) is `ingestion.judging`.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+from ingestion.extracts import EXTRACTS, Column, Extract
+
+# What Python's str.isspace calls white space: DuckDB's trim alone takes spaces only.
+WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+
+_DUCKDB_TYPES = {
+    "text": "varchar",
+    "date": "date",
+    "number": "double",
+    "boolean": "boolean",
+    "timestamp": "timestamptz",
+}
+
+_NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_TIMESTAMP = _DATE + r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?( ?(Z|[+-][0-9]{2}(:?[0-9]{2})?))?)?"
+# Sums of money are exact decimals with 26 digits before the point; a single figure this large is a broken export.
+_TOO_LARGE = "1e18"
+
+
+def literal(text: str) -> str:
+    """The text as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def duckdb_type(column: Column) -> str:
+    """The DuckDB type of a parsed value."""
+    return _DUCKDB_TYPES[column.type]
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create what is missing of the schemas, the ledger, and the raw and typed table of each extract."""
+    for schema in ("raw", "typed", "judged", "current_rows"):
+        connection.execute(f"create schema if not exists {schema}")
+    connection.execute(
+        """
+        create table if not exists raw.ledger (
+            delivery bigint primary key, run bigint not null, file_name varchar not null, extract varchar,
+            source varchar, sha256 varchar, bytes bigint, status varchar not null, reason varchar,
+            rows_read bigint not null, loaded_at timestamptz not null, settled boolean not null
+        )
+        """
+    )
+    for extract in EXTRACTS.values():
+        as_text = ", ".join(f"{column.name} varchar" for column in extract.all_columns)
+        connection.execute(
+            f"""
+            create table if not exists raw.{extract.name} (
+                {as_text}, _extra varchar, _row varchar, _malformed boolean not null, _file varchar not null,
+                _line bigint not null, _sha256 varchar not null, _loaded_at timestamptz not null,
+                _delivery bigint not null
+            )
+            """
+        )
+        parsed = ", ".join(f"{column.name} {duckdb_type(column)}" for column in extract.all_columns)
+        connection.execute(
+            f"""
+            create table if not exists typed.{extract.name} (
+                {parsed}, _delivery bigint not null, _line bigint not null, _reason varchar, _column varchar,
+                _clock_ahead boolean not null
+            )
+            """
+        )
+
+
+def typed_rows(extract: Extract) -> str:
+    """SQL that parses and rules the raw rows of the delivery given as `$delivery`, shaped as `typed.<extract>`."""
+    columns = extract.all_columns
+    clean = ", ".join(f"nullif(trim(nfc_normalize({c.name}), $white_space), '') as c_{c.name}" for c in columns)
+    cleaned = ", ".join(f"c_{c.name}" for c in columns)
+    parsed = ", ".join(f"{_parsed(c)} as {c.name}" for c in columns)
+    kept = ", ".join("_updated_at as updated_at" if c.name == "updated_at" else c.name for c in columns)
+    return f"""
+        with clean as (
+            select {clean}, _delivery, _line, _malformed, _loaded_at
+            from raw.{extract.name}
+            where _delivery = $delivery
+        ),
+        parsed as (
+            select {cleaned}, {parsed}, _delivery, _line, _malformed, _loaded_at
+            from clean
+        ),
+        ruled as (
+            select
+                *,
+                {_verdict(extract)} as _verdict,
+                coalesce(updated_at > _loaded_at + interval 1 day, false) as _clock_ahead
+            from parsed
+        )
+        select {kept}, _delivery, _line, nullif(split_part(_verdict, ':', 1), '') as _reason,
+            nullif(split_part(_verdict, ':', 2), '') as _column, _clock_ahead
+        from (
+            select *, case when _clock_ahead then _loaded_at else updated_at end as _updated_at
+            from ruled
+        )
+        """
+
+
+def _parsed(column: Column) -> str:
+    clean = f"c_{column.name}"
+    if column.type == "date":
+        return f"case when regexp_full_match({clean}, '{_DATE}') then try_cast({clean} as date) end"
+    if column.type == "timestamp":
+        return f"case when regexp_full_match({clean}, '{_TIMESTAMP}') then try_cast({clean} as timestamptz) end"
+    if column.type == "number":
+        number = f"try_cast({clean} as double)"
+        return f"case when regexp_full_match({clean}, '{_NUMBER}') and abs({number}) < {_TOO_LARGE} then {number} end"
+    if column.type == "boolean":
+        return (
+            f"case when lower({clean}) in ('true', 't', 'yes', '1') then true"
+            f" when lower({clean}) in ('false', 'f', 'no', '0') then false end"
+        )
+    return f"coalesce({clean}, {literal(column.default)})" if column.default else clean
+
+
+def _verdict(extract: Extract) -> str:
+    """A CASE giving `reason:column` of the first rule that breaks, in the order of REASONS, or NULL."""
+    key = [column for column in extract.columns if column.name in extract.key]
+    of_key = [*_missing(extract, key), *_bad_type(key)]
+    of_all = [
+        *_missing(extract, list(extract.columns)),
+        *_bad_type(list(extract.all_columns)),
+        *_bad_enum(extract),
+        *_out_of_range(extract),
+        *((later, "bad_date_order", f"{later} < {earlier}") for later, earlier in extract.date_order),
+    ]
+    # A deletion needs only its key: no other rule is applied to it.
+    return f"case when _malformed then 'malformed_row' when is_deleted then {_case(of_key)} else {_case(of_all)} end"
+
+
+def _case(rules: list[tuple[str, str, str]]) -> str:
+    return "case " + " ".join(f"when {test} then '{reason}:{column}'" for column, reason, test in rules) + " end"
+
+
+def _missing(extract: Extract, columns: list[Column]) -> list[tuple[str, str, str]]:
+    needs = dict(extract.needs)
+    rules = []
+    for column in columns:
+        if column.required:
+            rules.append((column.name, "missing_required", f"c_{column.name} is null"))
+        elif column.name in needs:
+            rules.append((column.name, "missing_required", f"c_{column.name} is null and {needs[column.name]}"))
+    return rules
+
+
+def _bad_type(columns: list[Column]) -> list[tuple[str, str, str]]:
+    return [
+        (column.name, "bad_type", f"c_{column.name} is not null and {column.name} is null")
+        for column in columns
+        if column.type != "text"
+    ]
+
+
+def _bad_enum(extract: Extract) -> list[tuple[str, str, str]]:
+    rules = []
+    further = dict(extract.checks_enum)
+    for column in extract.columns:
+        if column.choices:
+            choices = ", ".join(literal(choice) for choice in column.choices)
+            rules.append((column.name, "bad_enum", f"{column.name} not in ({choices})"))
+        if column.currency:
+            rules.append((column.name, "bad_enum", f"not regexp_full_match({column.name}, '[A-Z]{{3}}')"))
+        if column.name in further:
+            rules.append((column.name, "bad_enum", further[column.name]))
+    return rules
+
+
+def _out_of_range(extract: Extract) -> list[tuple[str, str, str]]:
+    rules = []
+    further = dict(extract.checks_range)
+    for column in extract.columns:
+        if column.at_least is not None:
+            rules.append((column.name, "out_of_range", f"{column.name} < {column.at_least}"))
+        if column.above is not None:
+            rules.append((column.name, "out_of_range", f"{column.name} <= {column.above}"))
+        if column.name in further:
+            rules.append((column.name, "out_of_range", further[column.name]))
+    return rules
