@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from amkpi import publishing
 from amkpi.errors import AmkpiError, AuditBlocked
 from amkpi.home import Home
 from amkpi.settings import DBT_PROJECT, Settings
@@ -21,10 +22,12 @@ from ingestion.raw import create_tables
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build made: how many models and tests ran."""
+    """What a build made: its publication id, how many models and tests ran, and whether readers had it already."""
 
+    publication_id: str
     models: int
     tests: int
+    is_new: bool = True
 
 
 def dbt_variables(settings: Settings, as_of: date) -> dict[str, Any]:
@@ -42,8 +45,13 @@ def build(
     with connect(home, settings) as connection:
         create_tables(connection)
         create_audit_tables(connection)
+        identity = publishing.publication_id(connection, settings, as_of)
+        if publishing.is_current(home, identity):
+            return BuildReport(identity, 0, 0, is_new=False)
+        publishing.mark_building(connection)
         judge(connection, settings.kpi.reporting_currency)
-    return run_dbt(home, settings, as_of, ["build", "--exclude-resource-type", "unit_test"], progress)
+    models, tests = run_dbt(home, settings, as_of, ["build", "--exclude-resource-type", "unit_test"], progress)
+    return BuildReport(publishing.mark_built(home, settings, as_of), models, tests)
 
 
 def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -61,12 +69,11 @@ def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:
 
 def run_dbt(
     home: Home, settings: Settings, as_of: date, arguments: list[str], progress: Callable[[str], None]
-) -> BuildReport:
-    """Run dbt on the warehouse in this process. Raises as `build` does."""
+) -> tuple[int, int]:
+    """Run dbt on the warehouse in this process; returns how many models and tests ran. Raises as `build` does."""
     os.environ["AMKPI_WAREHOUSE"] = str(home.warehouse)
     os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
     # dbt costs 6 s to import: here, where it is needed, and once.
-    from dbt.adapters.duckdb.environments.local import LocalEnvironment  # noqa: F401
     from dbt.cli.main import dbtRunner
     from dbt.contracts.results import NodeStatus, RunStatus, TestStatus
 
@@ -101,7 +108,7 @@ def run_dbt(
         names = ", ".join(node.node.name for node in broken)
         raise AuditBlocked(f"a rule of the models is broken, nothing is published: {names}")
     tests = sum(node.node.resource_type == "test" for node in nodes)
-    return BuildReport(models=len(nodes) - tests, tests=tests)
+    return len(nodes) - tests, tests
 
 
 def _release_warehouse() -> None:

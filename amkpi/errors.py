@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from expectations.findings import Finding
+
 
 class AmkpiError(Exception):
     """An error of input, settings or surroundings. The text says what, where, and how to mend it. Exit code 1."""
@@ -10,6 +12,13 @@ class AmkpiError(Exception):
 
 
 class AuditBlocked(AmkpiError):
-    """The audit found something that must not be published. The last good publication stays. Exit code 3."""
+    """The audit found something that must not be published. The last good publication stays. Exit code 3.
+
+    findings: what the audit found, for the report.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, findings: tuple[Finding, ...] = ()) -> None:
+        super().__init__(message)
+        self.findings = findings

@@ -18,6 +18,7 @@ class Home:
 
     root: Path
     landing: Path
+    warehouse_name: str = "warehouse.duckdb"
 
     @classmethod
     def at(cls, root: Path, landing: Path | None = None) -> Home:
@@ -53,7 +54,7 @@ class Home:
     @property
     def warehouse(self) -> Path:
         """The private DuckDB file that one run at a time writes."""
-        return self.root / "warehouse" / "warehouse.duckdb"
+        return self.root / "warehouse" / self.warehouse_name
 
     @property
     def dbt_target(self) -> Path:

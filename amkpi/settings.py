@@ -55,7 +55,9 @@ class Settings(BaseModel):
     """How the pipeline runs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    timezone: str = Field("Asia/Ho_Chi_Minh", description="the agency's time zone: today, and moments without an offset")
+    timezone: str = Field(
+        "Asia/Ho_Chi_Minh", description="the agency's time zone: today, and moments without an offset"
+    )
     max_unpacked_bytes: int = Field(2 * 1024**3, gt=0, description="a packed file that unpacks to more is rejected")
     settle_seconds: float = Field(2.0, ge=0, description="a file that changed this lately may still be being written")
     max_quarantined_share: float = Field(0.2, ge=0, le=1, description="more of an extract held back: no publication")

@@ -7,7 +7,8 @@ was cut off in between is finished by the next one (`settled` in the ledger says
 from __future__ import annotations
 
 import json
-import os
+import shutil
+import errno
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -79,6 +80,57 @@ def load(
     return LoadReport(run, tuple(done))
 
 
+def replay(
+    connection: duckdb.DuckDBPyConnection,
+    home: Home,
+    shipped_sources: Path,
+    progress: Callable[[str], None] = lambda line: None,
+) -> int:
+    """Fill an empty warehouse from archive/ and the journal, each file as it was loaded then; returns the deliveries.
+
+    Raises AmkpiError when an archived file or its mapping is gone, or reads otherwise than it did.
+    """
+    mappings = {
+        each.name: each
+        for each in mapping.load_mappings(shipped_sources, home.sources if home.sources.is_dir() else None)
+    }
+    create_tables(connection)
+    deliveries = journal.read(home.state)
+    for number, delivery in enumerate(deliveries, 1):
+        connection.begin()
+        try:
+            if delivery.status == "loaded":
+                _replay_one(connection, home, mappings, delivery)
+            _enter(connection, delivery)
+            connection.commit()
+        except BaseException:
+            connection.rollback()
+            raise
+        progress(f"{number}/{len(deliveries)} {delivery.file_name}")
+    _mark_settled(connection, deliveries)
+    return len(deliveries)
+
+
+def _replay_one(
+    connection: duckdb.DuckDBPyConnection, home: Home, mappings: dict[str, mapping.Mapping], delivery: Delivery
+) -> None:
+    assert delivery.extract is not None
+    assert delivery.sha256 is not None
+    path = archived(home, delivery.sha256, delivery.file_name)
+    if not path.is_file():
+        raise AmkpiError(f"{path} is gone: bring back archive/ from its backup ({delivery.file_name} lay there)")
+    if delivery.source is not None and delivery.source not in mappings:
+        raise AmkpiError(f"no source mapping {delivery.source}: bring it back to read {delivery.file_name} again")
+    source = mappings[delivery.source] if delivery.source else None
+    try:
+        rows = _open(path, examine(path), EXTRACTS[delivery.extract], source)
+        count = _insert(connection, EXTRACTS[delivery.extract], rows, delivery)
+    except Unreadable as error:
+        raise AmkpiError(f"{path} cannot be read any more as {delivery.extract}: {error}") from error
+    if count != delivery.rows_read:
+        raise AmkpiError(f"{path} had {delivery.rows_read} rows when it was loaded, and has {count} now")
+
+
 def _check_not_behind(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
     """A warehouse that knows less than the journal was lost or replaced: going on would publish half an agency."""
     known = {row[0] for row in connection.execute("select delivery from raw.ledger").fetchall()}
@@ -110,22 +162,18 @@ def _take(
     except PermissionError as error:
         raise AmkpiError(f"no right to read {seen.path}: give the user who runs amkpi read access to it") from error
     targets = _targets(seen.name, mappings)
+    arrived = Delivery(
+        first_delivery, run, seen.name, None, None, content.sha256, content.size, "loaded", None, 0, moment
+    )
     taken: list[Delivery] = []
     connection.begin()
     try:
         for offset, (extract_name, source) in enumerate(targets):
-            delivery = Delivery(
-                first_delivery + offset,
-                run,
-                seen.name,
-                extract_name,
-                source.name if source else None,
-                content.sha256,
-                content.size,
-                "loaded",
-                None,
-                0,
-                moment,
+            delivery = replace(
+                arrived,
+                delivery=first_delivery + offset,
+                extract=extract_name,
+                source=source.name if source else None,
             )
             taken.append(_take_as(connection, seen.path, content, delivery, source))
         if not targets:
@@ -133,22 +181,7 @@ def _take(
                 f"nothing takes this file: put it into a folder named after its extract ({', '.join(EXTRACTS)}),"
                 " or write a source mapping for it"
             )
-            folder = seen.name.split("/", 1)[0] if "/" in seen.name else None
-            taken.append(
-                Delivery(
-                    first_delivery,
-                    run,
-                    seen.name,
-                    folder,
-                    None,
-                    content.sha256,
-                    content.size,
-                    "rejected",
-                    reason,
-                    0,
-                    moment,
-                )
-            )
+            taken.append(replace(arrived, status="rejected", reason=reason))
             _enter(connection, taken[-1])
         if not seen.unchanged():
             connection.rollback()
@@ -221,9 +254,7 @@ def _insert(connection: duckdb.DuckDBPyConnection, extract: Extract, rows: TextR
     values = [f"c{places[name]}" if name in places else "null" for name in names]
     taken = set(places.values())
     extra = [
-        f"{literal(title.strip() or f'column {i + 1}')}, c{i}"
-        for i, title in enumerate(rows.header)
-        if i not in taken
+        f"{literal(title.strip() or f'column {i + 1}')}, c{i}" for i, title in enumerate(rows.header) if i not in taken
     ]
     extras = f"case when _malformed then null else json_object({', '.join(extra)}) end" if extra else "null"
     insert = f"""
@@ -321,21 +352,20 @@ def _move(home: Home, path: Path, deliveries: list[Delivery]) -> None:
 def _rename(path: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.replace(path, target)
+        path.replace(target)
     except OSError as error:
-        if error.errno != 18:  # EXDEV: LANDING lies on another file system, so copy first, then let go
+        if error.errno != errno.EXDEV:
             raise AmkpiError(f"cannot move {path} to {target.parent}: {error.strerror}") from error
+        # LANDING lies on another file system: the copy must be whole before the original is let go.
         partial = target.with_name(target.name + ".part")
-        partial.write_bytes(path.read_bytes())
-        os.replace(partial, target)
+        shutil.copyfile(path, partial)
+        partial.replace(target)
         path.unlink()
 
 
 def _settle(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
     """Finish what a cut-off run began: journal and move the files whose rows are in already."""
-    columns = (
-        "delivery, run, file_name, extract, source, sha256, bytes, status, reason, rows_read, loaded_at"
-    )
+    columns = "delivery, run, file_name, extract, source, sha256, bytes, status, reason, rows_read, loaded_at"
     rows = connection.execute(f"select {columns} from raw.ledger where not settled order by delivery").fetchall()
     files: dict[tuple[int, str], list[Delivery]] = {}
     for row in rows:

@@ -22,32 +22,41 @@ from ingestion.raw import WHITE_SPACE, literal
 
 MAX_CHARACTERS = 4_000
 
-_CLASSES = frozenset(
-    "BETWEEN CASE CAST COLUMN_REF COMPARISON CONJUNCTION CONSTANT FUNCTION OPERATOR TYPE".split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_CLASSES = _words("BETWEEN CASE CAST COLUMN_REF COMPARISON CONJUNCTION CONSTANT FUNCTION OPERATOR TYPE")
+_TYPES = _words(
+    """
+    BIGINT BOOL BOOLEAN DATE DECIMAL DOUBLE FLOAT HUGEINT INT INTEGER INTERVAL NUMERIC REAL SMALLINT STRING TEXT TIME
+    TIMESTAMP TIMESTAMPTZ TINYINT VARCHAR
+    """
 )
-_TYPES = frozenset(
-    "BIGINT BOOLEAN BOOL DATE DECIMAL DOUBLE FLOAT HUGEINT INT INTEGER INTERVAL NUMERIC REAL SMALLINT STRING TEXT TIME"
-    " TIMESTAMP TIMESTAMPTZ TINYINT VARCHAR".split() + ["TIMESTAMP WITH TIME ZONE"]
+# What is allowed is listed, so that a function of a later DuckDB is refused until somebody has looked at it. Left out
+# on purpose: what makes texts of any length (repeat, lpad, format), and lists, which would bring lambdas.
+_FUNCTIONS = _words(
+    """
+    + - * / // % ^ ** || ~~ !~~ ~~* !~~* ~~~ & | << >>
+    abs ceil ceiling concat concat_ws contains date_add date_diff date_part date_sub date_trunc datediff datepart
+    datesub datetrunc day dayofweek dayofyear ends_with epoch floor greatest hour if ilike_escape instr isodow isoyear
+    json_extract_string json_value ->> last_day lcase least left length like_escape lower ltrim make_date
+    make_timestamp md5 minute mod month monthname nfc_normalize not_ilike_escape not_like_escape nullif position power
+    prefix quarter regexp_extract regexp_full_match regexp_matches regexp_replace replace reverse right round
+    round_even rtrim second sha256 sign split_part starts_with strftime strip_accents strlen strpos strptime substr
+    substring suffix timezone to_days to_hours to_minutes to_months to_seconds to_timestamp to_weeks to_years translate
+    trim trunc try_strptime ucase upper week weekofyear year
+    """
 )
-# A list of what is allowed, so that a function of a later DuckDB is refused until somebody has looked at it. Left out on
-# purpose: what makes texts of any length (repeat, lpad, format), and lists, which would bring lambdas.
-_FUNCTIONS = frozenset(
-    "+ - * / // % ^ ** || = <> < > <= >= ~~ !~~ ~~* !~~* ~~~ & | << >>"
-    " abs ceil ceiling concat concat_ws contains date_add date_diff date_part date_sub date_trunc datediff datepart"
-    " datesub datetrunc day dayofweek dayofyear ends_with epoch floor greatest hour if ilike_escape instr isodow isoyear"
-    " json_extract json_extract_string json_value -> ->> last_day lcase least left length like_escape lower ltrim"
-    " make_date make_timestamp md5 minute mod month monthname nfc_normalize not_ilike_escape not_like_escape nullif"
-    " position power prefix quarter regexp_extract regexp_full_match regexp_matches regexp_replace replace reverse right"
-    " round round_even rtrim second sha256 sign split_part starts_with strftime strip_accents strlen strpos strptime"
-    " substr substring suffix timezone to_days to_hours to_minutes to_months to_seconds to_timestamp to_weeks to_years"
-    " translate trim trunc try_strptime ucase upper week weekofyear year".split()
+_NOT_REPRODUCIBLE = _words(
+    """
+    age ago current_date current_localtime current_localtimestamp current_time current_timestamp currval
+    gen_random_uuid get_current_time get_current_timestamp localtime localtimestamp nextval now random setseed today
+    transaction_timestamp txid_current uuid uuidv4 uuidv7
+    """
 )
-_NOT_REPRODUCIBLE = frozenset(
-    "age ago current_date current_localtime current_localtimestamp current_time current_timestamp currval"
-    " gen_random_uuid get_current_time get_current_timestamp localtime localtimestamp nextval now random setseed today"
-    " transaction_timestamp txid_current uuid uuidv4 uuidv7".split()
-)
-_OF_THE_SESSION = frozenset("current_catalog current_role current_schema current_user session_user".split())
+_OF_THE_SESSION = _words("current_catalog current_role current_schema current_user session_user")
 # No name of a native column: the column that gives a table without columns its rows.
 _FILLER = "\ue000"
 
@@ -60,7 +69,7 @@ class ExpressionError(ValueError):
 class Expression:
     """An accepted expression.
 
-    text: as written. columns: the native columns' names as written, each once. type: DuckDB's name of the result's type.
+    text: as written. columns: the native columns' names as written, each once. type: DuckDB's name of what it gives.
     """
 
     text: str
@@ -99,7 +108,9 @@ def parse(text: str) -> Expression:
     if not text.strip():
         raise ExpressionError("is empty: write a SQL expression over the native columns")
     if len(text) > MAX_CHARACTERS:
-        raise ExpressionError(f"is longer than {MAX_CHARACTERS} characters: split it, or prepare the file before delivery")
+        raise ExpressionError(
+            f"is longer than {MAX_CHARACTERS} characters: split it, or prepare the file before delivery"
+        )
     with sandbox() as connection:
         columns = _checked_columns(_tree(connection, text))
         return Expression(text, columns, _type(connection, text, columns))
@@ -187,23 +198,25 @@ def _column(node: dict[str, Any]) -> str:
 
 def _clock(name: str) -> str:
     return (
-        f"{name} is not allowed: the same file must give the same rows in every run, so an expression reads no clock and"
-        " draws no chance; take the moment from a native column"
+        f"{name} is not allowed: the same file must give the same rows in every run, so an expression reads no clock"
+        " and draws no chance; take the moment from a native column"
     )
 
 
 def _check_function(node: dict[str, Any]) -> None:
     name = str(node["function_name"]).lower()
     if node.get("schema") or node.get("catalog"):
-        raise ExpressionError(f'{node.get("schema")}.{name} is not allowed: write functions as lower("A"), without a dot')
+        raise ExpressionError(
+            f'{node.get("schema")}.{name} is not allowed: write functions as lower("A"), without a dot'
+        )
     if name in _NOT_REPRODUCIBLE:
         raise ExpressionError(_clock(f"{name}()"))
     orders = (node.get("order_bys") or {}).get("orders")
     if name not in _FUNCTIONS or node.get("filter") or node.get("distinct") or orders or node.get("export_state"):
         close = difflib.get_close_matches(name, _FUNCTIONS, n=1, cutoff=0.75)
         raise ExpressionError(
-            f"the function {name} is not allowed{f' (did you mean {close[0]}?)' if close else ''}: only functions that"
-            " compute from the row alone are; docs/sources.md lists them"
+            f"the function {name} is not allowed{f' (did you mean {close[0]}?)' if close else ''}: only texts, numbers"
+            " and dates of the row itself are computed with"
         )
 
 
@@ -220,8 +233,10 @@ def _type(connection: duckdb.DuckDBPyConnection, text: str, columns: Sequence[st
         row = connection.execute(f"describe select (\n{text}\n) as v from (select {shape}) as cells").fetchone()
     except duckdb.Error as error:
         message = _first_line(error)
-        hint = "; every native column is text: cast it first, such as cast(\"Amount\" as decimal(18, 2))"
-        raise ExpressionError(message + (hint if "argument types" in message or "VARCHAR" in message else "")) from error
+        hint = '; every native column is text: cast it first, such as cast("Amount" as decimal(18, 2))'
+        raise ExpressionError(
+            message + (hint if "argument types" in message or "VARCHAR" in message else "")
+        ) from error
     return str(row[1]) if row else ""
 
 
@@ -237,6 +252,25 @@ def evaluate(
     and null where that leaves nothing. A result of null is an empty text; null says that the expression failed there.
     Raises duckdb.Error for what no row can be blamed for (memory).
     """
+    results = ", ".join(
+        f"try(coalesce(cast((\n{expression.text}\n) as varchar), '')) as v{number}"
+        for number, expression in enumerate(expressions)
+    )
+    table = _query(connection, native, f"select {results} from {_cells(places, expressions)}")
+    return [column.combine_chunks() for column in table.columns]
+
+
+def why(connection: duckdb.DuckDBPyConnection, native: pa.Table, places: dict[str, int], expression: Expression) -> str:
+    """What DuckDB says of an expression that failed on the one row given."""
+    try:
+        _query(connection, native, f"select (\n{expression.text}\n) as v from {_cells(places, [expression])}")
+    except duckdb.Error as error:
+        return _first_line(error)
+    return "it fails among other rows only"
+
+
+def _cells(places: dict[str, int], expressions: Sequence[Expression]) -> str:
+    """The columns that the expressions name, as a subquery over the batch."""
     names = {_folded(name): name for expression in expressions for name in expression.columns}
     cells = ", ".join(
         [
@@ -247,12 +281,7 @@ def evaluate(
             f"null as {_quoted(_FILLER)}",
         ]
     )
-    results = ", ".join(
-        f"try(coalesce(cast((\n{expression.text}\n) as varchar), '')) as v{number}"
-        for number, expression in enumerate(expressions)
-    )
-    table = _query(connection, native, f"select {results} from (select {cells} from native) as cells")
-    return [column.combine_chunks() for column in table.columns]
+    return f"(select {cells} from native) as cells"
 
 
 def rows_as_json(connection: duckdb.DuckDBPyConnection, native: pa.Table, header: Sequence[str]) -> pa.Array:

@@ -10,7 +10,11 @@ from functools import lru_cache
 
 from ingestion.extracts import Column
 
-_MONTHS = ("january february march april may june july august september october november december").split()
+# Not calendar.month_name: that follows the machine's locale.
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
 _OFFSET = r"(?P<offset>[zZ]|[+-]\d\d(?::?\d\d)?)"
 _MONTH_NAME = "(?P<month_name>" + "|".join(_MONTHS) + ")"
 _MONTH_SHORT = "(?P<month_short>" + "|".join(name[:3] for name in _MONTHS) + ")"
@@ -36,7 +40,7 @@ _FRIENDLY = {
     "ss": ("second", r"(?P<second>\d\d)"),
     "s": ("second", r"(?P<second>\d\d?)"),
     "a": ("half of the day", "(?P<half>[aApP][mM])"),
-    **{token: ("offset", _OFFSET) for token in ("XXX", "XX", "X", "xxx", "xx", "x", "Z")},
+    **dict.fromkeys(("XXX", "XX", "X", "xxx", "xx", "x", "Z"), ("offset", _OFFSET)),
 }
 _STRPTIME = {
     "Y": _FRIENDLY["yyyy"],
@@ -68,7 +72,7 @@ _STRPTIME_TOKEN = re.compile(r"%.?|.", re.DOTALL)
 _LONGEST_NUMBER = 100
 _CANONICAL_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _CANONICAL_DAY = re.compile(r"\d{4}-\d{1,2}-\d{1,2}", re.ASCII)
-_BOOLEANS = frozenset("true t yes 1 false f no 0".split())
+_BOOLEANS = frozenset({"true", "t", "yes", "1", "false", "f", "no", "0"})
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,9 @@ def date_format(text: str) -> DateFormat:
         mend = " (minutes are mm, the month is MM)" if "minute" in given and "%" not in text else ""
         raise ValueError(f"{text!r} lacks the {' and the '.join(missing)}{mend}: write it as dd/MM/yyyy or %d/%m/%Y")
     if ("hour of the half day" in given) != ("half of the day" in given):
-        raise ValueError(f"{text!r}: the hours 1 to 12 (hh, %I) and AM or PM (a, %p) go together; 24 hours are HH or %H")
+        raise ValueError(
+            f"{text!r}: the hours 1 to 12 (hh, %I) and AM or PM (a, %p) go together; 24 hours are HH or %H"
+        )
     if "hour" in given and "hour of the half day" in given:
         raise ValueError(f"{text!r} gives the hour twice: HH is of 24 hours, hh of 12")
     return DateFormat(text, re.compile(pattern, re.ASCII | re.IGNORECASE))
@@ -223,7 +229,11 @@ def refused(value: str, column: Column) -> str:
     """What goes on in place of a native value that is not in its format: the value as it came, so that the row rules
     find it. Unless it would read as a value of the extract (1.234 where the point separates thousands): then a mark is
     added, because taking it would be a guess."""
-    would_read = {"number": _CANONICAL_NUMBER.fullmatch, "date": _CANONICAL_DAY.match, "timestamp": _CANONICAL_DAY.match}
+    would_read = {
+        "number": _CANONICAL_NUMBER.fullmatch,
+        "date": _CANONICAL_DAY.match,
+        "timestamp": _CANONICAL_DAY.match,
+    }
     reads = would_read.get(column.type)
     return f"{value} (not in the mapping's format)" if reads and reads(value.strip()) else value
 

@@ -1,5 +1,6 @@
 """Puts the sample agency together and writes it."""
 
+import math
 import random
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,9 @@ from amkpi.sample.targets import target_rows
 from amkpi.sample.timeline import Window
 from amkpi.sample.work import deliver
 
+# People are hired up to four years before the first month; long before this nobody exports anything anyway.
+_EARLIEST_YEAR = 1950
+
 
 def write_sample(
     directory: Path, *, seed: int = 7, months: int = 24, scale: float = 1.0, as_of: date
@@ -27,23 +31,26 @@ def write_sample(
     two as_of dates of one month show the same agency at two moments. Every row is valid. Memory does not grow with
     `scale`: the agency is made of blocks, written one after the other.
 
-    Raises ValueError for months < 1, scale ≤ 0, or an as_of too early for the months.
+    Raises ValueError for months < 1, a scale that is no number above 0, or months that begin before 1950. A sample
+    that cannot be written to its end (disk full) leaves earlier files as they were.
     """
-    if months < 1 or not scale > 0:
-        raise ValueError(f"months must be at least 1 and scale above 0, not {months} and {scale}")
+    if months < 1 or not scale > 0 or math.isinf(scale):
+        raise ValueError(f"months must be at least 1 and scale a number above 0, not {months} and {scale}")
+    if as_of.year * 12 + as_of.month - months < _EARLIEST_YEAR * 12:
+        raise ValueError(f"{months} months before {as_of} begin before {_EARLIEST_YEAR}: ask for fewer months")
     window = Window.ending(as_of, months)
     rates = Rates(seed, window)
     with open_landing(directory) as landing:
         for row in rates.rows():
             landing.add("fx_rates", row)
-        directory_of_names = Directory()
-        chief = hire_chief(random.Random(f"{seed}:chief"), landing, directory_of_names, window)
+        names = Directory()
+        chief = hire_chief(random.Random(f"{seed}:chief"), landing, names, window)
         for row in staff_rows({chief.staff_id: chief}, window):
             landing.add("staff", row)
         number, rest = 0, scale
-        while rest > 1e-9:
+        while number == 0 or rest > 1e-9:
             size = min(1.0, rest)
-            org = _write_block(landing, window, rates, directory_of_names, seed, number, size, chief.staff_id)
+            org = _write_block(landing, window, rates, names, seed, number, size, chief.staff_id)
             if number == 0:
                 for row in target_rows(org, window, scale):
                     landing.add("kpi_targets", row)

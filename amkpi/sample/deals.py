@@ -135,10 +135,10 @@ class Deals:
             if not any(contract.in_force(month.first + 14) for contract in self.contracts):
                 continue
             roll = rng.random() / month_season(index)
-            if roll > 0.19:
+            if roll > 0.27:
                 continue
-            kind = UPSELL if roll < 0.095 else CROSS_SELL if roll < 0.17 else NEW_BUSINESS
-            amount = self.client.fee * (0.8 + 4.0 * rng.random())
+            kind = UPSELL if roll < 0.135 else CROSS_SELL if roll < 0.245 else NEW_BUSINESS
+            amount = self.client.fee * (1.0 + 3.2 * rng.random())
             sent = busy_day(rng, month)
             term = 1 + int(rng.random() * 7)
             if rng.random() < 0.1:
@@ -167,7 +167,8 @@ class Deals:
             if is_revised:
                 decided = working(sent + 5 + int(rng.random() * 18))
                 outcome = "withdrawn"
-            elif roll < chance(base, 0.55 * scene.org.form(doer, sent)):
+            # Those who are served badly do not renew; new work depends on price and idea as well.
+            elif roll < chance(base, scene.org.form(doer, sent) * (1.0 if kind == RENEWAL else 0.5)):
                 outcome = "won"
             else:
                 outcome = "open" if rng.random() < 0.06 else "withdrawn" if rng.random() < 0.08 else "lost"

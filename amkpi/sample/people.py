@@ -162,7 +162,7 @@ def hire_chief(rng: random.Random, landing: Landing, directory: Directory, windo
 def hire_block(
     rng: random.Random, landing: Landing, directory: Directory, window: Window, size: float, number: int, chief: str
 ) -> Org:
-    """The people of one block. `size` (above 0, at most 1): its share of a full one, 31 account people and 25 others."""
+    """The people of a block. `size` (above 0, at most 1): its share of a full one, 31 account people and 25 others."""
     hiring = _Hiring(rng, landing, directory, window)
     group = hiring.hire(GROUP_DIRECTOR, "account", chief)
     directors = [hiring.hire(DIRECTOR, "account", group.staff_id) for _ in range(max(1, round(3 * size)))]
@@ -180,7 +180,7 @@ def hire_block(
     newcomer = None
     if manager_count >= 4 and window.months >= 4:
         newcomer = hiring.hire(MANAGER, "account", directors[-1].staff_id, since=stories.new_hire)
-    cast = _cast(rng, number, group, directors, managers, executives, newcomer)
+    cast = _cast(rng, window, number, group, directors, managers, executives, newcomer)
     people = {person.staff_id: person for person in (group, *directors, *managers, *executives)}
     if newcomer is not None:
         people[newcomer.staff_id] = newcomer
@@ -194,6 +194,7 @@ def hire_block(
 
 def _cast(
     rng: random.Random,
+    window: Window,
     number: int,
     group: Person,
     directors: list[Person],
@@ -201,7 +202,11 @@ def _cast(
     executives: list[Person],
     newcomer: Person | None,
 ) -> Cast:
-    """Gives the parts to people. A full block has all stories; in later blocks only some teams shine or struggle."""
+    """Gives the parts to people.
+
+    A full block has all stories where the window leaves room for them; in later blocks only some teams shine or
+    struggle.
+    """
     ids = [person.staff_id for person in directors]
     if number == 0:
         star, troubled = ids[0], ids[1] if len(ids) > 1 else ""
@@ -219,7 +224,7 @@ def _cast(
         takes_clients=managers[1].staff_id,
         new_hire=newcomer.staff_id if newcomer else "",
     )
-    if len(managers) < 6 or len(executives) < 2 * len(managers):
+    if len(managers) < 6 or len(executives) < 2 * len(managers) or window.months < 6:
         return full
     beside = managers[-2]
     # An executive of the last team but one is promoted; the first team's second executive leaves, the third one's

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from amkpi.sample.timeline import Day, Window, month_at
+from amkpi.sample.timeline import Day, Window, month_at, months_later
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,14 @@ class Stories:
         def about(share: float) -> Day:
             return window.at(share + (rng.random() - 0.5) * 0.06)
 
+        leave_begins = about(0.3)
         return cls(
             handover=about(0.38),
             reorganisation=about(0.46),
             promotion=about(0.54),
             executive_leaves=about(0.6),
-            leave_begins=about(0.3),
-            leave_ends=about(0.5),
+            leave_begins=leave_begins,
+            leave_ends=max(about(0.5), months_later(leave_begins, 1)),
             manager_leaves=about(0.68),
             trouble=month_at(max(window.first_month + 1, window.last_month - 6)).first,
             new_hire=month_at(max(window.first_month + 1, window.last_month - 2)).first,

@@ -9,18 +9,18 @@ from amkpi.sample.timeline import Day, Window, iso, month_at
 # month's, and more have bought again. Grain: month, quarter, and year with trailing_12m.
 _BY_GRAIN = {
     "client_retention_rate": (0.98, 0.95, 0.85),
-    "upsell_cross_sell_rate": (0.06, 0.16, 0.45),
+    "upsell_cross_sell_rate": (0.07, 0.2, 0.6),
 }
 _ANY_GRAIN = {
     "on_time_delivery_rate": 0.85,
-    "client_satisfaction": 0.85,
-    "contract_win_rate": 0.5,
+    "client_satisfaction": 0.82,
+    "contract_win_rate": 0.45,
     "cost_to_budget_ratio": 0.95,
     "internal_collaboration_score": 75.0,
 }
 _WEIGHTS = {
-    "client_revenue": 25,
-    "client_retention_rate": 15,
+    "client_revenue": 20,
+    "client_retention_rate": 20,
     "on_time_delivery_rate": 15,
     "client_satisfaction": 15,
     "contract_win_rate": 10,
@@ -70,7 +70,7 @@ def _personal(org: Org, window: Window) -> list[Row]:
     cast = org.cast
     first = iso(window.first)
     rows = [
-        _row("client_revenue", "own", "", cast.managers[0], "", first, 130e6, 30),
+        _row("client_revenue", "own", "", cast.managers[0], "", first, 110e6, 25),
         _row("client_satisfaction", "own", "", cast.managers[0], "", first, 0.9, 15),
     ]
     if cast.new_hire and org.stories.new_hire <= window.as_of:
@@ -78,9 +78,7 @@ def _personal(org: Org, window: Window) -> list[Row]:
     return rows
 
 
-def _set(
-    window: Window, scope: str, role: str, revenue: float, weights: dict[str, int], scale: float
-) -> list[Row]:
+def _set(window: Window, scope: str, role: str, revenue: float, weights: dict[str, int], scale: float) -> list[Row]:
     """All targets of a scope and role; `revenue` is VND a month at `scale` 1."""
     rows: list[Row] = []
     first = iso(window.first)

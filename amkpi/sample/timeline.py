@@ -28,8 +28,11 @@ TET_DATES = (
     date(2030, 2, 2),
 )
 _TET = tuple(day.toordinal() for day in TET_DATES)
-# The public holiday; nobody signs, delivers or answers on these days.
-_HOLIDAYS = frozenset(tet + offset for tet in _TET for offset in range(-2, 6))
+# Public holidays: Tết, New Year, 30 April, 1 May, 2 September. Nobody signs, delivers or answers on these days.
+_HOLIDAYS = frozenset(
+    [tet + offset for tet in _TET for offset in range(-2, 6)]
+    + [date(tet.year, month, day).toordinal() for tet in TET_DATES for month, day in ((1, 1), (4, 30), (5, 1), (9, 2))]
+)
 
 PEAK = 1.5
 _QUIET = 0.2
@@ -43,7 +46,7 @@ def iso(day: Day) -> str:
 
 
 def working(day: Day) -> Day:
-    """The day itself, or the next one that is neither weekend nor Tết holiday."""
+    """The day itself, or the next one that is neither weekend nor holiday."""
     while (day + 6) % 7 >= 5 or day in _HOLIDAYS:
         day += 1
     return day
@@ -105,7 +108,9 @@ def month_season(index: int) -> float:
 def busy_day(rng: random.Random, month: Month) -> Day:
     """A working day of the month, likelier where the season is busy; may slip past the month's end by a holiday."""
     day = month.first + int(rng.random() * month.days)
-    if season(day) < rng.random():
+    for _ in range(3):
+        if season(day) >= rng.random():
+            break
         day = month.first + int(rng.random() * month.days)
     return working(day)
 

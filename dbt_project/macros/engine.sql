@@ -4,6 +4,9 @@
 -- same inputs would not give the same rows. Twelve places keep a relative error far below 1e-9.
 {% macro exact(expression) -%} cast({{ expression }} as decimal(38, 12)) {%- endmacro %}
 
+-- Scores lie within 0–100: eighteen places keep all that a double holds, so that differences of means stay exact.
+{% macro exact_score(expression) -%} cast({{ expression }} as decimal(38, 18)) {%- endmacro %}
+
 -- Not dbt.type_float: in DuckDB that has 24 bits, seven digits.
 {% macro as_double(expression) -%} cast({{ expression }} as double) {%- endmacro %}
 

@@ -3,8 +3,9 @@
 {%- set z = 1.959963984540054 -%}
 {%- set p = '(' ~ hits ~ ' / nullif(' ~ trials ~ ', 0))' -%}
 case when {{ trials }} > 0 then
-    ({{ p }} + {{ z * z / 2 }} / {{ trials }} {{ sign }} {{ z }} * sqrt(
+    -- Within 0–1 but for the last bit of a double.
+    least(greatest(({{ p }} + {{ z * z / 2 }} / {{ trials }} {{ sign }} {{ z }} * sqrt(
         greatest({{ p }} * (1 - {{ p }}), 0) / {{ trials }} + {{ z * z / 4 }} / ({{ trials }} * {{ trials }})
-    )) / (1 + {{ z * z }} / {{ trials }})
+    )) / (1 + {{ z * z }} / {{ trials }}), 0), 1)
 end
 {%- endmacro %}

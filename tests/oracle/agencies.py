@@ -116,6 +116,7 @@ class Maker:
         for number in range(self.size.clients):
             self.make_client(f"C{number:03d}")
         self.make_edges()
+        self.make_dates()
         self.make_reviews()
         self.make_targets()
         self.make_boundaries()
@@ -310,6 +311,50 @@ class Maker:
                 amount="0.005",
                 currency="VND",
                 cancelled_date=end + timedelta(days=1) if self.chance(0.3) else None,
+            )
+
+    def make_dates(self) -> None:
+        """A record of one kind that is older than all others, and projects and reviews around as_of."""
+        client, day = "C000", timedelta(days=1)
+        old = self.begin - 150 * day
+        kind = self.random.choice(["project", "start", "signed", "proposal", "survey", "review", "none"])
+        money: dict[str, object] = {"amount": "7", "currency": "VND"}
+        if kind in ("start", "signed"):
+            signed, start = (old, old + 90 * day) if kind == "signed" else (old + 90 * day, old)
+            cells: dict[str, object] = {"signed_date": signed, "start_date": start, "end_date": start + 200 * day}
+            self.add("contracts", contract_id="K-old", client_id=client, kind="upsell", **money, **cells)
+        elif kind == "proposal":
+            cells = {"client_id": client, "kind": "upsell", "sent_date": old, "outcome": "open"}
+            self.add("proposals", proposal_id="P-old", **money, **cells)
+        elif kind == "survey":
+            cells = {"client_id": client, "sent_date": old, "scale_min": 1, "scale_max": 5}
+            self.add("client_surveys", response_id="S-old", **cells)
+        elif kind == "review":
+            cells = {"reviewer_id": "D0", "reviewer_department": "media", "review_date": old}
+            self.add("peer_reviews", review_id="R-old", account_manager_id="D0", scale_min=1, scale_max=5, **cells)
+        on = self.as_of
+        # start, committed, agreed, agreed_on, delivered
+        for number, (start, committed, agreed, agreed_on, delivered) in enumerate(
+            (
+                (old if kind == "project" else on, on + 300 * day, None, None, None),
+                (on + day, on, None, None, None),  # due before it starts
+                (on - 20 * day, on - 5 * day, on + 9 * day, on + 3 * day, None),  # agreed_on is not asked about as_of
+                (on - 20 * day, on, None, None, on + day),
+                (on - 20 * day, on + day, None, None, on),
+            )
+        ):
+            self.add(
+                "projects",
+                project_id=f"J-date-{number}",
+                client_id=client,
+                owner_id="D0",
+                project_name="Dates",
+                start_date=start,
+                committed_due_date=committed,
+                agreed_due_date=agreed,
+                agreed_on=agreed_on,
+                delivered_date=delivered,
+                currency="VND",
             )
 
     def make_reviews(self) -> None:

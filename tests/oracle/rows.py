@@ -454,7 +454,8 @@ def read_rates(rows: Rows, reporting: str) -> Rates:
     found: dict[str, list[tuple[date, Fraction]]] = defaultdict(list)
     for row in rows.current["fx_rates"]:
         day, rate = row.values["rate_date"], row.values["rate"]
-        assert isinstance(day, date) and isinstance(rate, Fraction)
+        assert isinstance(day, date)
+        assert isinstance(rate, Fraction)
         found[str(row.values["currency"])].append((day, rate))
     for pairs in found.values():
         pairs.sort()

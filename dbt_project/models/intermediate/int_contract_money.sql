@@ -39,5 +39,5 @@ select
     staff_id,
     kind,
     taken_back_on as event_date,
-    {{ exact('-reporting_amount * days_undone / nullif(days_agreed, 0)') }} as amount
+    {{ exact('-reporting_amount * (' ~ as_double('days_undone') ~ ' / nullif(days_agreed, 0))') }} as amount
 from cancellations

@@ -43,7 +43,7 @@ by_department as (
         person_key,
         period_grain,
         period_start,
-        {{ exact(as_double('sum(score)') ~ ' / ' ~ as_double('nullif(sum(reviews), 0)')) }} as mean_review
+        {{ exact_score(as_double('sum(score)') ~ ' / ' ~ as_double('nullif(sum(reviews), 0)')) }} as mean_review
     from by_reviewer
     group by scope, person_key, period_grain, period_start, reviewer_department
 ),

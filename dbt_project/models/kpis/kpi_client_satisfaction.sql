@@ -6,7 +6,8 @@ with responses as (
         project_id,
         sent_date,
         responded_date,
-        (score - scale_min) / nullif(scale_max - scale_min, 0) as satisfaction
+        -- Exact, because 3.7 on a scale of 0.7 to 4.7 is 0.75, and no double says so.
+        {{ exact('(score - scale_min) / nullif(scale_max - scale_min, 0)') }} as satisfaction
     from {{ ref('stg_client_surveys') }}
     where score is not null and responded_date <= {{ as_of() }}
 )
@@ -17,7 +18,7 @@ select
     responses.client_id,
     coalesce(projects.owner_id, managers.account_manager_id) as staff_id,
     responses.responded_date as event_date,
-    {{ exact('case when responses.satisfaction >= ' ~ as_double(var('csat_threshold')) ~ ' then 1 else 0 end') }} as numerator,
+    {{ exact('case when responses.satisfaction >= ' ~ exact(var('csat_threshold')) ~ ' then 1 else 0 end') }} as numerator,
     {{ exact('1') }} as denominator,
     1 as sample_size
 from responses

@@ -19,6 +19,6 @@ select
     reviewer_id,
     reviewer_department,
     review_date as event_date,
-    {{ exact('(coalesce(teamwork, project_management) + coalesce(project_management, teamwork)) / 2') }} as score
+    {{ exact_score('(coalesce(teamwork, project_management) + coalesce(project_management, teamwork)) / 2') }} as score
 from scores
 where teamwork is not null or project_management is not null

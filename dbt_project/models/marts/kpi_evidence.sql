@@ -45,4 +45,4 @@ select
     numerator,
     denominator
 from {{ ref('kpi_values').include(database=false) }}
-where kpi = 'internal_collaboration_score' and scope = 'own' and numerator is not null
+where kpi = 'internal_collaboration_score' and scope = 'own' and sample_size > 0

@@ -39,7 +39,7 @@ select
     period_end,
     weighted_score,
     case
-        when weighted_score is null or weight_covered < {{ as_double(var('min_weight_covered')) }} then null
+        when weighted_score is null or {{ exact('weight_covered') }} < {{ exact(var('min_weight_covered')) }} then null
         {% for band in var('rating_bands') | sort(attribute='at_least', reverse=true) %}
         {% if not loop.last %}when shown_score >= {{ band.at_least }} then '{{ band.rating }}'{% else %}else '{{ band.rating }}'{% endif %}
         {% endfor %}

@@ -1,0 +1,217 @@
+"""The command line: one command a step, the same functions as the DAG tasks."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from datetime import date
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import duckdb
+import typer
+
+from amkpi import __version__, console, steps
+from amkpi.errors import AmkpiError, AuditBlocked
+from amkpi.steps import Run
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The eight KPIs of an agency's account people, from extracts to published marts.",
+)
+sources_app = typer.Typer(no_args_is_help=True, help="Source mappings: native exports of other tools.")
+app.add_typer(sources_app, name="sources")
+
+HomeOption = Annotated[Path | None, typer.Option("--home", help="the agency's folder [env: AMKPI_HOME]")]
+LandingOption = Annotated[Path | None, typer.Option("--landing", help="where extracts arrive [default: HOME/landing]")]
+AsOfOption = Annotated[
+    str | None, typer.Option("--as-of", metavar="YYYY-MM-DD", help="the run's date [default: today]")
+]
+
+
+class Format(str, Enum):
+    """How a result is printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+@app.callback()
+def options(version: Annotated[bool, typer.Option("--version", help="show the version")] = False) -> None:
+    """Options that stand before a command."""
+    if version:
+        typer.echo(f"amkpi {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(home: HomeOption = None, landing: LandingOption = None, as_of: AsOfOption = None) -> None:
+    """Load, build, audit, publish; then show the KPIs."""
+    prepared = Run.prepare(home, landing, as_of)
+    _load(prepared)
+    if _build(prepared):
+        _audit(prepared)
+        _publish(prepared)
+    console.show_publication(prepared)
+
+
+@app.command()
+def load(home: HomeOption = None, landing: LandingOption = None, as_of: AsOfOption = None) -> None:
+    """Take every extract that is ready in LANDING."""
+    _load(Run.prepare(home, landing, as_of))
+
+
+@app.command()
+def rebuild(home: HomeOption = None, landing: LandingOption = None, as_of: AsOfOption = None) -> None:
+    """Make a lost warehouse anew from archive/ and state/; `amkpi run` then goes on from there."""
+    prepared = Run.prepare(home, landing, as_of)
+    with console.step("rebuild") as (progress, result):
+        result(f"{steps.rebuild(prepared, progress)} deliveries loaded again")
+
+
+@app.command()
+def build(home: HomeOption = None, landing: LandingOption = None, as_of: AsOfOption = None) -> None:
+    """Build the marts in the private warehouse."""
+    _build(Run.prepare(home, landing, as_of))
+
+
+@app.command()
+def audit(home: HomeOption = None, landing: LandingOption = None, as_of: AsOfOption = None) -> None:
+    """Check what came in and what would go out."""
+    _audit(Run.prepare(home, landing, as_of))
+
+
+@app.command()
+def publish(home: HomeOption = None, landing: LandingOption = None, as_of: AsOfOption = None) -> None:
+    """Publish the audited build."""
+    _publish(Run.prepare(home, landing, as_of))
+
+
+@app.command()
+def status(home: HomeOption = None, landing: LandingOption = None, as_of: AsOfOption = None) -> None:
+    """What is published, since when, what waits, what is held back."""
+    from amkpi.status import show_status
+
+    show_status(Run.prepare(home, landing, as_of))
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="read-only SQL on the published marts")],
+    form: Annotated[Format, typer.Option("--format", help="how to print the result")] = Format.table,
+    home: HomeOption = None,
+    landing: LandingOption = None,
+    as_of: AsOfOption = None,
+) -> None:
+    """Ask the published marts."""
+    console.show_query(Run.prepare(home, landing, as_of), sql, form.value)
+
+
+@app.command()
+def sample(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="a folder for the extracts; made if missing")],
+    seed: Annotated[int, typer.Option(help="the same seed, the same bytes")] = 7,
+    months: Annotated[int, typer.Option(min=1, help="months of history")] = 24,
+    scale: Annotated[float, typer.Option(min=0.01, help="1 is about 30 account people and 80 clients")] = 1.0,
+    home: HomeOption = None,
+    landing: LandingOption = None,
+    as_of: AsOfOption = None,
+) -> None:
+    """Write a realistic made-up agency as extracts."""
+    from amkpi.sample import write_sample
+
+    try:
+        last = date.fromisoformat(as_of) if as_of else steps.sample_date()
+    except ValueError as error:
+        raise AmkpiError(f"--as-of {as_of!r} is no date: say it as YYYY-MM-DD") from error
+    counts = write_sample(directory, seed=seed, months=months, scale=scale, as_of=last)
+    typer.echo(f"{sum(counts.values())} rows of {len(counts)} extracts in {directory}, as of {last.isoformat()}")
+
+
+@sources_app.command("check")
+def sources_check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a native export")],
+    source: Annotated[str | None, typer.Option("--source", metavar="NAME", help="only this mapping")] = None,
+    home: HomeOption = None,
+    landing: LandingOption = None,
+    as_of: AsOfOption = None,
+) -> None:
+    """Show what mappings make of a file, without loading it."""
+    from amkpi.sources import show_check
+
+    show_check(file, source, Run.prepare(home, landing, as_of) if home else None)
+
+
+@sources_app.command("draft")
+def sources_draft(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a native export")],
+    extract: Annotated[str, typer.Option("--extract", metavar="E", help="the extract that it should yield")],
+) -> None:
+    """Write a first mapping from a file's header, to standard output."""
+    from amkpi.sources import show_draft
+
+    show_draft(file, extract)
+
+
+def _load(prepared: Run) -> None:
+    with console.step("load") as (progress, result):
+        report = steps.load(prepared, progress)
+        if report.run is None:
+            result("nothing new in landing")
+        else:
+            count = Counter(delivery.status for delivery in report.deliveries)
+            files = ", ".join(f"{count[s]} {s}" for s in ("loaded", "duplicate", "rejected") if count[s])
+            result(f"{len(report.deliveries)} files ({files}), {report.rows_read:,} rows")
+    for delivery in report.deliveries:
+        if delivery.status == "rejected":
+            console.warn(f"{delivery.file_name} rejected: {delivery.reason}")
+
+
+def _build(prepared: Run) -> bool:
+    with console.step("build") as (progress, result):
+        report = steps.build(prepared, progress)
+        if report.is_new:
+            result(f"{report.models} models, {report.tests} tests, as of {prepared.as_of:%d/%m/%Y}")
+        else:
+            result(f"nothing changed: publication {report.publication_id} is current")
+    return report.is_new
+
+
+def _audit(prepared: Run) -> None:
+    try:
+        with console.step("audit") as (progress, result):
+            report = steps.audit(prepared, progress)
+            if report.is_new:
+                result(f"{len(report.findings)} expectations, {len(report.warnings)} warnings")
+            else:
+                result("nothing changed: the current publication was audited")
+    except AuditBlocked as blocked:
+        console.show_findings(blocked.findings)
+        raise
+    console.show_findings(report.warnings)
+
+
+def _publish(prepared: Run) -> None:
+    with console.step("publish") as (_, result):
+        report = steps.publish(prepared)
+        result(f"{report.file}" if report.is_new else f"nothing changed: {report.file.name} is current")
+
+
+def main() -> None:
+    """Run the command line; every error that a person can mend is one line, never a traceback."""
+    try:
+        app()
+    except AmkpiError as error:
+        console.complain(str(error))
+        sys.exit(error.exit_code)
+    except (duckdb.Error, OSError) as error:
+        console.complain(" ".join(str(error).split()))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

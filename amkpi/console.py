@@ -1,0 +1,232 @@
+"""What the command line shows: steps as they run, the KPIs at the end, status, query results."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from amkpi import wording
+from amkpi.catalogue import Language, kpis
+from amkpi.errors import AmkpiError
+from amkpi.reading import published
+from amkpi.steps import Run
+from expectations.findings import Finding
+
+STATUS = {
+    "on_target": ("✓ on target", "green"),
+    "at_risk": ("! at risk", "yellow"),
+    "off_target": ("✗ off target", "red"),
+    "no_target": ("· no target", "dim"),
+    "no_data": ("– no data", "dim"),
+}
+RATING_STYLE = {"A+": "bold green", "A": "green", "B": "cyan", "C": "yellow", "D": "red"}
+LANGUAGE: Language = "en"
+
+
+def out() -> Console:
+    """The console for what was asked for; a file or pipe gets lines of a fixed width, not the terminal's."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=110, file=console.file)
+
+
+@contextmanager
+def step(name: str) -> Iterator[tuple[Callable[[str], None], Callable[[str], None]]]:
+    """Show a step while it works and a line with its seconds when it is done.
+
+    Gives (progress, result): progress shows what is going on now, result sets the line's counts.
+    """
+    console = out()
+    started = time.monotonic()
+    said = ""
+
+    def result(text: str) -> None:
+        nonlocal said
+        said = text
+
+    with console.status(f"[bold]{name}[/]") as status:
+
+        def progress(line: str) -> None:
+            status.update(f"[bold]{name}[/]  [dim]{escape(line)}[/]")
+
+        try:
+            yield progress, result
+        except BaseException:
+            console.print(f"[red]✗[/] {name:<9} [dim]{time.monotonic() - started:6.1f} s[/]")
+            raise
+    console.print(f"[green]✓[/] {name:<9} [dim]{time.monotonic() - started:6.1f} s[/]  {escape(said)}")
+
+
+def complain(text: str) -> None:
+    """One line on standard error."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]amkpi:[/] {escape(text)}")
+
+
+def warn(text: str) -> None:
+    """A line that a person should see, though the run goes on."""
+    out().print(f"  [yellow]![/] {escape(text)}", soft_wrap=True)
+
+
+def show_findings(findings: Sequence[Finding]) -> None:
+    """Each finding with what to do about it."""
+    console = out()
+    for finding in findings:
+        sign, style = ("✗", "red") if finding.blocks else ("!", "yellow")
+        console.print(
+            f"  [{style}]{sign} {escape(finding.suite)}: {escape(finding.expectation)}[/] {escape(finding.observed)}"
+        )
+        console.print(f"    [dim]{escape(finding.advice)}[/]")
+
+
+def show_publication(run: Run) -> None:
+    """The company's KPIs of the newest month and the newest scorecards of its people. Raises AmkpiError."""
+    console = out()
+    with published(run.home, run.settings) as connection:
+        identity, as_of, currency = connection.execute(
+            "select publication_id, as_of, reporting_currency from publication"
+        ).fetchall()[0]
+        newest = connection.execute(
+            "select max(period_start) from kpi_values where period_grain = 'month' and scope = 'company'"
+        ).fetchall()[0][0]
+        if newest is None:
+            console.print(f"Publication {identity} as of {wording.day(as_of)} has no rows: nothing was delivered yet.")
+            return
+        lines = connection.execute(
+            """
+            select v.kpi, v.value, v.sample_size, v.unit, l.target, l.attainment, l.status, l.change, v.is_provisional,
+                v.period_start, v.period_end
+            from kpi_values as v
+            inner join scorecard_lines as l using (kpi, scope, period_grain, period_start)
+            where v.scope = 'company' and v.period_grain = 'month' and v.period_start = ? and l.staff_id is null
+            """,
+            [newest],
+        ).fetchall()
+        people = connection.execute(
+            """
+            select coalesce(d.full_name, s.staff_id), coalesce(d.role, ''), s.weighted_score, s.rating, s.kpis_scored,
+                t.weighted_score, t.rating
+            from scorecards as s
+            left join dim_staff as d using (staff_id)
+            left join scorecards as t
+                on t.staff_id = s.staff_id and t.scope = 'team' and t.period_grain = s.period_grain
+                and t.period_start = s.period_start
+            where s.scope = 'own' and s.period_grain = 'month' and s.period_start = ?
+            order by s.weighted_score desc nulls last, 1
+            """,
+            [newest],
+        ).fetchall()
+    _show_company(console, lines, as_of, currency)
+    _show_people(console, people)
+
+
+def _show_company(console: Console, lines: list[Any], as_of: date, currency: str) -> None:
+    by_kpi = {line[0]: line for line in lines}
+    start, end, provisional = lines[0][9], lines[0][10], lines[0][8]
+    state = f"provisional, as of {wording.day(as_of)}" if provisional else "closed"
+    title = f"Company · {wording.period('month', start, end, LANGUAGE)} ({state})"
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for name, justify in (("KPI", "left"), ("value", "right"), ("n", "right"), ("target", "right"),
+                          ("attained", "right"), ("vs month before", "left"), ("status", "left")):  # fmt: skip
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for kpi in kpis():
+        _, value, sample, unit, target, attainment, status, change, *_ = by_kpi[kpi.name]
+        word, style = STATUS[status]
+        table.add_row(
+            kpi.label[LANGUAGE],
+            wording.kpi_value(value, unit, currency, LANGUAGE),
+            f"{sample} [dim]{kpi.sample[LANGUAGE]}[/]",
+            wording.kpi_value(target, unit, currency, LANGUAGE),
+            "" if attainment is None else f"{wording.number(100 * attainment, 0, LANGUAGE)}%",
+            _moved(change, kpi.better),
+            f"[{style}]{word}[/]",
+        )
+    console.print(table)
+
+
+def _moved(change: float | None, better: str) -> str:
+    if change is None or change == 0:
+        return "[dim]–[/]" if change is None else "[dim]same[/]"
+    return "[green]better[/]" if (change > 0) == (better == "higher") else "[red]worse[/]"
+
+
+def _show_people(console: Console, people: list[Any], most: int = 12) -> None:
+    if not people:
+        return
+    table = Table(title="People, this month", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for name, justify in (("name", "left"), ("role", "left"), ("score", "right"), ("rating", "left"),
+                          ("KPIs scored", "right"), ("team score", "right"), ("team", "left")):  # fmt: skip
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    shown = people if len(people) <= most else [*people[: most // 2], None, *people[-(most // 2) :]]
+    for row in shown:
+        if row is None:
+            table.add_row(f"[dim]… {len(people) - most} more[/]")
+            continue
+        name, role, score, rating, scored, team_score, team_rating = row
+        table.add_row(
+            escape(name),
+            escape(role.replace("_", " ")),
+            _score(score),
+            _rating(rating),
+            f"{scored}/8",
+            _score(team_score),
+            _rating(team_rating) if team_score is not None else "",
+        )
+    console.print(table)
+
+
+def _score(score: float | None) -> str:
+    return "" if score is None else wording.number(score, 1, LANGUAGE)
+
+
+def _rating(rating: str | None) -> str:
+    return f"[{RATING_STYLE.get(rating, 'bold')}]{escape(rating)}[/]" if rating else "[dim]not rated[/]"
+
+
+def show_query(run: Run, sql: str, form: str) -> None:
+    """Run read-only SQL on the published marts and print what it gives as a table, CSV or JSON. Raises AmkpiError."""
+    import duckdb
+
+    with published(run.home, run.settings) as connection:
+        try:
+            result = connection.execute(sql)
+            names = [column[0] for column in result.description or []]
+            rows = result.fetchall()
+        except duckdb.Error as error:
+            raise AmkpiError(f"the query failed: {' '.join(str(error).split())}") from error
+    console = out()
+    if form == "json":
+        records = [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
+        print(json.dumps(records, ensure_ascii=False, indent=2))
+    elif form == "csv":
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([["" if value is None else _plain(value) for value in row] for row in rows])
+        print(buffer.getvalue(), end="")
+    else:
+        table = Table(box=box.SIMPLE_HEAD)
+        for place, name in enumerate(names):
+            numeric = any(isinstance(row[place], int | float) and not isinstance(row[place], bool) for row in rows)
+            table.add_column(escape(name), justify="right" if numeric else "left")
+        for row in rows:
+            table.add_row(*("" if value is None else escape(str(_plain(value))) for value in row))
+        console.print(table)
+
+
+def _plain(value: Any) -> Any:
+    """A value as CSV and JSON have it."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)

@@ -1,0 +1,248 @@
+"""Publishing: the audited build becomes one read-only file of its own name, and the link is swung to it.
+
+What is built, audited and published is told apart by the publication id: a hash of the deliveries, the date, the
+settings that shape results, and the program. The same inputs give the same id, and an id that is current already is
+not built again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from amkpi import __version__
+from amkpi.errors import AmkpiError, AuditBlocked
+from amkpi.home import Home
+from amkpi.settings import PROJECT_ROOT, Settings
+from amkpi.warehouse import connect
+from expectations.findings import Finding
+
+# Readers with DuckDB 1.4 and later open it; the format of 2.0 would shut them out.
+STORAGE_VERSION = "v1.4.0"
+# What the view `marts.kpi_evidence` reads; no part of the public marts.
+BEHIND_EVIDENCE = ("int_kpi_records", "int_client_records", "int_period_months")
+
+
+@dataclass(frozen=True)
+class PublishReport:
+    """What was published: its id, its file, and whether that is new."""
+
+    publication_id: str
+    file: Path
+    is_new: bool
+
+
+@cache
+def pipeline_version() -> str:
+    """The version, with a digest of the sources that shape results: two programs that differ never share an id."""
+    digest = hashlib.sha256()
+    for folder, pattern in (
+        ("amkpi", "*.py"),
+        ("ingestion", "*.py"),
+        ("dbt_project", "*.sql"),
+        ("dbt_project", "*.yml"),
+    ):
+        for path in sorted((PROJECT_ROOT / folder).rglob(pattern)):
+            digest.update(path.relative_to(PROJECT_ROOT).as_posix().encode())
+            digest.update(path.read_bytes())
+    return f"{__version__}+{digest.hexdigest()[:8]}"
+
+
+def publication_id(connection: duckdb.DuckDBPyConnection, settings: Settings, as_of: date) -> str:
+    """The id of what a build of the warehouse as it is now would publish: sixteen hexadecimal digits."""
+    deliveries = connection.execute(
+        "select run, file_name, extract, source, sha256, status, rows_read from raw.ledger order by delivery"
+    ).fetchall()
+    basis = json.dumps([deliveries, as_of.isoformat(), settings.that_shape_results(), pipeline_version()])
+    return hashlib.sha256(basis.encode()).hexdigest()[:16]
+
+
+def published_file(home: Home, identity: str) -> Path:
+    """The file of a publication."""
+    return home.published / f"kpi_{identity}.duckdb"
+
+
+def current_file(home: Home) -> Path | None:
+    """The file that the link points to, or None before the first publication."""
+    return home.current.resolve() if home.current.exists() else None
+
+
+def is_current(home: Home, identity: str) -> bool:
+    """Whether readers already see this publication."""
+    return current_file(home) == published_file(home, identity)
+
+
+def is_published(home: Home, settings: Settings, as_of: date) -> bool:
+    """Whether readers already see what a build of the warehouse as it is now would publish."""
+    if current_file(home) is None:
+        return False
+    with connect(home, settings) as connection:
+        return _exists(connection, "raw", "ledger") and is_current(home, publication_id(connection, settings, as_of))
+
+
+def mark_building(connection: duckdb.DuckDBPyConnection) -> None:
+    """Forget the last build: until the new one is whole, nothing may be audited or published."""
+    connection.execute("create schema if not exists audit")
+    connection.execute(
+        "create or replace table audit.build (publication_id varchar, as_of date, passed boolean, audited_at timestamptz)"
+    )
+
+
+def mark_built(home: Home, settings: Settings, as_of: date) -> str:
+    """Say that the warehouse holds a whole build of this date; returns its publication id."""
+    with connect(home, settings) as connection:
+        identity = publication_id(connection, settings, as_of)
+        connection.execute("insert into audit.build values (?, ?, null, null)", [identity, as_of])
+    return identity
+
+
+def check_built(home: Home, settings: Settings, as_of: date) -> str:
+    """The publication id of the build in the warehouse, if it is whole and of just these inputs.
+
+    Raises AmkpiError otherwise: something came between the steps.
+    """
+    with connect(home, settings) as connection:
+        if not _exists(connection, "raw", "ledger"):
+            raise AmkpiError("nothing was built yet: run `amkpi build` first")
+        wanted = publication_id(connection, settings, as_of)
+        built = (
+            connection.execute("select publication_id from audit.build").fetchall()
+            if _exists(connection, "audit", "build")
+            else []
+        )
+    if built != [(wanted,)]:
+        raise AmkpiError(
+            f"the warehouse holds no build of these inputs, settings and date ({as_of}): run `amkpi build` first"
+        )
+    return wanted
+
+
+def _exists(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    return (
+        connection.execute(
+            "select 1 from duckdb_tables() where schema_name = ? and table_name = ?", [schema, table]
+        ).fetchone()
+        is not None
+    )
+
+
+def keep_audit(home: Home, settings: Settings, findings: Sequence[Finding], audited_at: datetime) -> None:
+    """Keep the findings of the build's audit for the marts, and whether it passed."""
+    with connect(home, settings) as connection:
+        connection.begin()
+        connection.execute("delete from audit.results")
+        if findings:
+            connection.executemany(
+                "insert into audit.results values (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    [f.suite, f.expectation, f.table_name, f.column_name, f.success, f.severity, f.observed,
+                     f.unexpected_count]
+                    for f in findings
+                ],
+            )  # fmt: skip
+        passed = not any(finding.blocks for finding in findings)
+        connection.execute("update audit.build set passed = ?, audited_at = ?", [passed, audited_at])
+        connection.commit()
+
+
+def publish(home: Home, settings: Settings, as_of: date, moment: datetime) -> PublishReport:
+    """Publish the build in the warehouse under its id.
+
+    Raises AmkpiError when there is no whole build of these inputs or it was not audited, AuditBlocked when its audit
+    failed. A failure leaves the current publication in place.
+    """
+    if is_published(home, settings, as_of):
+        file = home.current.resolve()
+        return PublishReport(file.stem.removeprefix("kpi_"), file, is_new=False)
+    identity = check_built(home, settings, as_of)
+    target = published_file(home, identity)
+    partial = target.with_name(f".{target.name}.part")
+    partial.unlink(missing_ok=True)
+    with connect(home, settings) as connection:
+        passed = connection.execute("select passed from audit.build").fetchall()[0][0]
+        if passed is None:
+            raise AmkpiError("this build was not audited: run `amkpi audit` first")
+        if not passed:
+            raise AuditBlocked("the audit of this build blocks publication: see `amkpi audit`")
+        connection.execute("delete from audit.publication")
+        connection.execute(
+            "insert into audit.publication values (?, ?, ?, ?, ?)",
+            [identity, as_of, moment, pipeline_version(), settings.kpi.reporting_currency],
+        )
+        _copy(connection, partial)
+    with partial.open("rb") as written:
+        os.fsync(written.fileno())
+    partial.chmod(0o444)
+    partial.replace(target)
+    _swing(home, target)
+    _prune(home, settings, moment)
+    return PublishReport(identity, target, is_new=True)
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+    path = str(target).replace("'", "''")
+    connection.execute(f"attach '{path}' as going_out (storage_version '{STORAGE_VERSION}')")
+    try:
+        connection.execute("create schema going_out.marts")
+        connection.execute("create schema going_out.intermediate")
+        for table in BEHIND_EVIDENCE:
+            connection.execute(f"create table going_out.intermediate.{table} as from intermediate.{table}")
+        evidence = ""
+        marts = connection.execute(
+            "select table_name from information_schema.tables where table_catalog = current_database()"
+            " and table_schema = 'marts' order by table_name"
+        ).fetchall()
+        for (table,) in marts:
+            if table == "kpi_evidence":
+                evidence = connection.execute(
+                    "select sql from duckdb_views() where schema_name = 'marts' and view_name = 'kpi_evidence'"
+                ).fetchall()[0][0]
+            else:
+                connection.execute(f"create table going_out.marts.{table} as from marts.{table}")
+        warehouse = connection.execute("select current_database()").fetchall()[0][0]
+        connection.execute("use going_out")
+        # The view's own words, without the name of the file that they were first said in.
+        connection.execute(f"create view marts.kpi_evidence as {evidence.split(' AS ', 1)[1]}")
+        connection.execute(f"use {warehouse}")
+        connection.execute("checkpoint going_out")
+    finally:
+        connection.execute("detach going_out")
+
+
+def _swing(home: Home, target: Path) -> None:
+    """Point the link at the file in one atomic step."""
+    link = home.published / ".current.duckdb.new"
+    link.unlink(missing_ok=True)
+    link.symlink_to(target.name)
+    link.replace(home.current)
+    folder = os.open(home.published, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _prune(home: Home, settings: Settings, moment: datetime) -> None:
+    """Remove publications that are neither among the newest nor the last of one of the past days."""
+    zone = ZoneInfo(settings.timezone)
+    files = sorted(home.published.glob("kpi_*.duckdb"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    keep = set(files[: settings.keep_publications]) | {current_file(home)}
+    oldest = moment.astimezone(zone).date() - timedelta(days=settings.keep_daily_days)
+    days: set[date] = set()
+    for path in files:
+        day = datetime.fromtimestamp(path.stat().st_mtime, zone).date()
+        if day >= oldest and day not in days:
+            days.add(day)
+            keep.add(path)
+    for path in files:
+        if path not in keep:
+            path.unlink()

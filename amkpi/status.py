@@ -1,0 +1,51 @@
+"""`amkpi status`: what readers see, what waits, and what is held back."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from amkpi import console, wording
+from amkpi.publishing import current_file
+from amkpi.reading import published
+from amkpi.steps import Run
+from ingestion import landing
+
+
+def show_status(run: Run) -> None:
+    """Print the current publication, the files that wait in LANDING and the rows held back, by reason."""
+    screen = console.out()
+    waiting = landing.waiting(run.home.landing) if run.home.landing.is_dir() else []
+    if current_file(run.home) is None:
+        screen.print(f"published   nothing yet in {run.home.published}")
+    else:
+        with published(run.home, run.settings) as connection:
+            identity, as_of, at, version = connection.execute(
+                "select publication_id, as_of, published_at, pipeline_version from publication"
+            ).fetchall()[0]
+            reasons = connection.execute(
+                "select extract, reason, count(*), min(first_seen_at) from quarantined_rows group by all order by all"
+            ).fetchall()
+            failed = connection.execute(
+                "select suite, expectation, observed from quality_results where not success order by all"
+            ).fetchall()
+            rejected = connection.execute("select count(*) from load_ledger where status = 'rejected'").fetchall()[0][0]
+        screen.print(f"published   {identity}, as of {wording.day(as_of)}, at {at:%d/%m/%Y %H:%M %z} by {version}")
+        screen.print(f"file        {run.home.current} -> {current_file(run.home)}", soft_wrap=True)
+        if reasons:
+            table = Table(title="held back", title_justify="left", box=box.SIMPLE_HEAD)
+            for name in ("extract", "reason", "rows", "since"):
+                table.add_column(name, justify="right" if name == "rows" else "left")
+            for extract, reason, rows, since in reasons:
+                table.add_row(extract, reason, str(rows), f"{since:%d/%m/%Y %H:%M}")
+            screen.print(table)
+        else:
+            screen.print("held back   no rows")
+        screen.print(f"rejected    {rejected} files since the beginning (see {run.home.rejected})", soft_wrap=True)
+        for suite, expectation, observed in failed:
+            console.warn(f"{suite}: {expectation}: {observed}")
+    names = ", ".join(escape(seen.name) for seen in waiting[:5]) + (" …" if len(waiting) > 5 else "")
+    screen.print(
+        f"waiting     {len(waiting)} files in {run.home.landing}{': ' + names if names else ''}", soft_wrap=True
+    )

@@ -1,0 +1,142 @@
+"""The steps of the pipeline. An `amkpi` command and a DAG task are these same functions.
+
+Each takes HOME's lock for itself, so that steps can run in processes of their own, hours apart.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from amkpi import building, publishing
+from amkpi.building import BuildReport
+from amkpi.errors import AmkpiError, AuditBlocked
+from amkpi.home import Home
+from amkpi.publishing import PublishReport
+from amkpi.settings import SHIPPED_SOURCES, Settings, load_settings
+from amkpi.warehouse import connect
+from expectations.findings import Finding
+from ingestion import loading
+from ingestion.loading import LoadReport
+
+Progress = Callable[[str], None]
+
+
+def silent(line: str) -> None:
+    """A progress that shows nothing."""
+
+
+def utc_now() -> datetime:
+    """The moment it is; the one clock of the pipeline."""
+    return datetime.now(UTC)
+
+
+def sample_date() -> date:
+    """Until when the sample agency's history goes when nobody says: today where most users are."""
+    return datetime.now(ZoneInfo("Asia/Ho_Chi_Minh")).date()
+
+
+@dataclass(frozen=True)
+class Run:
+    """For which agency, with which settings, as of which date, by which clock."""
+
+    home: Home
+    settings: Settings
+    as_of: date
+    now: Callable[[], datetime] = utc_now
+
+    @classmethod
+    def prepare(cls, home: Path | None = None, landing: Path | None = None, as_of: str | None = None) -> Run:
+        """The run that arguments, and for those not given AMKPI_HOME, AMKPI_LANDING and AMKPI_AS_OF, describe.
+
+        as_of: YYYY-MM-DD; today in the agency's time zone when nobody says. Raises AmkpiError.
+        """
+        given_home = home or os.environ.get("AMKPI_HOME")
+        if not given_home:
+            raise AmkpiError("no home given: say --home DIR, or set AMKPI_HOME")
+        given_landing = landing or os.environ.get("AMKPI_LANDING")
+        place = Home.at(Path(given_home), Path(given_landing) if given_landing else None)
+        settings = load_settings(place)
+        text = as_of or os.environ.get("AMKPI_AS_OF")
+        try:
+            day = date.fromisoformat(text) if text else settings.today()
+        except ValueError as error:
+            raise AmkpiError(f"--as-of {text!r} is no date: say it as YYYY-MM-DD") from error
+        return cls(place, settings, day)
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What the audit found; nothing was looked at where readers have this build already."""
+
+    findings: tuple[Finding, ...]
+    is_new: bool = True
+
+    @property
+    def blocking(self) -> tuple[Finding, ...]:
+        """What keeps the build from being published."""
+        return tuple(finding for finding in self.findings if finding.blocks)
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What is published all the same, and said."""
+        return tuple(finding for finding in self.findings if not finding.success and not finding.blocks)
+
+
+def load(run: Run, progress: Progress = silent) -> LoadReport:
+    """Take everything that is ready in LANDING into `raw`. Raises AmkpiError."""
+    run.home.make()
+    with run.home.lock(), connect(run.home, run.settings) as connection:
+        return loading.load(connection, run.home, run.settings, run.now, SHIPPED_SOURCES, progress)
+
+
+def rebuild(run: Run, progress: Progress = silent) -> int:
+    """Make the warehouse anew from archive/ and state/; returns how many deliveries it holds. Raises AmkpiError."""
+    run.home.make()
+    with run.home.lock():
+        fresh = run.home.warehouse.with_name("rebuild.duckdb")
+        fresh.unlink(missing_ok=True)
+        aside = Home(run.home.root, run.home.landing, warehouse_name=fresh.name)
+        with connect(aside, run.settings) as connection:
+            count = loading.replay(connection, run.home, SHIPPED_SOURCES, progress)
+        # The old file goes only when the new one is whole.
+        fresh.replace(run.home.warehouse)
+        return count
+
+
+def build(run: Run, progress: Progress = silent) -> BuildReport:
+    """Build the marts in the warehouse. Raises AmkpiError, AuditBlocked for a broken rule of the models."""
+    run.home.make()
+    with run.home.lock():
+        return building.build(run.home, run.settings, run.as_of, progress)
+
+
+def audit(run: Run, progress: Progress = silent) -> AuditReport:
+    """Check what was let in and what would be let out, and keep the findings for the marts.
+
+    Raises AuditBlocked when something must not be published: publishing then refuses this build.
+    """
+    run.home.make()
+    with run.home.lock():
+        if publishing.is_published(run.home, run.settings, run.as_of):
+            return AuditReport((), is_new=False)
+        publishing.check_built(run.home, run.settings, run.as_of)
+        from expectations.auditing import audit_warehouse  # Great Expectations costs 9 s to import: only here
+
+        report = AuditReport(tuple(audit_warehouse(run.home.warehouse, run.settings, progress)))
+        publishing.keep_audit(run.home, run.settings, report.findings, run.now())
+    if report.blocking:
+        what = "; ".join(f"{finding.expectation}: {finding.observed}" for finding in report.blocking)
+        raise AuditBlocked(f"the audit blocks publication, readers keep the last good one: {what}", report.blocking)
+    return report
+
+
+def publish(run: Run, progress: Progress = silent) -> PublishReport:
+    """Publish the audited build. Raises AmkpiError when there is none, or AuditBlocked when its audit failed."""
+    run.home.make()
+    with run.home.lock():
+        return publishing.publish(run.home, run.settings, run.as_of, run.now())

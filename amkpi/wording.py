@@ -1,0 +1,61 @@
+"""Numbers and dates as people of the agency read them, in Vietnamese or English."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+
+from babel.dates import format_skeleton
+from babel.numbers import format_decimal
+
+from amkpi.catalogue import Language
+
+# Babel's compact form stops at billions in Vietnamese and rounds half to even: money is scaled here.
+_MONEY_STEPS: dict[Language, tuple[tuple[Decimal, str], ...]] = {
+    "vi": ((Decimal(10) ** 9, "tỷ"), (Decimal(10) ** 6, "triệu")),
+    "en": ((Decimal(10) ** 9, "bn"), (Decimal(10) ** 6, "m")),
+}
+
+
+def number(value: float, places: int, language: Language) -> str:
+    """The number with that many places, half up, in the language's signs."""
+    step = Decimal(1).scaleb(-places)
+    rounded = Decimal(repr(value)).quantize(step, ROUND_HALF_UP) if abs(value) < 1e15 else Decimal(round(value))
+    return format_decimal(rounded, format="#,##0." + "0" * places if places else "#,##0", locale=language)
+
+
+def money(value: float, currency: str, language: Language) -> str:
+    """Money, shortened to millions or billions: `1,32 tỷ VND`."""
+    exact = Decimal(repr(value))
+    for step, name in _MONEY_STEPS[language]:
+        if abs(exact) >= step:
+            return f"{number(float(exact / step), 2, language)} {name} {currency}"
+    return f"{number(value, 0 if exact == exact.to_integral_value() else 2, language)} {currency}"
+
+
+def kpi_value(value: float | None, unit: str, currency: str, language: Language) -> str:
+    """A KPI's value in its unit: money, per cent with one place, or a score with one place; a dash for none."""
+    if value is None:
+        return "–"
+    if unit == "money":
+        return money(value, currency, language)
+    if unit == "ratio":
+        return f"{number(100 * value, 1, language)}%"
+    return number(value, 1, language)
+
+
+def day(value: date) -> str:
+    """A date as the agency writes it: dd/mm/yyyy."""
+    return f"{value:%d/%m/%Y}"
+
+
+def period(grain: str, start: date, end: date, language: Language) -> str:
+    """A period's name: month and year, quarter, year, or the trailing twelve months that end with a month."""
+    if grain == "month":
+        return format_skeleton("yMMMM", start, locale=language)
+    if grain == "quarter":
+        return f"Q{(start.month + 2) // 3}/{start.year}"
+    if grain == "year":
+        return str(start.year)
+    ending = format_skeleton("yMMMM", end, locale=language)
+    return f"12 tháng đến {ending}" if language == "vi" else f"12 months to {ending}"

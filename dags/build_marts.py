@@ -1,0 +1,72 @@
+"""Build the marts from `raw`, audit them, and publish them: readers see the new KPIs all at once, or the old ones.
+
+**When.** Whenever `load_extracts` brought rows, and every night at 02:00 in AMKPI_TIMEZONE, since a new day alone
+changes what is overdue. A run that finds nothing changed publishes nothing new. By hand: *Trigger*, with `as_of` for
+another date than today.
+
+**When it fails.** The last line of the failed task's log says what, where and how to mend it.
+
+- `build` or `audit` blocked (no retries): the data breaks a rule. The line names it; have the source deliver better
+  data, and what it delivers starts the next run by itself. `amkpi audit` shows each finding with its advice.
+- `audit` or `publish` finds no build of these inputs: files were loaded in between. If that load brought rows, a run for
+  them is due already; if not, trigger this DAG again.
+- Anything else was retried three times. Mend what the line says, then clear the failed task.
+
+**What readers see meanwhile.** The last good publication, for as long as it takes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import AssetOrTimeSchedule, Param, dag, task
+
+from amkpi.orchestration import BEGUN, DEFAULT_ARGS, NIGHTLY, RAW, run_for_task, say, told_to_airflow
+
+
+@dag(
+    schedule=AssetOrTimeSchedule(timetable=NIGHTLY, assets=RAW),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    params={
+        "as_of": Param(None, type=["null", "string"], format="date", description="empty: today where the agency is")
+    },
+    tags=["amkpi", "marts"],
+    doc_md=__doc__,
+)
+def build_marts() -> None:
+    @task
+    def build(*, params: Any) -> dict[str, Any]:
+        """Build for the date asked for; the later tasks get it from here, so that no midnight comes between them."""
+        from amkpi import steps
+
+        with told_to_airflow():
+            run = run_for_task(params)
+            report = steps.build(run, say)
+        return {"as_of": run.as_of.isoformat(), "models": report.models, "tests": report.tests}
+
+    @task(**BEGUN)
+    def audit(built: dict[str, Any]) -> dict[str, Any]:
+        """Check what was let in and what would be let out."""
+        from amkpi import steps
+
+        with told_to_airflow():
+            report = steps.audit(run_for_task(built), say)
+        for warning in report.warnings:
+            say(f"{warning.suite}: {warning.expectation}: {warning.observed}; {warning.advice}")
+        return {"as_of": built["as_of"], "expectations": len(report.findings), "warnings": len(report.warnings)}
+
+    @task(**BEGUN)
+    def publish(audited: dict[str, Any]) -> dict[str, Any]:
+        """Swing the link that readers open."""
+        from amkpi import steps
+
+        with told_to_airflow():
+            report = steps.publish(run_for_task(audited), say)
+        return {"publication": report.publication_id, "is_new": report.is_new}
+
+    publish(audit(build()))
+
+
+build_marts()

@@ -1,0 +1,62 @@
+"""How an expectation is declared: as data. What runs it is `expectations.auditing`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from expectations.findings import Severity
+
+
+@dataclass(frozen=True)
+class NoRows:
+    """A query must find nothing: Great Expectations' UnexpectedRowsExpectation.
+
+    offenders: SQL that gives a row for each offender, whose column `what` names it with its numbers; `{batch}` in it is
+    the expectation's table. noun: what an offender is called, in the plural. SQLAlchemy reads a colon before a letter
+    as a parameter: write none.
+    """
+
+    offenders: str
+    noun: str
+
+
+@dataclass(frozen=True)
+class Builtin:
+    """An expectation of Great Expectations on the values of the column.
+
+    type: its class name. kwargs: its arguments besides the column. kpis: only the rows of these KPIs, all when empty.
+    """
+
+    type: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    kpis: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One expectation: what is asked of which table, how grave its failure is, and what a person then does.
+
+    table: with its schema.
+    """
+
+    name: str
+    table: str
+    rule: NoRows | Builtin
+    severity: Severity
+    advice: str
+    column: str | None = None
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The expectations at one border."""
+
+    name: str
+    expected: tuple[Expected, ...]
+
+    def by_table(self) -> dict[str, tuple[Expected, ...]]:
+        """The expectations of each table, in the order declared."""
+        tables = dict.fromkeys(each.table for each in self.expected)
+        return {table: tuple(each for each in self.expected if each.table == table) for table in tables}

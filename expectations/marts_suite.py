@@ -1,0 +1,295 @@
+"""What is asked of the marts before readers get them."""
+
+from __future__ import annotations
+
+from amkpi.settings import Settings
+from expectations.declaring import Builtin, Expected, NoRows, Suite
+from ingestion.extracts import KPIS
+
+REVENUE, *RATIOS, COST_RATIO, COLLABORATION = KPIS
+# Relative: sums of doubles depend on the order of adding, by far less than this.
+TOLERANCE = 1e-9
+
+_RULE_BROKEN = (
+    "The models or the warehouse are broken, not the data. Build again; if it stays, `amkpi rebuild`; if it still stays,"
+    " report it with this line: the last good publication stays in place meanwhile."
+)
+_WHO_AND_WHEN = "scope || coalesce(' ' || staff_id, '') || ' ' || period_grain || ' ' || period_start"
+
+
+def _quoted(texts: tuple[str, ...] | list[str]) -> str:
+    return ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
+
+
+def _differ(one: str, other: str, scale: str) -> str:
+    """SQL that is true where two numbers differ by more than the tolerance on this scale, or one is not a number."""
+    return (
+        f"not coalesce(isfinite({one}) and isfinite({other})"
+        f" and abs({one} - {other}) <= {TOLERANCE} * {scale}, false)"
+    )
+
+
+# The chain is cut where it comes back. Who stands below a loop has it in their chain too: only the people in it
+# are named, unless none is.
+_PEOPLE_IN_LOOPS = """
+    with loops as (
+        select staff_id, manager_id, min(valid_from) as valid_from
+        from {batch}
+        where is_loop
+        group by staff_id, manager_id
+    ),
+    members as (
+        select staff_id from loops where staff_id = manager_id
+    )
+    select loops.staff_id || coalesce(' ' || staff.full_name, '') || ' from ' || min(loops.valid_from) as what
+    from loops
+    left join marts.dim_staff as staff on loops.staff_id = staff.staff_id
+    where loops.staff_id in (select staff_id from members)
+        or loops.manager_id not in (select staff_id from members)
+    group by loops.staff_id, staff.full_name
+"""
+
+# Straight from the records by their date, not by way of months, people and scopes. The last line is the sum over
+# all months: no record may fall outside every period.
+_REVENUE_UNLIKE_RECORDS = f"""
+    with records as (
+        select event_date, sum(numerator) as numerator from kpis.kpi_client_revenue group by event_date
+    ),
+    shown as (
+        select period_grain, period_start, period_end, value
+        from {{batch}}
+        where kpi = '{REVENUE}' and scope = 'company'
+    ),
+    compared as (
+        select
+            shown.period_grain || ' ' || shown.period_start as period,
+            any_value(shown.value) as shown,
+            cast(coalesce(sum(records.numerator), 0) as double) as recorded
+        from shown
+        left join records on records.event_date between shown.period_start and shown.period_end
+        group by shown.period_grain, shown.period_start
+
+        union all
+
+        select
+            'all months' as period,
+            coalesce((select sum(value) from shown where period_grain = 'month'), 0) as shown,
+            cast(coalesce(sum(numerator), 0) as double) as recorded
+        from records
+    )
+    select period || ' shows ' || coalesce(cast(shown as varchar), 'nothing') || ', records say ' || recorded as what
+    from compared
+    where {_differ("shown", "recorded", "greatest(abs(shown), abs(recorded))")}
+"""
+
+# Scale: the sum of the magnitudes, because a signing and its cancellation add up to almost nothing.
+_EVIDENCE_UNLIKE_VALUES = f"""
+    with evidence as (
+        select
+            kpi, staff_id, period_grain, period_start,
+            coalesce(sum(numerator), 0) as numerator,
+            coalesce(sum(denominator), 0) as denominator,
+            coalesce(sum(abs(numerator)), 0) as numerator_scale,
+            coalesce(sum(abs(denominator)), 0) as denominator_scale
+        from {{batch}}
+        where kpi <> '{COLLABORATION}' and staff_id is not null
+        group by kpi, staff_id, period_grain, period_start
+    ),
+    own as (
+        select
+            kpi, staff_id, period_grain, period_start, numerator,
+            case when kpi = '{REVENUE}' then coalesce(denominator, 0) else denominator end as denominator
+        from marts.kpi_values
+        where kpi <> '{COLLABORATION}' and scope = 'own'
+    ),
+    compared as (
+        select
+            coalesce(own.kpi, evidence.kpi)
+            || ' ' || coalesce(own.staff_id, evidence.staff_id)
+            || ' ' || coalesce(own.period_grain, evidence.period_grain)
+            || ' ' || coalesce(own.period_start, evidence.period_start) as place,
+            own.kpi is not null as is_shown,
+            own.numerator,
+            own.denominator,
+            coalesce(evidence.numerator, 0) as evident_numerator,
+            coalesce(evidence.denominator, 0) as evident_denominator,
+            coalesce(evidence.numerator_scale, 0) as numerator_scale,
+            coalesce(evidence.denominator_scale, 0) as denominator_scale
+        from own
+        full join evidence
+            on own.kpi = evidence.kpi
+            and own.staff_id = evidence.staff_id
+            and own.period_grain = evidence.period_grain
+            and own.period_start = evidence.period_start
+    )
+    select
+        place
+        || case when is_shown then ' is ' || coalesce(cast(numerator as varchar), 'nothing')
+            || '/' || coalesce(cast(denominator as varchar), 'nothing') else ' is missing' end
+        || ', records give ' || evident_numerator || '/' || evident_denominator as what
+    from compared
+    where {_differ("numerator", "evident_numerator", "numerator_scale")}
+        or {_differ("denominator", "evident_denominator", "denominator_scale")}
+"""
+
+_SETS_WITHOUT_ALL_KPIS = f"""
+    select {_WHO_AND_WHEN} || ' has ' || count(*) as what
+    from {{batch}}
+    group by scope, staff_id, period_grain, period_start
+    having count(*) <> {len(KPIS)} or count(distinct case when kpi in ({_quoted(KPIS)}) then kpi end) <> {len(KPIS)}
+"""
+
+_PERIODS_UNLIKE_THEIR_GRAIN = """
+    with grains (period_grain, starts_on, months) as (
+        values ('month', 'month', 1), ('quarter', 'quarter', 3), ('year', 'year', 12), ('trailing_12m', 'month', 12)
+    ),
+    periods as (
+        select distinct period_grain, period_start, period_end from {batch}
+    )
+    select periods.period_grain || ' ' || period_start || ' to ' || period_end as what
+    from periods
+    left join grains on periods.period_grain = grains.period_grain
+    where grains.months is null
+        or period_start <> date_trunc(grains.starts_on, period_start)
+        or period_end <> period_start + to_months(grains.months) - interval 1 day
+"""
+
+
+def marts_suite(settings: Settings) -> Suite:
+    """The expectations of the border `marts`, with the agency's scale of ratings."""
+    return Suite(
+        "marts",
+        (
+            Expected(
+                name="no_loop_in_the_chain_of_managers",
+                table="intermediate.int_management_chain",
+                column="manager_id",
+                rule=NoRows(_PEOPLE_IN_LOOPS, noun="people"),
+                severity="blocking",
+                advice=(
+                    "Each of these people is, through others, their own manager, so nobody can say whose team a record"
+                    " counts for. Correct manager_id of one of them in the HR system and deliver `staff` again."
+                ),
+            ),
+            Expected(
+                name="revenue_is_what_the_records_say",
+                table="marts.kpi_values",
+                column="value",
+                rule=NoRows(_REVENUE_UNLIKE_RECORDS, noun="periods"),
+                severity="blocking",
+                advice=_RULE_BROKEN,
+            ),
+            Expected(
+                name="everyone_has_all_eight_kpis",
+                table="marts.kpi_values",
+                column="kpi",
+                rule=NoRows(_SETS_WITHOUT_ALL_KPIS, noun="sets"),
+                severity="blocking",
+                advice=_RULE_BROKEN,
+            ),
+            Expected(
+                name="numbers_are_finite",
+                table="marts.kpi_values",
+                column="value",
+                rule=NoRows(
+                    f"""
+                    select kpi || ' ' || {_WHO_AND_WHEN} as what
+                    from {{batch}}
+                    where not (isfinite(coalesce(value, 0)) and isfinite(coalesce(numerator, 0))
+                        and isfinite(coalesce(denominator, 0)))
+                    """,
+                    noun="rows",
+                ),
+                severity="blocking",
+                advice=_RULE_BROKEN,
+            ),
+            Expected(
+                name="null_exactly_with_a_reason",
+                table="marts.kpi_values",
+                column="null_reason",
+                rule=NoRows(
+                    f"""
+                    select kpi || ' ' || {_WHO_AND_WHEN} as what
+                    from {{batch}}
+                    where (value is null) <> (null_reason is not null)
+                    """,
+                    noun="rows",
+                ),
+                severity="blocking",
+                advice=_RULE_BROKEN,
+            ),
+            Expected(
+                name="ratios_between_0_and_1",
+                table="marts.kpi_values",
+                column="value",
+                rule=Builtin("ExpectColumnValuesToBeBetween", {"min_value": 0, "max_value": 1}, kpis=tuple(RATIOS)),
+                severity="blocking",
+                advice=_RULE_BROKEN,
+            ),
+            Expected(
+                name="collaboration_between_0_and_100",
+                table="marts.kpi_values",
+                column="value",
+                rule=Builtin(
+                    "ExpectColumnValuesToBeBetween", {"min_value": 0, "max_value": 100}, kpis=(COLLABORATION,)
+                ),
+                severity="blocking",
+                advice=_RULE_BROKEN,
+            ),
+            Expected(
+                name="periods_span_their_grain",
+                table="marts.kpi_values",
+                column="period_end",
+                rule=NoRows(_PERIODS_UNLIKE_THEIR_GRAIN, noun="periods"),
+                severity="blocking",
+                advice=_RULE_BROKEN,
+            ),
+            Expected(
+                name="evidence_adds_up_to_the_values",
+                table="marts.kpi_evidence",
+                column="numerator",
+                rule=NoRows(_EVIDENCE_UNLIKE_VALUES, noun="values"),
+                severity="blocking",
+                advice=_RULE_BROKEN,
+            ),
+            Expected(
+                name="scores_between_0_and_the_cap",
+                table="marts.scorecards",
+                column="weighted_score",
+                rule=Builtin(
+                    "ExpectColumnValuesToBeBetween",
+                    {"min_value": 0, "max_value": 100 * settings.kpi.attainment_cap * (1 + TOLERANCE)},
+                ),
+                severity="blocking",
+                advice=_RULE_BROKEN,
+            ),
+            Expected(
+                name="ratings_are_of_the_bands",
+                table="marts.scorecards",
+                column="rating",
+                rule=Builtin(
+                    "ExpectColumnValuesToBeInSet", {"value_set": [band.rating for band in settings.kpi.rating_bands]}
+                ),
+                severity="blocking",
+                advice="The marts were built with other rating_bands than the settings have now: build again.",
+            ),
+            Expected(
+                name="every_row_read_is_loaded_or_quarantined",
+                table="marts.load_ledger",
+                column="rows_loaded",
+                rule=NoRows(
+                    """
+                    select file_name || ' as ' || coalesce(extract, 'nothing') || ' read ' || rows_read
+                        || ', loaded ' || rows_loaded || ', quarantined ' || rows_quarantined as what
+                    from {batch}
+                    where rows_read is distinct from rows_loaded + rows_quarantined
+                        or least(rows_read, rows_loaded, rows_quarantined) < 0
+                        or (status <> 'loaded' and rows_read <> 0)
+                    """,
+                    noun="files",
+                ),
+                severity="blocking",
+                advice=_RULE_BROKEN,
+            ),
+        ),
+    )
