@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from datetime import date
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,7 @@ import typer
 
 from amkpi import __version__, console, steps
 from amkpi.errors import AmkpiError, AuditBlocked
+from amkpi.home import Home
 from amkpi.steps import Run
 
 app = typer.Typer(
@@ -26,13 +27,16 @@ sources_app = typer.Typer(no_args_is_help=True, help="Source mappings: native ex
 app.add_typer(sources_app, name="sources")
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="the agency's folder [env: AMKPI_HOME]")]
+MappingsHomeOption = Annotated[
+    Path | None, typer.Option("--home", envvar="AMKPI_HOME", help="whose own mappings count too")
+]
 LandingOption = Annotated[Path | None, typer.Option("--landing", help="where extracts arrive [default: HOME/landing]")]
 AsOfOption = Annotated[
     str | None, typer.Option("--as-of", metavar="YYYY-MM-DD", help="the run's date [default: today]")
 ]
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """How a result is printed."""
 
     table = "table"
@@ -136,14 +140,12 @@ def sample(
 def sources_check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="a native export")],
     source: Annotated[str | None, typer.Option("--source", metavar="NAME", help="only this mapping")] = None,
-    home: HomeOption = None,
-    landing: LandingOption = None,
-    as_of: AsOfOption = None,
+    home: MappingsHomeOption = None,
 ) -> None:
     """Show what mappings make of a file, without loading it."""
     from amkpi.sources import show_check
 
-    show_check(file, source, Run.prepare(home, landing, as_of) if home else None)
+    show_check(file, source, Home.at(home) if home else None)
 
 
 @sources_app.command("draft")

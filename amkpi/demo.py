@@ -1,7 +1,7 @@
 """`make run`: the DAGs themselves, run to their end in this one process, on a made-up agency in a home of its own.
 
-Airflow's `dag.test()` runs one DAG and writes the asset events, but starts nothing that they make due. Here that is read
-from Airflow's own queue, so `build_marts` runs because `load_extracts` rang for it, and for no other reason.
+Airflow's `dag.test()` runs one DAG and writes the asset events, but starts nothing that they make due. Here that is
+read from Airflow's own queue, so `build_marts` runs because `load_extracts` rang for it, and for no other reason.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from amkpi.errors import AmkpiError
+from amkpi.errors import AmkpiError, AuditBlocked
 from amkpi.home import Home
 from amkpi.settings import PROJECT_ROOT
 
@@ -153,7 +153,7 @@ def _set_environment(home: Home, dags: Path) -> None:
 def _quiet(log: Path) -> Iterator[IO[str]]:
     """Send everything that is written to standard output and error to the log; gives the terminal.
 
-    By file descriptor: Airflow, dbt and their libraries hold streams of their own, taken before anybody could swap them.
+    By file descriptor: Airflow, dbt and their libraries hold streams of their own, taken before one could swap them.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -217,10 +217,10 @@ def _run_chain(folder: Path, screen: Screen) -> None:
             _run_dag(bag.dags[dag_id], screen)
             _no_longer_due(dag_id)
             finished.append(dag_id)
-    if loaded and WAITS_FOR_FIRST not in finished:
+    if (loaded and WAITS_FOR_FIRST not in finished) or not _are_joined():
         raise AmkpiError(
-            f"{FIRST} loaded files, yet no asset made {WAITS_FOR_FIRST} due: the task that loads must have the asset"
-            f" among its outlets, and {WAITS_FOR_FIRST} must be scheduled on it; see {folder}"
+            f"nothing that {FIRST} does makes {WAITS_FOR_FIRST} due: the task that loads must have the asset among its"
+            f" outlets, and {WAITS_FOR_FIRST} must be scheduled on it; see {folder}"
         )
     if not loaded and not finished:
         screen.console.print(f"  Nothing new came, so {WAITS_FOR_FIRST} is not due: the last publication stays.")
@@ -235,6 +235,8 @@ def _run_dag(dag: Any, screen: Screen) -> Outcome:
             setattr(task, kind, [callback])
     run = dag.test()
     if run.state != "success":
+        if isinstance(outcome.error, KeyboardInterrupt):  # Airflow takes it for a failure of the task
+            raise outcome.error
         cause = outcome.error.__cause__ if outcome.error is not None else None
         if isinstance(cause, AmkpiError):
             raise cause
@@ -274,15 +276,14 @@ def _callbacks(outcome: Outcome, screen: Screen) -> dict[str, Callable[[Any], No
 
 
 def _in_words(result: dict[str, Any]) -> str:
-    """A task's result as a line: counts that are not zero before their names, anything else behind."""
+    """A task's result as a line: counts that are not zero before their names, texts behind."""
     parts = []
     for name, value in result.items():
         words = name.replace("_", " ")
-        if isinstance(value, int) and not isinstance(value, bool):
-            if value:
-                parts.append(f"{value:,} {words}")
-        else:
+        if isinstance(value, str):
             parts.append(f"{words} {value}")
+        elif value:
+            parts.append(f"{value:,} {words}")
     return ", ".join(parts)
 
 
@@ -294,6 +295,20 @@ def _due() -> list[str]:
 
     with create_session() as session:
         return sorted(set(session.scalars(select(AssetDagRunQueue.target_dag_id))))
+
+
+def _are_joined() -> bool:
+    """Whether an asset joins the two DAGs in Airflow's database; it tells so also when nothing was loaded."""
+    from airflow.models.asset import DagScheduleAssetReference, TaskOutletAssetReference
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    rung = select(TaskOutletAssetReference.asset_id).where(TaskOutletAssetReference.dag_id == FIRST)
+    with create_session() as session:
+        heard = select(DagScheduleAssetReference.asset_id).where(
+            DagScheduleAssetReference.dag_id == WAITS_FOR_FIRST, DagScheduleAssetReference.asset_id.in_(rung)
+        )
+        return session.scalars(heard).first() is not None
 
 
 def _no_longer_due(dag_id: str) -> None:
@@ -347,10 +362,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run_demo(given.home, Sample(given.months, given.scale), given.dags)
     except AmkpiError as error:
+        if isinstance(error, AuditBlocked):
+            from amkpi.console import show_findings
+
+            show_findings(error.findings)
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]amkpi:[/] {escape(str(error))}")
         return error.exit_code
+    except KeyboardInterrupt:
+        print("amkpi: stopped; the next run goes on where this one was", file=sys.stderr)
+        return 130
     return 0
 
 
+def _hush() -> None:
+    """Nothing after the last line: as the process ends, DuckDB's binding counts what Airflow still holds as leaks."""
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    _hush()
+    sys.exit(code)

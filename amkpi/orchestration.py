@@ -20,7 +20,7 @@ from amkpi.errors import AmkpiError, AuditBlocked
 if TYPE_CHECKING:
     from amkpi.steps import Run
 
-# New rows in `raw`. An event is a doorbell: whoever hears it takes everything that is there, never what the event names.
+# New rows in `raw`. An event is a doorbell: who hears it takes everything that is there, not what the event names.
 RAW = Asset(name="raw", group="amkpi")
 
 # Of one slot: DuckDB lets one process write. Without it two of three writers fail on the lock.

@@ -93,7 +93,8 @@ def mark_building(connection: duckdb.DuckDBPyConnection) -> None:
     """Forget the last build: until the new one is whole, nothing may be audited or published."""
     connection.execute("create schema if not exists audit")
     connection.execute(
-        "create or replace table audit.build (publication_id varchar, as_of date, passed boolean, audited_at timestamptz)"
+        "create or replace table audit.build"
+        " (publication_id varchar, as_of date, passed boolean, audited_at timestamptz)"
     )
 
 

@@ -8,12 +8,15 @@ another date than today.
 
 - `build` or `audit` blocked (no retries): the data breaks a rule. The line names it; have the source deliver better
   data, and what it delivers starts the next run by itself. `amkpi audit` shows each finding with its advice.
-- `audit` or `publish` finds no build of these inputs: files were loaded in between. If that load brought rows, a run for
-  them is due already; if not, trigger this DAG again.
+- `audit` or `publish` finds no build of these inputs: files were loaded in between. If that load brought rows, a run
+  for them is due already; if not, trigger this DAG again.
 - Anything else was retried three times. Mend what the line says, then clear the failed task.
 
 **What readers see meanwhile.** The last good publication, for as long as it takes.
 """
+
+# Airflow's decorators have no types that mypy could follow.
+# mypy: allow-untyped-decorators
 
 from __future__ import annotations
 
@@ -64,7 +67,7 @@ def build_marts() -> None:
 
         with told_to_airflow():
             report = steps.publish(run_for_task(audited), say)
-        return {"publication": report.publication_id, "is_new": report.is_new}
+        return {"publication": report.publication_id, "file": str(report.file)}
 
     publish(audit(build()))
 

@@ -3,12 +3,16 @@
 **When.** Every ten minutes. A sweep that finds nothing is *skipped*: no asset event, nothing is built.
 
 **When it fails.** The last line of the task's log says what, where and how to mend it. What was loaded before stays
-loaded, the rest stays in landing/, and the next sweep takes it: there is nothing to clear or to repeat by hand. A lock
-held by another run is waited for with the retries. A file that cannot be read does not fail this DAG: it lies in
-rejected/ beside its `.reason.json`.
+loaded, the rest stays in landing/, and the next sweep takes it: there is nothing to clear or to repeat by hand. Rows
+that came before the failure are built with the next rows that come, at the latest at night. A lock held by another run
+is waited for with the retries. A file that cannot be read does not fail this DAG: it lies in rejected/ beside its
+`.reason.json`.
 
 **What readers see meanwhile.** The last publication; loading never touches it.
 """
+
+# Airflow's decorators have no types that mypy could follow.
+# mypy: allow-untyped-decorators
 
 from __future__ import annotations
 

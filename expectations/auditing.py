@@ -6,9 +6,8 @@ comes back is a blocking finding. Nothing is true by default.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,43 +18,222 @@ from expectations.findings import Finding
 from expectations.marts_suite import marts_suite
 from expectations.raw_suite import raw_suite
 
+Progress = Callable[[str], None]
+
 # How many offenders a finding names; it counts all of them.
 SHOWN = 5
 # A finding is a line in a mail and a cell in a table.
-LONGEST_LINE = 300
+LONGEST_ERROR = 300
 
 
-def audit_warehouse(warehouse: Path, settings: Settings, progress: Callable[[str], None]) -> list[Finding]:
-    """Judge the warehouse by every expectation of both suites: a finding for each, in the order declared.
+def audit_warehouse(warehouse: Path, settings: Settings, progress: Progress) -> list[Finding]:
+    """Judge the warehouse by every expectation of both suites: one finding for each.
 
     `progress` gets a line a table. The file is opened for reading only, and closed on return. Raises nothing for what
-    is wrong with the warehouse: that is in the findings.
+    is wrong with the warehouse or the expectations: that is in the findings, and blocks.
     """
     return audit_suites(warehouse, settings, (raw_suite(settings), marts_suite(settings)), progress)
 
 
 def audit_suites(
-    warehouse: Path, settings: Settings, suites: Sequence[Suite], progress: Callable[[str], None]
+    warehouse: Path, settings: Settings, suites: Sequence[Suite], progress: Progress
 ) -> list[Finding]:
     """Judge the warehouse by these suites. As `audit_warehouse`."""
-    found: dict[tuple[str, str], Finding] = {}
-    surplus: list[Finding] = []
     try:
-        with _opened(warehouse, settings) as source:
-            for suite in suites:
-                for table, expected in suite.by_table().items():
-                    progress(f"{suite.name}: {table}, {len(expected)} expectations")
-                    for finding in _judge(source, suite, table, expected):
-                        # Two results under one name: one of the two would be lost.
-                        if (suite.name, finding.expectation) in found:
-                            surplus.append(_miscounted(suite, table, "more results than expectations"))
-                        found[suite.name, finding.expectation] = finding
+        source = _open(warehouse, settings)
     except Exception as error:  # noqa: BLE001 - whatever keeps the audit from running must block, not pass
-        reason = _one_line(error)
+        return [_could_not_run(suite, each, _one_line(error)) for suite in suites for each in suite.expected]
+    try:
+        findings = []
+        for suite in suites:
+            for table, expected in suite.by_table().items():
+                progress(f"{suite.name}: {table}, {len(expected)} expectations")
+                findings += _judge(source, suite, table, expected)
+        return findings
+    finally:
+        _close(source)
+
+
+def _open(warehouse: Path, settings: Settings) -> Any:
+    """The warehouse as a data source of a context that lives in memory and tells nobody."""
+    from great_expectations import get_context
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+
+    duckdb_dialect.register()
+    context = get_context(
+        mode="ephemeral",
+        project_config=DataContextConfig(
+            store_backend_defaults=InMemoryStoreBackendDefaults(),
+            analytics_enabled=False,
+            progress_bars=ProgressBarsConfig(globally=False),
+        ),
+    )
+    # The path is no part of the URL: a folder may hold any sign.
+    options = {
+        "database": str(warehouse),
+        "read_only": True,
+        "config": {"memory_limit": settings.memory_limit, "temp_directory": str(warehouse.parent / "spill")},
+    }
+    return context.data_sources.add_sql(
+        "warehouse", connection_string=duckdb_dialect.URL, kwargs={"connect_args": options}
+    )
+
+
+def _close(source: Any) -> None:
+    """Close every connection: the next step opens the file for writing, in this process."""
+    # The data source connects by itself to look at tables, its execution engine to judge them.
+    source.get_execution_engine().close()
+    source.get_engine().dispose()
+
+
+def _judge(source: Any, suite: Suite, table: str, expected: Sequence[Expected]) -> list[Finding]:
+    """A finding for each expectation of one table, and one more if Great Expectations miscounts."""
+    try:
+        results = _results(source, suite, table, expected)
+    except Exception as error:  # noqa: BLE001 - Great Expectations raises whatever its parts raise; all of it blocks
+        return [_could_not_run(suite, each, _one_line(error)) for each in expected]
+    findings = []
+    for each in expected:
+        own = [result for result in results if result.expectation_config.meta.get("name") == each.name]
+        if len(own) == 1:
+            findings.append(_finding(suite, each, own[0]))
+        else:
+            findings.append(_could_not_run(suite, each, f"{len(own)} results came back"))
+    if len(results) != len(expected):
+        findings.append(
+            Finding(
+                suite=suite.name,
+                expectation="every_expectation_is_judged",
+                table_name=table,
+                column_name=None,
+                success=False,
+                severity="blocking",
+                observed=f"{len(results)} results for {len(expected)} expectations",
+                unexpected_count=abs(len(results) - len(expected)),
+                advice=_COULD_NOT_RUN,
+            )
+        )
+    return findings
+
+
+def _results(source: Any, suite: Suite, table: str, expected: Sequence[Expected]) -> list[Any]:
+    """Great Expectations' results for one table, in any order. Raises what it raises."""
+    from great_expectations import ExpectationSuite
+
+    schema, name = table.split(".")
+    asset = source.add_table_asset(f"{suite.name}: {table}", table_name=name, schema_name=schema)
+    batch = asset.add_batch_definition_whole_table("all rows").get_batch()
+    asked = ExpectationSuite(name=f"{suite.name}: {table}", expectations=[_asked(each) for each in expected])
+    shape = {"result_format": "BASIC", "partial_unexpected_count": SHOWN}
+    return list(batch.validate(asked, result_format=shape).results)
+
+
+def _asked(expected: Expected) -> Any:
+    """The declared expectation as Great Expectations' own object."""
+    from great_expectations import expectations
+    from great_expectations.expectations.row_conditions import Column
+
+    about: dict[str, Any] = {
+        "meta": {"name": expected.name},
+        "severity": "critical" if expected.severity == "blocking" else "warning",
+    }
+    rule = expected.rule
+    if isinstance(rule, NoRows):
+        # Limited here: the cursor fetches all that a query gives.
+        query = (
+            f"select what, count(*) over () as offenders from ({rule.offenders}) as found order by what limit {SHOWN}"
+        )
+        return _no_rows_expectation()(unexpected_rows_query=query, **about)
+    if rule.kpis:
+        about["row_condition"] = Column("kpi").is_in(rule.kpis)
+    return getattr(expectations, rule.type)(column=expected.column, **rule.kwargs, **about)
+
+
+@cache
+def _no_rows_expectation() -> Any:
+    """The class for NoRows: as UnexpectedRowsExpectation, but it runs the query once, not twice, and keeps the rows."""
+    from great_expectations.expectations import UnexpectedRowsExpectation
+
+    class ExpectNoRows(UnexpectedRowsExpectation):  # type: ignore[misc]  # Great Expectations is not checked
+        metric_dependencies = ("unexpected_rows_query.table",)
+
+        def _validate(
+            self, metrics: Mapping[str, Any], runtime_configuration: Any = None, execution_engine: Any = None
+        ) -> dict[str, Any]:
+            rows = metrics["unexpected_rows_query.table"]
+            return {
+                "success": not rows,
+                "result": {
+                    "observed_value": rows[0]["offenders"] if rows else 0,
+                    "details": {"offenders": [str(row["what"]) for row in rows]},
+                },
+            }
+
+    return ExpectNoRows
+
+
+def _finding(suite: Suite, expected: Expected, result: Any) -> Finding:
+    error = _error(result.exception_info)
+    if error is not None:
+        return _could_not_run(suite, expected, error)
+    if isinstance(expected.rule, NoRows):
+        count = result.result["observed_value"]
+        counted = f"{count} {expected.rule.noun}"
+        examples = result.result["details"]["offenders"]
     else:
-        reason = "no result came back"
-    declared = [(suite, expected) for suite in suites for expected in suite.expected]
-    findings = [
-        found.pop((suite.name, each.name), None) or _could_not_run(suite, each, reason) for suite, each in declared
-    ]
-    return [*findings, *found.values(), *surplus]
+        count = result.result["unexpected_count"]
+        counted = f"{count} of {result.result['element_count']} rows"
+        examples = [str(value) for value in result.result["partial_unexpected_list"]]
+    if len(examples) < count:
+        examples = [*examples, "…"]
+    return Finding(
+        suite=suite.name,
+        expectation=expected.name,
+        table_name=expected.table,
+        column_name=expected.column,
+        success=result.success is True,
+        severity=expected.severity,
+        observed=f"{counted}: {'; '.join(examples)}" if examples else counted,
+        unexpected_count=count,
+        advice=expected.advice,
+    )
+
+
+_COULD_NOT_RUN = (
+    "The check itself failed, so nobody knows whether the figures are right. Build again; if it stays, report it with"
+    " this line: the last good publication stays in place meanwhile."
+)
+
+
+def _could_not_run(suite: Suite, expected: Expected, reason: str) -> Finding:
+    """The finding for an expectation without a verdict; it blocks, be the expectation itself only a warning."""
+    return Finding(
+        suite=suite.name,
+        expectation=expected.name,
+        table_name=expected.table,
+        column_name=expected.column,
+        success=False,
+        severity="blocking",
+        observed=f"could not run: {reason}",
+        unexpected_count=0,
+        advice=_COULD_NOT_RUN,
+    )
+
+
+def _error(exception_info: Mapping[str, Any]) -> str | None:
+    """What was raised, if anything: Great Expectations gives it for the expectation, or for each of its metrics."""
+    infos = [exception_info] if "raised_exception" in exception_info else list(exception_info.values())
+    for info in infos:
+        if info["raised_exception"]:
+            return _one_line(info["exception_message"])
+    return None
+
+
+def _one_line(error: object) -> str:
+    lines = str(error).strip().splitlines()
+    line = lines[0].strip() if lines else type(error).__name__
+    return line if len(line) <= LONGEST_ERROR else line[: LONGEST_ERROR - 1] + "…"

@@ -6,9 +6,9 @@ was cut off in between is finished by the next one (`settled` in the ledger says
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
-import errno
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -123,8 +123,8 @@ def _replay_one(
         raise AmkpiError(f"no source mapping {delivery.source}: bring it back to read {delivery.file_name} again")
     source = mappings[delivery.source] if delivery.source else None
     try:
-        rows = _open(path, examine(path), EXTRACTS[delivery.extract], source)
-        count = _insert(connection, EXTRACTS[delivery.extract], rows, delivery)
+        rows = open_rows(path, examine(path), EXTRACTS[delivery.extract], source)
+        count = insert(connection, EXTRACTS[delivery.extract], rows, delivery)
     except Unreadable as error:
         raise AmkpiError(f"{path} cannot be read any more as {delivery.extract}: {error}") from error
     if count != delivery.rows_read:
@@ -222,8 +222,8 @@ def _take_as(
         result = replace(delivery, status="duplicate", reason="the same bytes were loaded before")
     else:
         try:
-            rows = _open(path, content, extract, source)
-            result = replace(delivery, rows_read=_insert(connection, extract, rows, delivery))
+            rows = open_rows(path, content, extract, source)
+            result = replace(delivery, rows_read=insert(connection, extract, rows, delivery))
         except Unreadable as error:
             # What was inserted before the file broke off goes again: never half loaded.
             for schema in ("raw", "typed"):
@@ -233,7 +233,7 @@ def _take_as(
     return result
 
 
-def _open(path: Path, content: Content, extract: Extract, source: mapping.Mapping | None) -> TextRows:
+def open_rows(path: Path, content: Content, extract: Extract, source: mapping.Mapping | None) -> TextRows:
     if path.suffix.lower() not in CSV_SUFFIXES:
         raise Unreadable(
             f"files of the kind {path.suffix or 'without an ending'} are not read: deliver it as CSV (.csv or .tsv)"
@@ -245,7 +245,7 @@ def _open(path: Path, content: Content, extract: Extract, source: mapping.Mappin
     return rows
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, extract: Extract, rows: TextRows, delivery: Delivery) -> int:
+def insert(connection: duckdb.DuckDBPyConnection, extract: Extract, rows: TextRows, delivery: Delivery) -> int:
     """Insert raw and typed rows of one delivery; returns how many. Raises Unreadable."""
     if not rows.header:
         return 0

@@ -105,7 +105,7 @@ def read_csv(path: Path, encoding: str, known: frozenset[str]) -> TextRows:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         header: tuple[str, ...] = ()
         for row in reader:
-            if not _blank(row):
+            if row:
                 header = tuple(row)
                 break
     except (csv.Error, UnicodeError) as error:
@@ -117,7 +117,7 @@ def read_csv(path: Path, encoding: str, known: frozenset[str]) -> TextRows:
 def _delimiter(file: IO[str], known: frozenset[str]) -> str:
     first = ""
     for line in file:
-        if line.strip():
+        if line.strip("\r\n"):
             first = line
             break
     found = {}
@@ -125,10 +125,6 @@ def _delimiter(file: IO[str], known: frozenset[str]) -> str:
         names = next(csv.reader([first], delimiter=delimiter), [])
         found[delimiter] = (len({loose(name) for name in names} & known), len(names))
     return max(DELIMITERS, key=lambda delimiter: found[delimiter])
-
-
-def _blank(row: list[str]) -> bool:
-    return not row or (len(row) == 1 and not row[0].strip())
 
 
 def _csv_batches(file: IO[str], reader: Iterator[list[str]], width: int) -> Iterator[pa.Table]:
@@ -139,7 +135,7 @@ def _csv_batches(file: IO[str], reader: Iterator[list[str]], width: int) -> Iter
     with file:
         try:
             for row in reader:
-                if not _blank(row):
+                if row:  # a wholly empty line is no row
                     rows.append(row)
                     lines.append(before + 1)
                 before = reader.line_num  # type: ignore[attr-defined]

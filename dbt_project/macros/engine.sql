@@ -25,8 +25,14 @@
 -- Both ends counted.
 {% macro days_from_to(first_date, last_date) -%} ({{ dbt.datediff(first_date, last_date, 'day') }} + 1) {%- endmacro %}
 
--- Half to even, as the specification asks where it does not say half up.
-{% macro round_to_even(expression, places) -%} round_even({{ expression }}, {{ places }}) {%- endmacro %}
+-- Half to even, as the specification asks where it does not say half up. Of a decimal, because the double next to
+-- 0.6421232875 is a little less, and would not be a half. Bounded, because a tiny target makes a huge quotient; and
+-- least and greatest pass over NULL.
+{% macro round_to_even(expression, places) -%}
+    case when {{ expression }} is not null then
+        cast(round_even(cast(least(greatest({{ expression }}, -1e12), 1e12) as decimal(38, 13)), {{ places }}) as double)
+    end
+{%- endmacro %}
 
 -- Half up to one place, in decimals: 79.95 is a B although no double is 79.95.
 {% macro round_half_up_to_one(expression) -%}

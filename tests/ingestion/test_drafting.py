@@ -33,13 +33,13 @@ def test_a_draft_of_a_canonical_header_maps_every_column_of_every_extract(tmp_pa
 
 
 def test_vietnamese_and_english_names_are_known_with_and_without_marks(tmp_path: Path) -> None:
-    header = ["Mã khách hàng", "TEN KHACH HANG", "Ngành nghề", "Last Modified Date", "Đã xóa"]
+    header = ["Mã khách hàng", "TEN KHACH HANG", "Ngành nghề", "Last Modified Date", "DA XOA"]
     assert found(drafted(tmp_path, header, "clients")) == {
         "client_id": "Mã khách hàng",
         "client_name": "TEN KHACH HANG",
         "industry": "Ngành nghề",
         "updated_at": "Last Modified Date",
-        "is_deleted": "Đã xóa",
+        "is_deleted": "DA XOA",
     }
 
 

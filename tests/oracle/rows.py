@@ -135,6 +135,9 @@ def records(text: str, delimiter: str, at_most: int | None = None) -> list[tuple
                 i += 1
             line += 1
             begin = line
+        elif was_quoted:
+            # Text behind a closing quote: some quote before it never closed, and rows were swallowed.
+            raise Rejected(f"text behind a closing quote in the row of line {begin}")
         else:
             cell.append(char)
         i += 1

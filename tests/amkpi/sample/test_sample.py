@@ -244,6 +244,21 @@ def test_clients_change_hands_and_some_records_are_nobodys(agency: Files, marts:
     assert any(row["staff_id"] is None for row in marts(MID_MONTH).kpi_evidence)
 
 
+def test_the_new_hire_has_a_few_clients_and_little_data(agency: Files, marts: Computed) -> None:
+    hired = [row["staff_id"] for row in rows_of(agency(MID_MONTH), "staff") if row["valid_from"] == "2026-08-01"]
+    assert len(hired) == 1
+    clients = [row for row in rows_of(agency(MID_MONTH), "client_assignments") if row["account_manager_id"] == hired[0]]
+    assert 2 <= len(clients) <= 4
+    quarters = [
+        row["sample_size"]
+        for row in marts(MID_MONTH).kpi_values
+        if (row["staff_id"], row["scope"], row["period_grain"]) == (hired[0], "own", "quarter")
+        and row["kpi"] == "on_time_delivery_rate"
+    ]
+    assert len(quarters) == 2
+    assert all(isinstance(size, int) and size < 10 for size in quarters)
+
+
 def test_a_leaver_keeps_no_client(agency: Files) -> None:
     staff = rows_of(agency(MID_MONTH), "staff")
     gone = {row["staff_id"] for row in staff if row["is_active"] == "false"}

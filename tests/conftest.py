@@ -1,0 +1,106 @@
+"""What tests share: an agency in a temporary home, with a fixed clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from amkpi import steps
+from amkpi.home import Home
+from amkpi.settings import Settings, load_settings
+from amkpi.steps import Run
+from amkpi.warehouse import connect
+from ingestion.loading import LoadReport
+
+AS_OF = date(2026, 10, 17)
+EXAMPLE = Path(__file__).resolve().parents[2] / "shared" / "spec" / "example"
+
+
+@dataclass
+class Agency:
+    """A home that tests deliver to. Its clock stands still and moves a day with each load."""
+
+    run: Run
+    moment: datetime = field(default=datetime(2026, 10, 18, 1, 0, tzinfo=UTC))
+
+    @property
+    def home(self) -> Home:
+        return self.run.home
+
+    def deliver(self, files: Mapping[str, str | bytes]) -> None:
+        """Put files into LANDING: path below it -> content."""
+        for name, content in files.items():
+            path = self.home.landing / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def load(self, files: Mapping[str, str | bytes] | None = None) -> LoadReport:
+        """Deliver and load."""
+        self.deliver(files or {})
+        self.moment += timedelta(days=1)
+        return steps.load(self.run)
+
+    def build(self) -> None:
+        """Judge and build, without audit."""
+        steps.build(self.run)
+
+    def publish_unaudited(self) -> Path:
+        """Publish the build as if its audit had passed: for tests of publishing alone."""
+        with self.warehouse() as connection:
+            connection.execute("update audit.build set passed = true")
+        return steps.publish(self.run).file
+
+    @contextmanager
+    def warehouse(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The private file, open."""
+        with connect(self.home, self.run.settings) as connection:
+            yield connection
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What a query on the private file gives."""
+        with self.warehouse() as connection:
+            return connection.execute(sql).fetchall()
+
+    def table(self, name: str) -> list[dict[str, Any]]:
+        """The rows of a table of the private file."""
+        with self.warehouse() as connection:
+            result = connection.execute(f"select * from {name}")
+            names = [column[0] for column in result.description or []]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def set(self, **changes: Any) -> None:
+        """Change settings; KPI variables by their own names."""
+        kpi = {name: value for name, value in changes.items() if name in Settings.model_fields["kpi"].annotation.model_fields}  # type: ignore[union-attr]  # noqa: E501
+        own = {name: value for name, value in changes.items() if name not in kpi}
+        settings = self.run.settings
+        settings = settings.model_copy(update={**own, "kpi": settings.kpi.model_copy(update=kpi)})
+        self.run = replace(self.run, settings=settings)
+
+
+@pytest.fixture
+def make_agency(tmp_path: Path) -> Callable[..., Agency]:
+    """Makes agencies: `make_agency(name="a", as_of=...)`."""
+
+    def make(name: str = "home", as_of: date = AS_OF) -> Agency:
+        home = Home.at(tmp_path / name)
+        home.make()
+        # Nobody is writing in a test: no wait for files to settle. No machine's own AMKPI_* either.
+        settings = load_settings(home, {"AMKPI_SETTLE_SECONDS": "0"})
+        agency = Agency(Run(home, settings, as_of))
+        agency.run = replace(agency.run, now=lambda: agency.moment)
+        return agency
+
+    return make
+
+
+@pytest.fixture
+def agency(make_agency: Callable[..., Agency]) -> Agency:
+    """One empty agency as of 17/10/2026."""
+    return make_agency()

@@ -1,0 +1,229 @@
+"""The DAG files: what every one must have, what joins the two, and how a step's failure becomes a task's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from amkpi.errors import AmkpiError, AuditBlocked
+
+pytestmark = pytest.mark.slow  # the first import of Airflow costs 7 s, its database 4 s
+
+DAGS = Path(__file__).resolve().parents[2] / "dags"
+DAG_IDS = ("load_extracts", "build_marts")
+AN_HOUR = timedelta(hours=1)
+
+
+def loads(rows: int, **counts: int) -> Any:
+    """A load that reports this, and touches nothing."""
+    report = SimpleNamespace(run=1, rows_read=rows, count=lambda status: counts.get(status, 0))
+    return lambda run, progress: report
+
+
+def asset_events() -> list[Any]:
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        return [event.extra for event in session.scalars(select(AssetEvent).order_by(AssetEvent.id))]
+
+
+def take_due() -> set[str]:
+    """The DAGs that assets made due; afterwards none is."""
+    from airflow.models.asset import AssetDagRunQueue
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete, select
+
+    with create_session() as session:
+        due = set(session.scalars(select(AssetDagRunQueue.target_dag_id)))
+        session.execute(delete(AssetDagRunQueue))
+    return due
+
+
+def states(run: Any) -> dict[str, str | None]:
+    return {instance.task_id: instance.state for instance in run.get_task_instances()}
+
+
+def hurry(dag: Any) -> Any:
+    """The same DAG with retries that do not wait."""
+    for task in dag.tasks:
+        task.retry_delay, task.retry_exponential_backoff = timedelta(0), 0
+    return dag
+
+
+def test_every_dag_file_is_read_without_an_error(bag: Any) -> None:
+    assert bag.import_errors == {}
+    assert set(bag.dags) == set(DAG_IDS)
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_a_dag_says_whose_it_is_and_what_to_do_when_it_fails(bag: Any, dag_id: str) -> None:
+    dag = bag.dags[dag_id]
+    assert dag.owner == "amkpi"
+    assert "amkpi" in dag.tags
+    for part in ("**When it fails.**", "**What readers see meanwhile.**"):
+        assert part in dag.doc_md
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_a_dag_runs_once_at_a_time_and_does_not_run_for_the_past(bag: Any, dag_id: str) -> None:
+    assert bag.dags[dag_id].max_active_runs == 1
+    assert bag.dags[dag_id].catchup is False
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_every_task_is_retried_ends_in_time_and_waits_for_the_one_writer(bag: Any, dag_id: str) -> None:
+    assert bag.dags[dag_id].tasks
+    for task in bag.dags[dag_id].tasks:
+        assert task.retries >= 1
+        assert task.retry_exponential_backoff > 1  # 1 is a constant wait
+        assert timedelta(0) < task.execution_timeout <= AN_HOUR
+        assert task.pool == "warehouse"
+
+
+def test_the_pool_lets_one_writer_in(airflow: None) -> None:
+    from airflow.models.pool import Pool
+
+    assert Pool.get_pool("warehouse").slots == 1
+
+
+def test_reading_the_dag_files_imports_nothing_heavy() -> None:
+    code = (
+        "import runpy, sys\n"
+        f"for path in {[str(path) for path in sorted(DAGS.glob('*.py'))]}: runpy.run_path(path)\n"
+        "print(sorted({'great_expectations', 'pandas', 'dbt', 'duckdb', 'pyarrow'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_marts_are_built_on_new_raw_data_and_every_night_at_two(bag: Any) -> None:
+    from amkpi.orchestration import RAW
+
+    schedule = bag.dags["build_marts"].timetable
+    assert schedule.asset_condition == RAW or RAW in schedule.asset_condition.objects
+    assert schedule.timetable.expression == "0 2 * * *"
+    assert str(schedule.timetable.timezone) == "Asia/Ho_Chi_Minh"
+
+
+def test_marts_are_built_then_audited_then_published(bag: Any) -> None:
+    dag = bag.dags["build_marts"]
+    assert [task.task_id for task in dag.topological_sort()] == ["build", "audit", "publish"]
+    assert dag.get_task("audit").upstream_task_ids == {"build"}
+    assert dag.get_task("publish").upstream_task_ids == {"audit"}
+
+
+def test_what_was_begun_goes_before_a_load(bag: Any) -> None:
+    load = bag.dags["load_extracts"].get_task("load")
+    for task_id in ("audit", "publish"):
+        assert bag.dags["build_marts"].get_task(task_id).priority_weight > load.priority_weight
+
+
+def test_a_load_that_brought_rows_makes_the_build_due(bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amkpi.steps.load", loads(7, loaded=2, rejected=1))
+    take_due()
+    run = bag.dags["load_extracts"].test()
+    assert states(run) == {"load": "success"}
+    assert asset_events()[-1] == {"run": 1, "rows": 7, "loaded": 2, "duplicate": 0, "rejected": 1}
+    assert take_due() == {"build_marts"}
+
+
+@pytest.mark.parametrize("counts", [{}, {"duplicate": 1}, {"rejected": 1}], ids=["nothing", "a duplicate", "a reject"])
+def test_a_load_that_brought_no_rows_is_skipped_and_makes_nothing_due(
+    bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch, counts: dict[str, int]
+) -> None:
+    monkeypatch.setattr("amkpi.steps.load", loads(0, **counts))
+    take_due()
+    before = len(asset_events())
+    run = bag.dags["load_extracts"].test()
+    assert (run.state, states(run)) == ("success", {"load": "skipped"})
+    assert len(asset_events()) == before
+    assert take_due() == set()
+
+
+def test_the_tasks_call_the_steps_of_the_command_line_all_for_one_date(
+    bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, date, Path]] = []
+
+    def step(name: str, report: Any) -> Any:
+        def call(run: Any, progress: Any) -> Any:
+            calls.append((name, run.as_of, run.home.root))
+            monkeypatch.setenv("AMKPI_AS_OF", "2026-10-18")  # midnight comes between the tasks
+            return report
+
+        return call
+
+    monkeypatch.setattr("amkpi.steps.build", step("build", SimpleNamespace(models=1, tests=1)))
+    monkeypatch.setattr("amkpi.steps.audit", step("audit", SimpleNamespace(findings=(), warnings=())))
+    monkeypatch.setattr("amkpi.steps.publish", step("publish", SimpleNamespace(publication_id="a", file=home)))
+    run = bag.dags["build_marts"].test()
+    assert run.state == "success"
+    day = date(2026, 10, 17)
+    assert calls == [("build", day, home), ("audit", day, home), ("publish", day, home)]
+
+
+@pytest.mark.parametrize(("given", "built"), [("2026-03-31", date(2026, 3, 31)), (None, date(2026, 10, 17))])
+def test_the_param_as_of_goes_before_the_environment(
+    bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, built: date
+) -> None:
+    asked: list[date] = []
+
+    def build(run: Any, progress: Any) -> Any:
+        asked.append(run.as_of)
+        raise AuditBlocked("far enough")
+
+    monkeypatch.setattr("amkpi.steps.build", build)
+    bag.dags["build_marts"].test(run_conf={"as_of": given})
+    assert asked == [built]
+
+
+def test_a_blocked_audit_fails_at_once_and_nothing_is_published(
+    bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[datetime] = []
+
+    def audit(run: Any, progress: Any) -> Any:
+        tries.append(datetime.now(UTC))
+        raise AuditBlocked("the audit blocks publication: amounts are not positive")
+
+    monkeypatch.setattr("amkpi.steps.build", lambda run, progress: SimpleNamespace(models=1, tests=1))
+    monkeypatch.setattr("amkpi.steps.audit", audit)
+    run = hurry(bag.dags["build_marts"]).test()
+    assert states(run) == {"build": "success", "audit": "failed", "publish": "upstream_failed"}
+    assert len(tries) == 1
+
+
+def test_a_lock_held_by_another_run_is_waited_for(bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[datetime] = []
+
+    def load(run: Any, progress: Any) -> Any:
+        tries.append(datetime.now(UTC))
+        if len(tries) == 1:
+            raise AmkpiError("another run holds the home")
+        return loads(1, loaded=1)(run, progress)
+
+    monkeypatch.setattr("amkpi.steps.load", load)
+    run = hurry(bag.dags["load_extracts"]).test()
+    assert states(run) == {"load": "success"}
+    assert len(tries) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"), [(AuditBlocked, "AirflowFailException"), (AmkpiError, "AirflowException")]
+)
+def test_a_failure_keeps_the_one_line_that_a_person_needs(error: type[AmkpiError], raised: str) -> None:
+    from airflow.sdk.exceptions import AirflowException
+
+    from amkpi.orchestration import told_to_airflow
+
+    with pytest.raises(AirflowException, match=r"^what, where, and the mend$") as caught, told_to_airflow():
+        raise error("what, where, and the mend")
+    assert type(caught.value).__name__ == raised
