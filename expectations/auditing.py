@@ -21,8 +21,8 @@ from expectations.raw_suite import raw_suite
 Progress = Callable[[str], None]
 
 # How many offenders a finding names; it counts all of them.
-SHOWN = 5
-# A finding is a line in a mail and a cell in a table.
+SHOWN = 3
+# What DuckDB says of an error may hold the whole query; a finding is a line in a mail and a cell in a table.
 LONGEST_ERROR = 300
 
 
@@ -47,7 +47,7 @@ def audit_suites(
         findings = []
         for suite in suites:
             for table, expected in suite.by_table().items():
-                progress(f"{suite.name}: {table}, {len(expected)} expectations")
+                progress(f"{suite.name}: {table}, {len(expected)} expectation{'' if len(expected) == 1 else 's'}")
                 findings += _judge(source, suite, table, expected)
         return findings
     finally:
@@ -182,7 +182,7 @@ def _finding(suite: Suite, expected: Expected, result: Any) -> Finding:
         return _could_not_run(suite, expected, error)
     if isinstance(expected.rule, NoRows):
         count = result.result["observed_value"]
-        counted = f"{count} {expected.rule.noun}"
+        counted = f"{count} {expected.rule.one if count == 1 else expected.rule.many}"
         examples = result.result["details"]["offenders"]
     else:
         count = result.result["unexpected_count"]

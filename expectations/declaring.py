@@ -14,12 +14,13 @@ class NoRows:
     """A query must find nothing: Great Expectations' UnexpectedRowsExpectation.
 
     offenders: SQL that gives a row for each offender, whose column `what` names it with its numbers; `{batch}` in it is
-    the expectation's table. noun: what an offender is called, in the plural. SQLAlchemy reads a colon before a letter
-    as a parameter: write none.
+    the expectation's table. one, many: what an offender is called. SQLAlchemy reads a colon before a letter as a
+    parameter: write none.
     """
 
     offenders: str
-    noun: str
+    one: str
+    many: str
 
 
 @dataclass(frozen=True)

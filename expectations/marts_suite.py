@@ -77,7 +77,9 @@ _REVENUE_UNLIKE_RECORDS = f"""
             cast(coalesce(sum(numerator), 0) as double) as recorded
         from records
     )
-    select period || ' shows ' || coalesce(cast(shown as varchar), 'nothing') || ', records say ' || recorded as what
+    select
+        period || ' shows ' || coalesce(cast(round(shown, 2) as varchar), 'nothing')
+        || ', records say ' || round(recorded, 2) as what
     from compared
     where {_differ("shown", "recorded", "greatest(abs(shown), abs(recorded))")}
 """
@@ -164,7 +166,7 @@ def marts_suite(settings: Settings) -> Suite:
                 name="no_loop_in_the_chain_of_managers",
                 table="intermediate.int_management_chain",
                 column="manager_id",
-                rule=NoRows(_PEOPLE_IN_LOOPS, noun="people"),
+                rule=NoRows(_PEOPLE_IN_LOOPS, one="person", many="people"),
                 severity="blocking",
                 advice=(
                     "Each of these people is, through others, their own manager, so nobody can say whose team a record"
@@ -175,7 +177,7 @@ def marts_suite(settings: Settings) -> Suite:
                 name="revenue_is_what_the_records_say",
                 table="marts.kpi_values",
                 column="value",
-                rule=NoRows(_REVENUE_UNLIKE_RECORDS, noun="periods"),
+                rule=NoRows(_REVENUE_UNLIKE_RECORDS, one="period", many="periods"),
                 severity="blocking",
                 advice=_RULE_BROKEN,
             ),
@@ -183,7 +185,7 @@ def marts_suite(settings: Settings) -> Suite:
                 name="everyone_has_all_eight_kpis",
                 table="marts.kpi_values",
                 column="kpi",
-                rule=NoRows(_SETS_WITHOUT_ALL_KPIS, noun="sets"),
+                rule=NoRows(_SETS_WITHOUT_ALL_KPIS, one="set", many="sets"),
                 severity="blocking",
                 advice=_RULE_BROKEN,
             ),
@@ -198,7 +200,7 @@ def marts_suite(settings: Settings) -> Suite:
                     where not (isfinite(coalesce(value, 0)) and isfinite(coalesce(numerator, 0))
                         and isfinite(coalesce(denominator, 0)))
                     """,
-                    noun="rows",
+                    one="row", many="rows",
                 ),
                 severity="blocking",
                 advice=_RULE_BROKEN,
@@ -213,7 +215,7 @@ def marts_suite(settings: Settings) -> Suite:
                     from {{batch}}
                     where (value is null) <> (null_reason is not null)
                     """,
-                    noun="rows",
+                    one="row", many="rows",
                 ),
                 severity="blocking",
                 advice=_RULE_BROKEN,
@@ -240,7 +242,7 @@ def marts_suite(settings: Settings) -> Suite:
                 name="periods_span_their_grain",
                 table="marts.kpi_values",
                 column="period_end",
-                rule=NoRows(_PERIODS_UNLIKE_THEIR_GRAIN, noun="periods"),
+                rule=NoRows(_PERIODS_UNLIKE_THEIR_GRAIN, one="period", many="periods"),
                 severity="blocking",
                 advice=_RULE_BROKEN,
             ),
@@ -248,7 +250,7 @@ def marts_suite(settings: Settings) -> Suite:
                 name="evidence_adds_up_to_the_values",
                 table="marts.kpi_evidence",
                 column="numerator",
-                rule=NoRows(_EVIDENCE_UNLIKE_VALUES, noun="values"),
+                rule=NoRows(_EVIDENCE_UNLIKE_VALUES, one="value", many="values"),
                 severity="blocking",
                 advice=_RULE_BROKEN,
             ),
@@ -286,7 +288,7 @@ def marts_suite(settings: Settings) -> Suite:
                         or least(rows_read, rows_loaded, rows_quarantined) < 0
                         or (status <> 'loaded' and rows_read <> 0)
                     """,
-                    noun="files",
+                    one="file", many="files",
                 ),
                 severity="blocking",
                 advice=_RULE_BROKEN,

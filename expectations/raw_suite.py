@@ -63,7 +63,7 @@ def raw_suite(settings: Settings) -> Suite:
                 rule=NoRows(
                     f"{_SHARES} select {_SHARE_IN_WORDS} as what from shares"
                     f" where held > {settings.max_quarantined_share} * of_rows",
-                    noun="extracts",
+                    one="extract", many="extracts",
                 ),
                 severity="blocking",
                 advice=(
@@ -78,7 +78,7 @@ def raw_suite(settings: Settings) -> Suite:
                 rule=NoRows(
                     f"{_SHARES} select {_SHARE_IN_WORDS} as what from shares"
                     f" where held >= {settings.warn_quarantined_share} * of_rows",
-                    noun="extracts",
+                    one="extract", many="extracts",
                 ),
                 severity="warning",
                 advice=(
@@ -102,7 +102,7 @@ def raw_suite(settings: Settings) -> Suite:
                     full join raw_rows on ledger.delivery = raw_rows.delivery and ledger.extract = raw_rows.extract
                     where ledger.rows_read is distinct from coalesce(raw_rows.rows_in_raw, 0)
                     """,
-                    noun="files",
+                    one="file", many="files",
                 ),
                 severity="blocking",
                 advice=(
@@ -120,7 +120,7 @@ def raw_suite(settings: Settings) -> Suite:
                     from {batch}
                     where status = 'rejected' and run = (select max(run) from {batch})
                     """,
-                    noun="files",
+                    one="file", many="files",
                 ),
                 severity="warning",
                 advice=(
@@ -134,7 +134,7 @@ def raw_suite(settings: Settings) -> Suite:
                 column="extract",
                 rule=NoRows(
                     f"{_ARRIVALS} select family as what from arrivals group by family having not bool_or(has_come)",
-                    noun="families",
+                    one="family", many="families",
                 ),
                 severity="warning",
                 advice=(
@@ -153,7 +153,7 @@ def raw_suite(settings: Settings) -> Suite:
                     from arrivals
                     where not has_come and family in (select family from arrivals where has_come)
                     """,
-                    noun="extracts",
+                    one="extract", many="extracts",
                 ),
                 severity="warning",
                 advice=(
@@ -172,7 +172,7 @@ def raw_suite(settings: Settings) -> Suite:
                     inner join ({_CLOCKS_AHEAD}) as ahead on ledger.delivery = ahead.delivery
                     group by ledger.delivery, ledger.file_name, ledger.extract
                     """,
-                    noun="files",
+                    one="file", many="files",
                 ),
                 severity="warning",
                 advice=(

@@ -61,4 +61,4 @@ def read(state: Path) -> list[Delivery]:
     """All deliveries in the order in which they came."""
     with _open(state) as connection:
         rows = connection.execute(f"select {_COLUMNS} from deliveries order by delivery").fetchall()
-    return [Delivery(*row[:-1], datetime.fromisoformat(row[-1])) for row in rows]
+    return [Delivery(*(*row[:-1], datetime.fromisoformat(row[-1]))) for row in rows]

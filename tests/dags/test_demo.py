@@ -19,7 +19,19 @@ def demo(home: Path, dags: Path = ROOT / "dags") -> subprocess.CompletedProcess[
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AMKPI_", "__AIRFLOW"))
     }
-    command = [sys.executable, "-m", "amkpi.demo", "--home", home, "--dags", dags, "--months", "3", "--scale", "0.1"]
+    command = [
+        sys.executable,
+        "-m",
+        "amkpi.demo",
+        "--home",
+        str(home),
+        "--dags",
+        str(dags),
+        "--months",
+        "3",
+        "--scale",
+        "0.1",
+    ]
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=600, check=False)
 
 

@@ -1,0 +1,73 @@
+"""The declarations themselves; no warehouse and no Great Expectations are needed to read them."""
+
+from __future__ import annotations
+
+import re
+from itertools import chain
+
+import pytest
+
+from amkpi.home import Home
+from amkpi.settings import Settings, load_settings
+from expectations.declaring import Expected, NoRows, Suite
+from expectations.marts_suite import COLLABORATION, COST_RATIO, RATIOS, REVENUE, marts_suite
+from expectations.raw_suite import raw_suite
+from ingestion.extracts import EXTRACTS
+
+
+@pytest.fixture
+def settings(tmp_path) -> Settings:
+    return load_settings(Home.at(tmp_path), {})
+
+
+@pytest.fixture
+def suites(settings: Settings) -> tuple[Suite, ...]:
+    return raw_suite(settings), marts_suite(settings)
+
+
+@pytest.fixture
+def declared(suites: tuple[Suite, ...]) -> tuple[Expected, ...]:
+    return tuple(chain.from_iterable(suite.expected for suite in suites))
+
+
+def test_no_two_expectations_share_a_name(declared: tuple[Expected, ...]) -> None:
+    names = [each.name for each in declared]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_each_expectation_says_what_to_do_when_it_fails(declared: tuple[Expected, ...]) -> None:
+    assert [each.name for each in declared if len(each.advice) < 40] == []
+
+
+def test_each_table_is_named_with_its_schema(declared: tuple[Expected, ...]) -> None:
+    assert [each.table for each in declared if not re.fullmatch(r"[a-z]+\.[a-z_]+", each.table)] == []
+
+
+def test_no_query_holds_what_sqlalchemy_takes_for_a_parameter(declared: tuple[Expected, ...]) -> None:
+    queries = [each.rule.offenders for each in declared if isinstance(each.rule, NoRows)]
+    assert [query for query in queries if re.search(r":\w", query)] == []
+
+
+def test_the_tables_of_a_suite_hold_each_expectation_once(suites: tuple[Suite, ...]) -> None:
+    for suite in suites:
+        by_table = list(chain.from_iterable(suite.by_table().values()))
+        assert sorted(each.name for each in by_table) == sorted(each.name for each in suite.expected)
+
+
+def test_every_extract_is_counted(settings: Settings) -> None:
+    rows_in_raw = next(each for each in raw_suite(settings).expected if each.name == "every_row_read_is_in_raw")
+    assert isinstance(rows_in_raw.rule, NoRows)
+    assert [name for name in EXTRACTS if f"from raw.{name} " not in rows_in_raw.rule.offenders] == []
+
+
+def test_the_kinds_of_kpi_are_those_of_the_specification() -> None:
+    assert REVENUE == "client_revenue"
+    assert RATIOS == [
+        "client_retention_rate",
+        "on_time_delivery_rate",
+        "client_satisfaction",
+        "contract_win_rate",
+        "upsell_cross_sell_rate",
+    ]
+    assert COST_RATIO == "cost_to_budget_ratio"
+    assert COLLABORATION == "internal_collaboration_score"
