@@ -28,3 +28,32 @@ $(STAMP): requirements/uv.lock requirements/dev.lock pyproject.toml
 lock: $(STAMP) ## write the lock file anew from pyproject.toml
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --extra dev ../pyproject.toml -o dev.lock
+
+.PHONY: run
+run: $(STAMP) ## the main job on a made-up agency, through the real DAGs, in ./demo
+	$(BIN)/python -m amkpi.demo --home $(DEMO_HOME)
+
+.PHONY: test
+test: $(STAMP) ## every test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+
+.PHONY: quick
+quick: $(STAMP) ## the tests that take seconds
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -q -m "not slow"
+
+.PHONY: lint
+lint: $(STAMP) ## ruff, mypy, sqlfluff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd dbt_project && AMKPI_WAREHOUSE=:memory: ../$(BIN)/sqlfluff lint -q models
+
+.PHONY: format
+format: $(STAMP) ## let ruff put the Python in form
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format -q .
+
+.PHONY: clean
+clean: ## remove what the targets made: .venv, ./demo, caches
+	rm -rf $(VENV) $(DEMO_HOME) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info dbt_project/target
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -89,28 +89,32 @@ def show_findings(findings: Sequence[Finding]) -> None:
 
 
 def show_publication(run: Run) -> None:
-    """The company's KPIs of the newest month and the newest scorecards of its people. Raises AmkpiError."""
+    """The company's KPIs of the newest month and the last closed one, and its scorecards. Raises AmkpiError."""
     console = out()
     with published(run.home, run.settings) as connection:
         identity, as_of, currency = connection.execute(
             "select publication_id, as_of, reporting_currency from publication"
         ).fetchall()[0]
-        newest = connection.execute(
-            "select max(period_start) from kpi_values where period_grain = 'month' and scope = 'company'"
-        ).fetchall()[0][0]
-        if newest is None:
+        months = connection.execute(
+            "select distinct period_start, period_end, is_provisional from scorecards"
+            " where scope = 'company' and period_grain = 'month' order by period_start desc limit 2"
+        ).fetchall()
+        if not months:
             console.print(f"Publication {identity} as of {wording.day(as_of)} has no rows: nothing was delivered yet.")
             return
-        lines = connection.execute(
-            """
-            select v.kpi, v.value, v.sample_size, v.unit, l.target, l.attainment, l.status, l.change, v.is_provisional,
-                v.period_start, v.period_end
-            from kpi_values as v
-            inner join scorecard_lines as l using (kpi, scope, period_grain, period_start)
-            where v.scope = 'company' and v.period_grain = 'month' and v.period_start = ? and l.staff_id is null
-            """,
-            [newest],
-        ).fetchall()
+        lines = [
+            connection.execute(
+                """
+                select v.kpi, v.value, v.sample_size, v.unit, l.target, l.attainment, l.status
+                from kpi_values as v
+                inner join scorecard_lines as l using (kpi, scope, period_grain, period_start)
+                where v.scope = 'company' and l.staff_id is null and period_grain = 'month' and period_start = ?
+                """,
+                [start],
+            ).fetchall()
+            for start, _, _ in months
+        ]
+        closed = months[-1]
         people = connection.execute(
             """
             select coalesce(d.full_name, s.staff_id), coalesce(d.role, ''), s.weighted_score, s.rating, s.kpis_scored,
@@ -121,48 +125,53 @@ def show_publication(run: Run) -> None:
                 on t.staff_id = s.staff_id and t.scope = 'team' and t.period_grain = s.period_grain
                 and t.period_start = s.period_start
             where s.scope = 'own' and s.period_grain = 'month' and s.period_start = ?
-            order by s.weighted_score desc nulls last, 1
+            order by s.rating is null, s.weighted_score desc nulls last, 1
             """,
-            [newest],
+            [closed[0]],
         ).fetchall()
-    _show_company(console, lines, as_of, currency)
-    _show_people(console, people)
+    console.print()
+    console.print(f"[bold]Company[/]  [dim]publication {identity}, as of {wording.day(as_of)}[/]")
+    _show_company(console, months, lines, as_of, currency)
+    if people:
+        console.print(f"[bold]People[/]  [dim]{wording.period('month', closed[0], closed[1], LANGUAGE)}[/]")
+        _show_people(console, people)
 
 
-def _show_company(console: Console, lines: list[Any], as_of: date, currency: str) -> None:
-    by_kpi = {line[0]: line for line in lines}
-    start, end, provisional = lines[0][9], lines[0][10], lines[0][8]
-    state = f"provisional, as of {wording.day(as_of)}" if provisional else "closed"
-    title = f"Company · {wording.period('month', start, end, LANGUAGE)} ({state})"
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for name, justify in (("KPI", "left"), ("value", "right"), ("n", "right"), ("target", "right"),
-                          ("attained", "right"), ("vs month before", "left"), ("status", "left")):  # fmt: skip
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+def _month_title(month: tuple[date, date, bool], as_of: date) -> str:
+    start, end, provisional = month
+    name = wording.period("month", start, end, LANGUAGE)
+    return f"{name}\n[dim]to {wording.day(as_of)}[/]" if provisional else f"{name}\n[dim]closed[/]"
+
+
+def _show_company(
+    console: Console, months: list[tuple[date, date, bool]], lines: list[list[Any]], as_of: date, currency: str
+) -> None:
+    newest, before = {line[0]: line for line in lines[0]}, {line[0]: line for line in lines[-1]}
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("KPI", no_wrap=True)
+    if len(months) == 2:
+        table.add_column(_month_title(months[1], as_of), justify="right", no_wrap=True)
+    table.add_column(_month_title(months[0], as_of), justify="right", no_wrap=True)
+    for name, justify in (("n", "right"), ("target", "right"), ("attained", "right"), ("status", "left")):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for kpi in kpis():
-        _, value, sample, unit, target, attainment, status, change, *_ = by_kpi[kpi.name]
+        _, value, sample, unit, target, attainment, status = newest[kpi.name]
         word, style = STATUS[status]
+        earlier = [wording.kpi_value(before[kpi.name][1], unit, currency, LANGUAGE)] if len(months) == 2 else []
         table.add_row(
             kpi.label[LANGUAGE],
+            *(f"[dim]{text}[/]" for text in earlier),
             wording.kpi_value(value, unit, currency, LANGUAGE),
-            f"{sample} [dim]{kpi.sample[LANGUAGE]}[/]",
+            str(sample),
             wording.kpi_value(target, unit, currency, LANGUAGE),
             "" if attainment is None else f"{wording.number(100 * attainment, 0, LANGUAGE)}%",
-            _moved(change, kpi.better),
             f"[{style}]{word}[/]",
         )
     console.print(table)
 
 
-def _moved(change: float | None, better: str) -> str:
-    if change is None or change == 0:
-        return "[dim]–[/]" if change is None else "[dim]same[/]"
-    return "[green]better[/]" if (change > 0) == (better == "higher") else "[red]worse[/]"
-
-
 def _show_people(console: Console, people: list[Any], most: int = 12) -> None:
-    if not people:
-        return
-    table = Table(title="People, this month", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
     for name, justify in (("name", "left"), ("role", "left"), ("score", "right"), ("rating", "left"),
                           ("KPIs scored", "right"), ("team score", "right"), ("team", "left")):  # fmt: skip
         table.add_column(name, justify=justify)  # type: ignore[arg-type]

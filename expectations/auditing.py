@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from amkpi.settings import Settings
-from expectations import duckdb_dialect
-from expectations.declaring import Builtin, Expected, NoRows, Suite
+from expectations.declaring import Expected, NoRows, Suite
 from expectations.findings import Finding
 from expectations.marts_suite import marts_suite
 from expectations.raw_suite import raw_suite
@@ -35,9 +34,7 @@ def audit_warehouse(warehouse: Path, settings: Settings, progress: Progress) -> 
     return audit_suites(warehouse, settings, (raw_suite(settings), marts_suite(settings)), progress)
 
 
-def audit_suites(
-    warehouse: Path, settings: Settings, suites: Sequence[Suite], progress: Progress
-) -> list[Finding]:
+def audit_suites(warehouse: Path, settings: Settings, suites: Sequence[Suite], progress: Progress) -> list[Finding]:
     """Judge the warehouse by these suites. As `audit_warehouse`."""
     try:
         source = _open(warehouse, settings)
@@ -62,6 +59,8 @@ def _open(warehouse: Path, settings: Settings) -> Any:
         InMemoryStoreBackendDefaults,
         ProgressBarsConfig,
     )
+
+    from expectations import duckdb_dialect
 
     duckdb_dialect.register()
     context = get_context(
@@ -94,15 +93,9 @@ def _judge(source: Any, suite: Suite, table: str, expected: Sequence[Expected]) 
     """A finding for each expectation of one table, and one more if Great Expectations miscounts."""
     try:
         results = _results(source, suite, table, expected)
+        findings = [_finding(suite, each, results) for each in expected]
     except Exception as error:  # noqa: BLE001 - Great Expectations raises whatever its parts raise; all of it blocks
         return [_could_not_run(suite, each, _one_line(error)) for each in expected]
-    findings = []
-    for each in expected:
-        own = [result for result in results if result.expectation_config.meta.get("name") == each.name]
-        if len(own) == 1:
-            findings.append(_finding(suite, each, own[0]))
-        else:
-            findings.append(_could_not_run(suite, each, f"{len(own)} results came back"))
     if len(results) != len(expected):
         findings.append(
             Finding(
@@ -176,7 +169,12 @@ def _no_rows_expectation() -> Any:
     return ExpectNoRows
 
 
-def _finding(suite: Suite, expected: Expected, result: Any) -> Finding:
+def _finding(suite: Suite, expected: Expected, results: Sequence[Any]) -> Finding:
+    """The finding for an expectation, from its result among those of its table."""
+    own = [result for result in results if result.expectation_config.meta.get("name") == expected.name]
+    if len(own) != 1:
+        return _could_not_run(suite, expected, f"{len(own)} results came back")
+    result = own[0]
     error = _error(result.exception_info)
     if error is not None:
         return _could_not_run(suite, expected, error)
@@ -185,8 +183,10 @@ def _finding(suite: Suite, expected: Expected, result: Any) -> Finding:
         counted = f"{count} {expected.rule.one if count == 1 else expected.rule.many}"
         examples = result.result["details"]["offenders"]
     else:
-        count = result.result["unexpected_count"]
-        counted = f"{count} of {result.result['element_count']} rows"
+        rows = result.result["element_count"]
+        # Of no rows at all it is NULL: a sum over nothing.
+        count = result.result["unexpected_count"] if rows else 0
+        counted = f"{count} of {rows} rows"
         examples = [str(value) for value in result.result["partial_unexpected_list"]]
     if len(examples) < count:
         examples = [*examples, "…"]

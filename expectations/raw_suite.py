@@ -63,7 +63,8 @@ def raw_suite(settings: Settings) -> Suite:
                 rule=NoRows(
                     f"{_SHARES} select {_SHARE_IN_WORDS} as what from shares"
                     f" where held > {settings.max_quarantined_share} * of_rows",
-                    one="extract", many="extracts",
+                    one="extract",
+                    many="extracts",
                 ),
                 severity="blocking",
                 advice=(
@@ -78,7 +79,8 @@ def raw_suite(settings: Settings) -> Suite:
                 rule=NoRows(
                     f"{_SHARES} select {_SHARE_IN_WORDS} as what from shares"
                     f" where held >= {settings.warn_quarantined_share} * of_rows",
-                    one="extract", many="extracts",
+                    one="extract",
+                    many="extracts",
                 ),
                 severity="warning",
                 advice=(
@@ -102,7 +104,8 @@ def raw_suite(settings: Settings) -> Suite:
                     full join raw_rows on ledger.delivery = raw_rows.delivery and ledger.extract = raw_rows.extract
                     where ledger.rows_read is distinct from coalesce(raw_rows.rows_in_raw, 0)
                     """,
-                    one="file", many="files",
+                    one="file",
+                    many="files",
                 ),
                 severity="blocking",
                 advice=(
@@ -120,7 +123,8 @@ def raw_suite(settings: Settings) -> Suite:
                     from {batch}
                     where status = 'rejected' and run = (select max(run) from {batch})
                     """,
-                    one="file", many="files",
+                    one="file",
+                    many="files",
                 ),
                 severity="warning",
                 advice=(
@@ -134,7 +138,8 @@ def raw_suite(settings: Settings) -> Suite:
                 column="extract",
                 rule=NoRows(
                     f"{_ARRIVALS} select family as what from arrivals group by family having not bool_or(has_come)",
-                    one="family", many="families",
+                    one="family",
+                    many="families",
                 ),
                 severity="warning",
                 advice=(
@@ -153,7 +158,8 @@ def raw_suite(settings: Settings) -> Suite:
                     from arrivals
                     where not has_come and family in (select family from arrivals where has_come)
                     """,
-                    one="extract", many="extracts",
+                    one="extract",
+                    many="extracts",
                 ),
                 severity="warning",
                 advice=(
@@ -172,7 +178,8 @@ def raw_suite(settings: Settings) -> Suite:
                     inner join ({_CLOCKS_AHEAD}) as ahead on ledger.delivery = ahead.delivery
                     group by ledger.delivery, ledger.file_name, ledger.extract
                     """,
-                    one="file", many="files",
+                    one="file",
+                    many="files",
                 ),
                 severity="warning",
                 advice=(

@@ -14,7 +14,7 @@ import pytest
 
 from amkpi import steps
 from amkpi.home import Home
-from amkpi.settings import Settings, load_settings
+from amkpi.settings import KpiVariables, load_settings
 from amkpi.steps import Run
 from amkpi.warehouse import connect
 from ingestion.loading import LoadReport
@@ -77,7 +77,7 @@ class Agency:
 
     def set(self, **changes: Any) -> None:
         """Change settings; KPI variables by their own names."""
-        kpi = {name: value for name, value in changes.items() if name in Settings.model_fields["kpi"].annotation.model_fields}  # type: ignore[union-attr]  # noqa: E501
+        kpi = {name: value for name, value in changes.items() if name in KpiVariables.model_fields}
         own = {name: value for name, value in changes.items() if name not in kpi}
         settings = self.run.settings
         settings = settings.model_copy(update={**own, "kpi": settings.kpi.model_copy(update=kpi)})

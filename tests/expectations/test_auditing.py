@@ -19,6 +19,7 @@ from expectations.declaring import Builtin, Expected, NoRows, Suite
 from expectations.findings import Finding
 from expectations.marts_suite import marts_suite
 from expectations.raw_suite import raw_suite
+from ingestion.extracts import FAMILIES
 
 from .conftest import Break, built, settings_of
 
@@ -129,7 +130,7 @@ def test_the_example_of_the_specification_has_no_finding_that_blocks(tmp_path: P
         (
             # In no period: only the sum over all months shows it.
             "revenue_is_what_the_records_say",
-            "1 period: all months shows 285222527.47, records say 405222527.47",
+            "1 period: all months shows 285082417.58, records say 405082417.58",
             [
                 "insert into kpis.kpi_client_revenue"
                 " select * replace (date '2019-05-05' as event_date) from kpis.kpi_client_revenue"
@@ -165,7 +166,7 @@ def test_the_example_of_the_specification_has_no_finding_that_blocks(tmp_path: P
         ),
         (
             "evidence_adds_up_to_the_values",
-            "5 values: ",
+            "6 values: ",
             [f"delete from marts.kpi_values where {OWN_JANUARY}"],
         ),
         (
@@ -206,21 +207,18 @@ def test_the_example_of_the_specification_has_no_finding_that_blocks(tmp_path: P
         ),
         (
             "ratios_between_0_and_1",
-            "1 of 210 rows: 1.01",
+            "1 of 280 rows: 1.01",
             [f"update marts.kpi_values set value = 1.01 where kpi = 'contract_win_rate' and {OWN_JANUARY}"],
         ),
         (
             "ratios_between_0_and_1",
-            "1 of 210 rows: -0.01",
+            "1 of 280 rows: -0.01",
             [f"update marts.kpi_values set value = -0.01 where kpi = 'client_retention_rate' and {OWN_JANUARY}"],
         ),
         (
             "collaboration_between_0_and_100",
-            "1 of 42 rows: 100.5",
-            [
-                "update marts.kpi_values set value = 100.5"
-                f" where kpi = 'internal_collaboration_score' and {OWN_JANUARY}"
-            ],
+            "1 of 56 rows: 100.5",
+            [f"update marts.kpi_values set value = 100.5 where kpi = 'internal_collaboration_score' and {OWN_JANUARY}"],
         ),
         (
             "periods_span_their_grain",
@@ -364,6 +362,18 @@ def test_cap_and_bands_are_the_settings_own(sound: Path, settings: Settings) -> 
     assert blocking(findings) == {"scores_between_0_and_the_cap", "ratings_are_of_the_bands"}
 
 
+def test_an_agency_of_which_nothing_was_delivered_is_only_warned(broken: Break, settings: Settings) -> None:
+    with duckdb.connect(str(warehouse := broken())) as connection:
+        tables = connection.execute(
+            "select schema_name || '.' || table_name from duckdb_tables() where schema_name <> 'audit'"
+        ).fetchall()
+        for (table,) in tables:
+            connection.execute(f"delete from {table}")
+    assert blocking(findings := audit(warehouse, settings)) == set()
+    assert failed(findings) == {"every_family_was_delivered"}
+    assert findings["every_family_was_delivered"].unexpected_count == len(FAMILIES)
+
+
 def test_a_finding_names_a_few_offenders_and_counts_all(broken: Break, settings: Settings) -> None:
     finding = audit(broken("update marts.kpi_values set null_reason = 'nothing_due'"), settings)[
         "null_exactly_with_a_reason"
@@ -418,7 +428,9 @@ def a_suite(*rules: NoRows | Builtin) -> Suite:
         Builtin("ExpectColumnValuesToBeBetween", {"min_value": 2, "max_value": 1}),
     ],
 )
-def test_an_expectation_that_is_wrongly_declared_blocks(sound: Path, settings: Settings, rule: NoRows | Builtin) -> None:
+def test_an_expectation_that_is_wrongly_declared_blocks(
+    sound: Path, settings: Settings, rule: NoRows | Builtin
+) -> None:
     (finding,) = audit_suites(sound, settings, [a_suite(rule)], lambda line: None)
     assert finding.blocks
     assert finding.observed.startswith("could not run: ")

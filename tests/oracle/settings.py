@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from zoneinfo import ZoneInfo
@@ -37,7 +37,7 @@ class Settings:
     )
     lowest_rating: str = "D"
     min_weight_covered: Fraction = Fraction(7, 10)
-    timezone: ZoneInfo = ZoneInfo("Asia/Ho_Chi_Minh")
+    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Ho_Chi_Minh"))
 
 
 def exact(value: object) -> Fraction:

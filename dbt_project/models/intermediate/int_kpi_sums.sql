@@ -49,12 +49,20 @@ opening as (
 ),
 
 clients as (
-    select *
+    select
+        kpi,
+        scope,
+        person_key,
+        period_grain,
+        period_start,
+        numerator,
+        denominator,
+        sample_size
     from {{ over_scopes(
         'opening', ['kpi', 'period_grain', 'period_start'], ['numerator', 'denominator', 'sample_size']
     ) }} as scoped
 )
 
-select kpi, scope, person_key, period_grain, period_start, numerator, denominator, sample_size from dated
+select * from dated
 union all
-select kpi, scope, person_key, period_grain, period_start, numerator, denominator, sample_size from clients
+select * from clients

@@ -28,7 +28,8 @@ ranked as (
 ),
 
 chosen as (
-    select * from ranked where choice = 1
+    select * from ranked
+    where choice = 1
 ),
 
 -- Revenue whose target is not for the period's own grain is looked up month by month.

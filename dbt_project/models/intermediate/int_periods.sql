@@ -1,6 +1,10 @@
 -- Grain: period_grain × period_start.
 with months as (
-    select month_start, month_end from {{ ref('int_months') }} where has_records
+    select
+        month_start,
+        month_end
+    from {{ ref('int_months') }}
+    where has_records
 ),
 
 periods as (

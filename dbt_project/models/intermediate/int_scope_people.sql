@@ -17,17 +17,35 @@ roles as (
         ) as newest
     from periods
     inner join {{ ref('int_staff_history') }} as staff
-        on staff.valid_from <= periods.close_date
-        and staff.valid_to >= periods.period_start
+        on periods.close_date >= staff.valid_from
+        and periods.period_start <= staff.valid_to
     where staff.is_account_staff
 ),
 
 people as (
-    select 'own' as scope, staff_id as person_key, period_grain, period_start from roles where newest = 1
+    select
+        'own' as scope,
+        staff_id as person_key,
+        period_grain,
+        period_start
+    from roles
+    where newest = 1
     union
-    select scope, person_key, period_grain, period_start from {{ ref('int_kpi_sums') }} where scope = 'own'
+    select
+        scope,
+        person_key,
+        period_grain,
+        period_start
+    from {{ ref('int_kpi_sums') }}
+    where scope = 'own'
     union
-    select scope, person_key, period_grain, period_start from {{ ref('int_review_scores') }} where scope = 'own'
+    select
+        scope,
+        person_key,
+        period_grain,
+        period_start
+    from {{ ref('int_review_scores') }}
+    where scope = 'own'
     union
     select
         'team' as scope,
@@ -36,11 +54,16 @@ people as (
         periods.period_start
     from periods
     inner join {{ ref('int_management_chain') }} as chain
-        on chain.valid_from <= periods.close_date
-        and chain.valid_to >= periods.period_start
+        on periods.close_date >= chain.valid_from
+        and periods.period_start <= chain.valid_to
     where chain.is_account_staff and not chain.is_loop
     union
-    select 'company' as scope, '' as person_key, period_grain, period_start from periods
+    select
+        'company' as scope,
+        '' as person_key,
+        period_grain,
+        period_start
+    from periods
 )
 
 select

@@ -7,7 +7,9 @@ select
     role,
     valid_from,
     coalesce(
-        {{ days_after(-1, 'lead(valid_from) over (partition by kpi, scope, period_grain, staff_id, role order by valid_from)') }},
+        {{ days_after(
+            -1, 'lead(valid_from) over (partition by kpi, scope, period_grain, staff_id, role order by valid_from)'
+        ) }},
         {{ end_of_time() }}
     ) as valid_to,
     target,

@@ -18,7 +18,8 @@ select
     responses.client_id,
     coalesce(projects.owner_id, managers.account_manager_id) as staff_id,
     responses.responded_date as event_date,
-    {{ exact('case when responses.satisfaction >= ' ~ exact(var('csat_threshold')) ~ ' then 1 else 0 end') }} as numerator,
+    {{ exact('case when responses.satisfaction >= ' ~ exact(var('csat_threshold')) ~ ' then 1 else 0 end') }}
+        as numerator,
     {{ exact('1') }} as denominator,
     1 as sample_size
 from responses

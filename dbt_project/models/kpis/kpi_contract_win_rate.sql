@@ -16,7 +16,8 @@ select
     sent.client_id,
     coalesce(sent.owner_id, managers.account_manager_id) as staff_id,
     sent.sent_date as event_date,
-    {{ exact("case when sent.outcome = 'won' and sent.decided_date <= " ~ as_of() ~ " then 1 else 0 end") }} as numerator,
+    {{ exact("case when sent.outcome = 'won' and sent.decided_date <= " ~ as_of() ~ " then 1 else 0 end") }}
+        as numerator,
     {{ exact('1') }} as denominator,
     1 as sample_size
 from sent

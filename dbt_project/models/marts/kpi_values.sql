@@ -13,7 +13,9 @@ select
     unit,
     is_provisional,
     null_reason,
-    {% set has_interval = "kpi in ('client_retention_rate', 'on_time_delivery_rate', 'client_satisfaction', 'contract_win_rate', 'upsell_cross_sell_rate')" %}
-    case when {{ has_interval }} then {{ wilson('numerator', 'denominator', '-') }} end as wilson_low,
-    case when {{ has_interval }} then {{ wilson('numerator', 'denominator', '+') }} end as wilson_high
+    -- Of the ratios that count cases; cost to budget is one of sums.
+    case when unit = 'ratio' and kpi <> 'cost_to_budget_ratio' then {{ wilson('numerator', 'denominator', '-') }} end
+        as wilson_low,
+    case when unit = 'ratio' and kpi <> 'cost_to_budget_ratio' then {{ wilson('numerator', 'denominator', '+') }} end
+        as wilson_high
 from {{ ref('int_kpi_values') }}

@@ -41,7 +41,7 @@ select
     case
         when weighted_score is null or {{ exact('weight_covered') }} < {{ exact(var('min_weight_covered')) }} then null
         {% for band in var('rating_bands') | sort(attribute='at_least', reverse=true) %}
-        {% if not loop.last %}when shown_score >= {{ band.at_least }} then '{{ band.rating }}'{% else %}else '{{ band.rating }}'{% endif %}
+        {% if not loop.last %}when shown_score >= {{ band.at_least }} then{% else %}else{% endif %} '{{ band.rating }}'
         {% endfor %}
     end as rating,
     weight_covered,
