@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -253,6 +254,7 @@ def _callbacks(outcome: Outcome, screen: Screen) -> dict[str, Callable[[Any], No
         for name in [name for name in os.environ if name.startswith("AMKPI_")]:
             del os.environ[name]
         os.environ.update(environment)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Airflow's own handler would let the demo live on
         screen.begin(f"{context['ti'].dag_id}.{context['ti'].task_id}")
 
     def succeeded(context: Any) -> None:

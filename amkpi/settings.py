@@ -23,8 +23,8 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
 SHIPPED_SOURCES = PROJECT_ROOT / "ingestion" / "sources"
 ENV_PREFIX = "AMKPI_"
-# Variables that say where and when, not how: read by the command line.
-NOT_SETTINGS = frozenset({"HOME", "LANDING", "AS_OF"})
+# Variables that say where and when, not how: read by the command line, and the warehouse by dbt's profile.
+NOT_SETTINGS = frozenset({"HOME", "LANDING", "AS_OF", "WAREHOUSE"})
 
 
 class RatingBand(BaseModel):

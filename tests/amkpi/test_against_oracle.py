@@ -20,6 +20,7 @@ KEYS = {
     # A contract may be signed and cancelled on one day: what it adds tells the two apart.
     "kpi_evidence": ("kpi", "staff_id", "source_extract", "source_id", "period_grain", "period_start", "event_date",
                      "adds"),
+    "supporting_measures": ("measure", "scope", "staff_id", "period_grain", "period_start"),
     "load_ledger": ("file_name", "extract", "time"),
     "quarantined_rows": ("extract", "file_name", "line_number"),
     "dim_staff": ("staff_id",),

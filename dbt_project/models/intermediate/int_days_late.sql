@@ -1,0 +1,65 @@
+-- Grain: scope × person_key × period_grain × period_start. The median of the days by which the late projects of a period
+-- were late, and how many those are. By a count for each number of days, because rows a project, scope and period
+-- would be fifteen times the projects for every manager over them.
+with late as (
+    select
+        due.staff_id,
+        due.event_date,
+        {{ first_of('month', 'due.event_date') }} as month_start,
+        {{ dbt.datediff('due.event_date', 'coalesce(finished.delivered_date, ' ~ as_of() ~ ')', 'day') }} as days_late,
+        1 as projects
+    from {{ ref('kpi_on_time_delivery_rate') }} as due
+    left join {{ ref('stg_projects') }} as finished
+        on due.source_id = finished.project_id
+        and finished.delivered_date <= {{ as_of() }}
+    where due.numerator = 0
+),
+
+monthly as (
+    select
+        scope,
+        person_key,
+        month_start,
+        days_late,
+        projects
+    from {{ over_scopes('late', ['month_start', 'days_late'], ['projects']) }} as scoped
+),
+
+counted as (
+    select
+        monthly.scope,
+        monthly.person_key,
+        months.period_grain,
+        months.period_start,
+        monthly.days_late,
+        sum(monthly.projects) as projects
+    from monthly
+    inner join {{ ref('int_period_months') }} as months
+        on monthly.month_start = months.month_start
+    group by
+        monthly.scope, monthly.person_key, months.period_grain, months.period_start, monthly.days_late
+),
+
+running as (
+    select
+        *,
+        sum(projects) over (
+            partition by scope, person_key, period_grain, period_start order by days_late
+        ) as up_to_here,
+        sum(projects) over (partition by scope, person_key, period_grain, period_start) as late_projects
+    from counted
+)
+
+-- The middle one, or the mean of the middle two.
+select
+    scope,
+    person_key,
+    period_grain,
+    period_start,
+    max(late_projects) as late_projects,
+    (
+        min(case when 2 * up_to_here >= late_projects then days_late end)
+        + min(case when 2 * up_to_here >= late_projects + 1 then days_late end)
+    ) / 2.0 as days_late_median
+from running
+group by scope, person_key, period_grain, period_start

@@ -1,0 +1,76 @@
+-- Grain: scope × person_key × close_date. How many projects that run on the day have cost more than their budget by it.
+with spent as (
+    select
+        costs.project_id,
+        costs.cost_date,
+        sum({{ exact('costs.amount * rates.rate') }}) as cost
+    from {{ ref('stg_project_costs') }} as costs
+    left join {{ ref('int_fx_history') }} as rates
+        on costs.currency = rates.currency
+        and costs.cost_date between rates.valid_from and rates.valid_to
+    where costs.cost_date <= {{ as_of() }}
+    group by costs.project_id, costs.cost_date
+),
+
+-- A credit note can bring a project back under its budget: what is spent holds until the next cost.
+running as (
+    select
+        project_id,
+        cost_date as valid_from,
+        coalesce(
+            {{ days_after(-1, 'lead(cost_date) over (partition by project_id order by cost_date)') }},
+            {{ end_of_time() }}
+        ) as valid_to,
+        sum(cost) over (partition by project_id order by cost_date) as cost
+    from spent
+),
+
+projects as (
+    select
+        projects.project_id,
+        projects.client_id,
+        projects.owner_id,
+        projects.start_date,
+        {{ exact('projects.budget_amount * rates.rate') }} as budget,
+        -- The last day on which it runs; what ends after as_of has not ended.
+        {{ days_after(-1, "least(
+            case when projects.delivered_date <= " ~ as_of() ~ " then projects.delivered_date
+                else " ~ end_of_time() ~ " end,
+            case when projects.cancelled_date <= " ~ as_of() ~ " then projects.cancelled_date
+                else " ~ end_of_time() ~ " end
+        )") }} as last_day
+    from {{ ref('stg_projects') }} as projects
+    left join {{ ref('int_fx_history') }} as rates
+        on projects.currency = rates.currency
+        and projects.start_date between rates.valid_from and rates.valid_to
+    where projects.budget_amount > 0
+),
+
+closes as (
+    select distinct close_date from {{ ref('int_periods') }}
+),
+
+over_budget as (
+    select
+        closes.close_date,
+        closes.close_date as event_date,
+        coalesce(projects.owner_id, managers.account_manager_id) as staff_id,
+        1 as projects
+    from projects
+    inner join running
+        on projects.project_id = running.project_id
+        and projects.budget < running.cost
+    inner join closes
+        on closes.close_date between running.valid_from and running.valid_to
+        and closes.close_date between projects.start_date and projects.last_day
+    left join {{ ref('int_client_managers') }} as managers
+        on projects.client_id = managers.client_id
+        and closes.close_date between managers.valid_from and managers.valid_to
+)
+
+select
+    scope,
+    person_key,
+    close_date,
+    projects
+from {{ over_scopes('over_budget', ['close_date'], ['projects']) }} as scoped

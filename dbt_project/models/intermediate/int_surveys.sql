@@ -1,0 +1,44 @@
+-- Grain: response_id. The surveys sent by as_of, who has the credit, and how satisfied the answer is.
+with surveys as (
+    select
+        response_id,
+        client_id,
+        project_id,
+        sent_date,
+        responded_date,
+        score,
+        scale_min,
+        scale_max
+    from {{ ref('stg_client_surveys') }}
+    where sent_date <= {{ as_of() }}
+),
+
+answered as (
+    select
+        *,
+        responded_date is not null and responded_date <= {{ as_of() }} as is_answered
+    from surveys
+)
+
+select
+    answered.response_id,
+    answered.client_id,
+    coalesce(projects.owner_id, managers.account_manager_id) as staff_id,
+    answered.sent_date,
+    answered.is_answered,
+    case when answered.is_answered then answered.responded_date end as responded_date,
+    -- Exact, because 3.7 on a scale of 0.7 to 4.7 is 0.75, and no double says so.
+    case
+        when answered.is_answered
+            then {{ exact(
+                '(answered.score - answered.scale_min) / nullif(answered.scale_max - answered.scale_min, 0)'
+            ) }}
+    end as satisfaction,
+    answered.score,
+    answered.scale_min = 0 and answered.scale_max = 10 as is_promoter_scale
+from answered
+left join {{ ref('stg_projects') }} as projects
+    on answered.project_id = projects.project_id
+left join {{ ref('int_client_managers') }} as managers
+    on answered.client_id = managers.client_id
+    and answered.sent_date between managers.valid_from and managers.valid_to
