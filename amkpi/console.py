@@ -130,25 +130,27 @@ def show_publication(run: Run) -> None:
             [closed[0]],
         ).fetchall()
     console.print()
-    console.print(f"[bold]Company[/]  [dim]publication {identity}, as of {wording.day(as_of)}[/]")
-    _show_company(console, months, lines, as_of, currency)
+    console.print(
+        f"[bold]Company[/]  [dim]money in {currency}; publication {identity}, as of {wording.day(as_of)}[/]",
+        soft_wrap=True,
+    )
+    _show_company(console, months, lines, as_of)
     if people:
         console.print(f"[bold]People[/]  [dim]{wording.period('month', closed[0], closed[1], LANGUAGE)}[/]")
         _show_people(console, people)
 
 
 def _month_title(month: tuple[date, date, bool], as_of: date) -> str:
-    start, end, provisional = month
-    name = wording.period("month", start, end, LANGUAGE)
+    start, _, provisional = month
+    name = wording.short_month(start, LANGUAGE)
     return f"{name}\n[dim]to {wording.day(as_of)}[/]" if provisional else f"{name}\n[dim]closed[/]"
 
 
-def _show_company(
-    console: Console, months: list[tuple[date, date, bool]], lines: list[list[Any]], as_of: date, currency: str
-) -> None:
+def _show_company(console: Console, months: list[tuple[date, date, bool]], lines: list[list[Any]], as_of: date) -> None:
     newest, before = {line[0]: line for line in lines[0]}, {line[0]: line for line in lines[-1]}
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("KPI", no_wrap=True)
+    # As narrow as can be: 80 columns show every figure whole, and only a KPI's name may take a second line.
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("KPI")
     if len(months) == 2:
         table.add_column(_month_title(months[1], as_of), justify="right", no_wrap=True)
     table.add_column(_month_title(months[0], as_of), justify="right", no_wrap=True)
@@ -157,13 +159,13 @@ def _show_company(
     for kpi in kpis():
         _, value, sample, unit, target, attainment, status = newest[kpi.name]
         word, style = STATUS[status]
-        earlier = [wording.kpi_value(before[kpi.name][1], unit, currency, LANGUAGE)] if len(months) == 2 else []
+        earlier = [wording.kpi_value(before[kpi.name][1], unit, "", LANGUAGE)] if len(months) == 2 else []
         table.add_row(
             kpi.label[LANGUAGE],
             *(f"[dim]{text}[/]" for text in earlier),
-            wording.kpi_value(value, unit, currency, LANGUAGE),
+            wording.kpi_value(value, unit, "", LANGUAGE),
             str(sample),
-            wording.kpi_value(target, unit, currency, LANGUAGE),
+            wording.kpi_value(target, unit, "", LANGUAGE),
             "" if attainment is None else f"{wording.number(100 * attainment, 0, LANGUAGE)}%",
             f"[{style}]{word}[/]",
         )
@@ -171,9 +173,9 @@ def _show_company(
 
 
 def _show_people(console: Console, people: list[Any], most: int = 12) -> None:
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name, justify in (("name", "left"), ("role", "left"), ("score", "right"), ("rating", "left"),
-                          ("KPIs scored", "right"), ("team score", "right"), ("team", "left")):  # fmt: skip
+                          ("KPIs", "right"), ("team score", "right"), ("team", "left")):  # fmt: skip
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     shown = people if len(people) <= most else [*people[: most // 2], None, *people[-(most // 2) :]]
     for row in shown:

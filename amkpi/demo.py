@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
-from rich.status import Status
+from rich.spinner import Spinner
 
 from amkpi.errors import AmkpiError, AuditBlocked
 from amkpi.home import Home
@@ -55,25 +56,32 @@ class Screen:
     def __init__(self, terminal: IO[str]) -> None:
         console = Console(file=terminal, highlight=False)
         self.console = console if console.is_terminal else Console(file=terminal, highlight=False, width=110)
-        self._status: Status | None = None
+        self._live: Live | None = None
         self._name, self._started = "", 0.0
 
     def begin(self, name: str) -> None:
         """Show that a step works."""
         self._name, self._started = name, time.monotonic()
-        self._status = self.console.status(f"[bold]{name}[/]")
-        self._status.start()
+        # A console's own status would take standard output for itself, and show the noise that is meant for the log.
+        self._live = Live(
+            Spinner("dots", f"[bold]{name}[/]"),
+            console=self.console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
 
     def going_on(self, line: str) -> None:
         """Show what the step is at."""
-        if self._status is not None:
-            self._status.update(f"[bold]{self._name}[/]  [dim]{escape(line)}[/]")
+        if self._live is not None:
+            self._live.update(Spinner("dots", f"[bold]{self._name}[/]  [dim]{escape(line)}[/]"))
 
     def end(self, sign: str, said: str) -> None:
         """The step's line: how it ended, its seconds, its counts."""
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
         seconds = time.monotonic() - self._started
         self.console.print(f"{sign} {self._name:<22} [dim]{seconds:6.1f} s[/]  {escape(said)}", soft_wrap=True)
 

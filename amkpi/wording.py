@@ -25,12 +25,12 @@ def number(value: float, places: int, language: Language) -> str:
 
 
 def money(value: float, currency: str, language: Language) -> str:
-    """Money, shortened to millions or billions: `1,32 tỷ VND`."""
+    """Money, shortened to millions or billions: `1,32 tỷ VND`; without a currency where a heading names it."""
     exact = Decimal(repr(value))
     for step, name in _MONEY_STEPS[language]:
         if abs(exact) >= step:
-            return f"{number(float(exact / step), 2, language)} {name} {currency}"
-    return f"{number(value, 0 if exact == exact.to_integral_value() else 2, language)} {currency}"
+            return f"{number(float(exact / step), 2, language)} {name} {currency}".rstrip()
+    return f"{number(value, 0 if exact == exact.to_integral_value() else 2, language)} {currency}".rstrip()
 
 
 def kpi_value(value: float | None, unit: str, currency: str, language: Language) -> str:
@@ -47,6 +47,11 @@ def kpi_value(value: float | None, unit: str, currency: str, language: Language)
 def day(value: date) -> str:
     """A date as the agency writes it: dd/mm/yyyy."""
     return f"{value:%d/%m/%Y}"
+
+
+def short_month(start: date, language: Language) -> str:
+    """A month's name for a narrow column."""
+    return format_skeleton("yMMM", start, locale=language)
 
 
 def period(grain: str, start: date, end: date, language: Language) -> str:
