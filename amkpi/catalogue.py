@@ -26,7 +26,10 @@ class Words(BaseModel):
 
 
 class Kpi(BaseModel):
-    """One KPI. numerator and denominator are None where the value is no quotient."""
+    """One KPI. reads: the extracts in which a row held back may change the value or who has the credit.
+
+    numerator and denominator are None where the value is no quotient.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     number: int
@@ -35,6 +38,7 @@ class Kpi(BaseModel):
     better: Literal["higher", "lower"]
     null_reason: str | None
     source_extract: str
+    reads: tuple[str, ...]
     label: Words
     question: Words
     formula: Words
