@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from amkpi.errors import AmkpiError
 from amkpi.home import Home
@@ -23,10 +24,9 @@ from ingestion import journal, landing, mapping
 from ingestion.extracts import EXTRACTS, Extract
 from ingestion.journal import Delivery
 from ingestion.landing import Seen
-from ingestion.raw import WHITE_SPACE, create_tables, literal, typed_rows
-from ingestion.reading import Content, TextRows, Unreadable, examine, loose, read_csv
-
-CSV_SUFFIXES = (".csv", ".tsv", ".txt")
+from ingestion.raw import create_tables, literal, typed_rows
+from ingestion.reading import Content, TextRows, Unreadable, batch_schema, ending, examine, loose, open_text
+from ingestion.unpacking import DEFAULT_LIMIT
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def load(
     done: list[Delivery] = []
     for number, seen in enumerate(files, 1):
         try:
-            taken = _take(connection, home, mappings, seen, run, delivery, now())
+            taken = _take(connection, home, mappings, seen, run, delivery, now(), settings.max_unpacked_bytes)
         except FileNotFoundError:
             progress(f"{seen.name}: went away while it was looked at; left for the next run")
             continue
@@ -155,10 +155,11 @@ def _take(
     run: int,
     first_delivery: int,
     moment: datetime,
+    limit: int,
 ) -> list[Delivery]:
     """Take one file: all that it yields in one transaction, then journal and move. Empty when it changed meanwhile."""
     try:
-        content = examine(seen.path)
+        content = examine(seen.path, limit)
     except PermissionError as error:
         raise AmkpiError(f"no right to read {seen.path}: give the user who runs amkpi read access to it") from error
     targets = _targets(seen.name, mappings)
@@ -175,7 +176,7 @@ def _take(
                 extract=extract_name,
                 source=source.name if source else None,
             )
-            taken.append(_take_as(connection, seen.path, content, delivery, source))
+            taken.append(_take_as(connection, seen.path, content, delivery, source, limit))
         if not targets:
             reason = (
                 f"nothing takes this file: put it into a folder named after its extract ({', '.join(EXTRACTS)}),"
@@ -209,6 +210,7 @@ def _take_as(
     content: Content,
     delivery: Delivery,
     source: mapping.Mapping | None,
+    limit: int,
 ) -> Delivery:
     """Load the file as one extract within the caller's transaction, and enter it in the ledger."""
     assert delivery.extract is not None
@@ -222,7 +224,7 @@ def _take_as(
         result = replace(delivery, status="duplicate", reason="the same bytes were loaded before")
     else:
         try:
-            rows = open_rows(path, content, extract, source)
+            rows = open_rows(path, content, extract, source, limit)
             result = replace(delivery, rows_read=insert(connection, extract, rows, delivery))
         except Unreadable as error:
             # What was inserted before the file broke off goes again: never half loaded.
@@ -233,13 +235,12 @@ def _take_as(
     return result
 
 
-def open_rows(path: Path, content: Content, extract: Extract, source: mapping.Mapping | None) -> TextRows:
-    if path.suffix.lower() not in CSV_SUFFIXES:
-        raise Unreadable(
-            f"files of the kind {path.suffix or 'without an ending'} are not read: deliver it as CSV (.csv or .tsv)"
-        )
+def open_rows(
+    path: Path, content: Content, extract: Extract, source: mapping.Mapping | None, limit: int = DEFAULT_LIMIT
+) -> TextRows:
+    """Open a file as the extract, by the mapping if there is one. limit: what it may unpack to. Raises Unreadable."""
     known = source.native_columns if source else frozenset(loose(column.name) for column in extract.all_columns)
-    rows = read_csv(path, content.encoding, known)
+    rows = open_text(path, content, known, limit)
     if source and rows.header:
         return mapping.apply(source, rows)
     return rows
@@ -267,17 +268,40 @@ def insert(connection: duckdb.DuckDBPyConnection, extract: Extract, rows: TextRo
         "loaded_at": delivery.loaded_at,
         "delivery": delivery.delivery,
     }
-    count = 0
-    for batch in rows.batches:
-        connection.register("batch", batch)
+    given = _Given(rows)
+    connection.register("batch", given.reader)
+    try:
         connection.execute(insert, parameters)
+    finally:
         connection.unregister("batch")
-        count += batch.num_rows
-    connection.execute(
-        f"insert into typed.{extract.name} {typed_rows(extract)}",
-        {"delivery": delivery.delivery, "white_space": WHITE_SPACE},
-    )
-    return count
+    given.check()
+    connection.execute(f"insert into typed.{extract.name} {typed_rows(extract)}", {"delivery": delivery.delivery})
+    return given.count
+
+
+class _Given:
+    """A file's rows as one stream, so that DuckDB writes what is read while more is read.
+
+    What goes wrong on the way ends the stream and is told by `check`: DuckDB would tell it as an error of its own.
+    """
+
+    def __init__(self, rows: TextRows) -> None:
+        self.count = 0
+        self._failure: BaseException | None = None
+        self.reader = pa.RecordBatchReader.from_batches(batch_schema(len(rows.header)), self._batches(rows))
+
+    def _batches(self, rows: TextRows) -> Iterator[pa.RecordBatch]:
+        try:
+            for table in rows.batches:
+                self.count += table.num_rows
+                yield from table.to_batches()
+        except BaseException as error:  # noqa: BLE001 - told by check
+            self._failure = error
+
+    def check(self) -> None:
+        """Raise what ended the stream before its end, if anything did."""
+        if self._failure is not None:
+            raise self._failure
 
 
 def _match(extract: Extract, header: tuple[str, ...]) -> dict[str, int]:
@@ -321,7 +345,7 @@ def _mark_settled(connection: duckdb.DuckDBPyConnection, deliveries: Iterable[De
 
 def archived(home: Home, sha256: str, file_name: str) -> Path:
     """Where a file of this content lies in archive/; its ending stays, since it says the format."""
-    return home.archive / sha256[:2] / (sha256 + "".join(Path(file_name).suffixes[-2:]).lower())
+    return home.archive / sha256[:2] / (sha256 + ending(file_name))
 
 
 def _move(home: Home, path: Path, deliveries: list[Delivery]) -> None:

@@ -14,6 +14,10 @@ from ingestion.extracts import EXTRACTS, Column, Extract
 # What Python's str.isspace calls white space: DuckDB's trim alone takes spaces only.
 WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 
+# As RE2 writes it: a text that begins or ends with white space.
+_AT_AN_END = "[" + "".join(f"\\x{{{ord(ch):x}}}" for ch in WHITE_SPACE) + "]"
+_PADDED = f"\\A{_AT_AN_END}|{_AT_AN_END}\\z"
+
 _DUCKDB_TYPES = {
     "text": "varchar",
     "date": "date",
@@ -77,15 +81,20 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
 def typed_rows(extract: Extract) -> str:
     """SQL that parses and rules the raw rows of the delivery given as `$delivery`, shaped as `typed.<extract>`."""
     columns = extract.all_columns
-    clean = ", ".join(f"nullif(trim(nfc_normalize({c.name}), $white_space), '') as c_{c.name}" for c in columns)
+    composed = ", ".join(f"nfc_normalize({c.name}) as n_{c.name}" for c in columns)
+    clean = ", ".join(f"{_trimmed(f'n_{c.name}')} as c_{c.name}" for c in columns)
     cleaned = ", ".join(f"c_{c.name}" for c in columns)
     parsed = ", ".join(f"{_parsed(c)} as {c.name}" for c in columns)
     kept = ", ".join("_updated_at as updated_at" if c.name == "updated_at" else c.name for c in columns)
     return f"""
-        with clean as (
-            select {clean}, _delivery, _line, _malformed, _loaded_at
+        with composed as (
+            select {composed}, _delivery, _line, _malformed, _loaded_at
             from raw.{extract.name}
             where _delivery = $delivery
+        ),
+        clean as (
+            select {clean}, _delivery, _line, _malformed, _loaded_at
+            from composed
         ),
         parsed as (
             select {cleaned}, {parsed}, _delivery, _line, _malformed, _loaded_at
@@ -105,6 +114,13 @@ def typed_rows(extract: Extract) -> str:
             from ruled
         )
         """
+
+
+def _trimmed(text: str) -> str:
+    """The text without white space around it; null where that leaves nothing."""
+    # To ask first is ten times as fast as to trim every cell of any but spaces.
+    trimmed = f"trim({text}, {literal(WHITE_SPACE)})"
+    return f"nullif(case when regexp_matches({text}, '{_PADDED}') then {trimmed} else {text} end, '')"
 
 
 def _parsed(column: Column) -> str:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.reading import TextRows, Unreadable, examine, loose, read_csv
-from ingestion.reading import MAX_FIELD_CHARS
+from ingestion.reading import MAX_FIELD_CHARS, TextRows, Unreadable, examine, loose, read_csv
 
 KNOWN = frozenset({"clientid", "clientname", "industry"})
 
