@@ -44,6 +44,21 @@ class Format(StrEnum):
     json = "json"
 
 
+class Scope(StrEnum):
+    """Whose records a value counts."""
+
+    own = "own"
+    team = "team"
+    company = "company"
+
+
+class Lang(StrEnum):
+    """In which language a result is told."""
+
+    vi = "vi"
+    en = "en"
+
+
 @app.callback()
 def options(version: Annotated[bool, typer.Option("--version", help="show the version")] = False) -> None:
     """Options that stand before a command."""
@@ -116,6 +131,38 @@ def query(
 
 
 @app.command()
+def explain(
+    kpi: Annotated[str, typer.Argument(metavar="KPI", help="its name, the beginning of it, or its number 1-8")],
+    whose_when: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[STAFF_ID] PERIOD",
+            help="whose (the company's without), and 2026-09, 2026-Q3, 2026 or t12m:2026-09",
+        ),
+    ],
+    scope: Annotated[Scope | None, typer.Option("--scope", help="[default: own, or company without STAFF_ID]")] = None,
+    form: Annotated[Format, typer.Option("--format", help="csv has the records, json everything")] = Format.table,
+    lang: Annotated[Lang, typer.Option("--lang", help="Vietnamese or English")] = Lang.en,
+    home: HomeOption = None,
+    landing: LandingOption = None,
+    as_of: AsOfOption = None,
+) -> None:
+    """Explain a value: its formula with its numbers, the records behind it, and what was left out."""
+    from amkpi import explaining, explaining_showing
+
+    if len(whose_when) > 2:
+        raise typer.BadParameter(f"expected [STAFF_ID] PERIOD, got {len(whose_when)} words: {' '.join(whose_when)}")
+    told = explaining.explain(
+        Run.prepare(home, landing, as_of),
+        kpi,
+        whose_when[0] if len(whose_when) == 2 else None,
+        whose_when[-1],
+        scope.value if scope else None,
+    )
+    explaining_showing.show(told, form.value, lang.value)
+
+
+@app.command()
 def sample(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="a folder for the extracts; made if missing")],
     seed: Annotated[int, typer.Option(help="the same seed, the same bytes")] = 7,
@@ -157,6 +204,28 @@ def sources_draft(
     from amkpi.sources import show_draft
 
     show_draft(file, extract)
+
+
+@sources_app.command("template")
+def sources_template(
+    extract: Annotated[str, typer.Argument(metavar="EXTRACT", help="one of the eleven, as in clients")],
+    directory: Annotated[Path, typer.Option("--dir", metavar="DIR", help="where to write; made if missing")] = Path(),
+) -> None:
+    """Write an empty EXTRACT.xlsx and EXTRACT.csv to fill in by hand."""
+    from amkpi.catalogue import kpis
+    from ingestion.extracts import EXTRACTS
+    from ingestion.template import write_template
+    from ingestion.texts import Words
+
+    if extract not in EXTRACTS:
+        raise AmkpiError(f"no extract {extract}; there are: {', '.join(EXTRACTS)}")
+    labels = {kpi.name: Words(vi=kpi.label.vi, en=kpi.label.en) for kpi in kpis()}
+    try:
+        written = write_template(EXTRACTS[extract], directory, labels)
+    except FileExistsError as error:
+        raise AmkpiError(f"{error.filename} is there already: move it away, or say another --dir") from error
+    for file in written:
+        typer.echo(str(file))
 
 
 def _load(prepared: Run) -> None:
