@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -61,6 +62,9 @@ def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:
         "create table if not exists audit.results (suite varchar, expectation varchar, table_name varchar,"
         " column_name varchar, success boolean, severity varchar, observed varchar, unexpected_count bigint)"
     )
+    # A warehouse of the first version lacks them.
+    for column in ("advice varchar", "since timestamptz", "rows_concerned varchar"):
+        connection.execute(f"alter table audit.results add column if not exists {column}")
     connection.execute(
         "create table if not exists audit.publication (publication_id varchar, as_of date, published_at timestamptz,"
         " pipeline_version varchar, reporting_currency varchar)"
@@ -71,8 +75,6 @@ def run_dbt(
     home: Home, settings: Settings, as_of: date, arguments: list[str], progress: Callable[[str], None]
 ) -> tuple[int, int]:
     """Run dbt on the warehouse in this process; returns how many models and tests ran. Raises as `build` does."""
-    os.environ["AMKPI_WAREHOUSE"] = str(home.warehouse)
-    os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
     # dbt costs 6 s to import: here, where it is needed, and once.
     from dbt.cli.main import dbtRunner
     from dbt.contracts.results import NodeStatus, RunStatus, TestStatus
@@ -82,21 +84,26 @@ def run_dbt(
             progress(f"{event.data.index}/{event.data.total} {event.data.node_info.node_name}")
 
     home.dbt_target.mkdir(parents=True, exist_ok=True)
-    result = dbtRunner(callbacks=[on_event]).invoke(
-        [
-            *arguments,
-            "--quiet",
-            "--no-use-colors",
-            "--log-level", "none",
-            "--log-level-file", "info",
-            "--log-path", str(home.dbt_target),
-            "--target-path", str(home.dbt_target),
-            "--project-dir", str(DBT_PROJECT),
-            "--profiles-dir", str(DBT_PROJECT),
-            "--vars", json.dumps(dbt_variables(settings, as_of)),
-        ]
-    )  # fmt: skip
-    _release_warehouse()
+    with _environment(
+        AMKPI_WAREHOUSE=str(home.warehouse),
+        AMKPI_MEMORY_LIMIT=settings.memory_limit,
+        DBT_SEND_ANONYMOUS_USAGE_STATS="false",
+    ):
+        result = dbtRunner(callbacks=[on_event]).invoke(
+            [
+                *arguments,
+                "--quiet",
+                "--no-use-colors",
+                "--log-level", "none",
+                "--log-level-file", "info",
+                "--log-path", str(home.dbt_target),
+                "--target-path", str(home.dbt_target),
+                "--project-dir", str(DBT_PROJECT),
+                "--profiles-dir", str(DBT_PROJECT),
+                "--vars", json.dumps(dbt_variables(settings, as_of)),
+            ]
+        )  # fmt: skip
+        _release_warehouse()
     if result.exception is not None:
         raise AmkpiError(f"dbt could not run: {_one_line(str(result.exception))}") from result.exception
     nodes = list(getattr(result.result, "results", []))
@@ -109,6 +116,21 @@ def run_dbt(
         raise AuditBlocked(f"a rule of the models is broken, nothing is published: {names}")
     tests = sum(node.node.resource_type == "test" for node in nodes)
     return len(nodes) - tests, tests
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Set what dbt's profile reads while it runs, then leave the process as it was: the next run may be another's."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _release_warehouse() -> None:

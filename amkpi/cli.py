@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from datetime import date
@@ -60,11 +61,19 @@ class Lang(StrEnum):
 
 
 @app.callback()
-def options(version: Annotated[bool, typer.Option("--version", help="show the version")] = False) -> None:
-    """Options that stand before a command."""
+def options(
+    version: Annotated[bool, typer.Option("--version", help="show the version")] = False,
+    home: HomeOption = None,
+    landing: LandingOption = None,
+    as_of: AsOfOption = None,
+) -> None:
+    """Options that stand before a command: they hold as the variables do, so that one behind it wins."""
     if version:
         typer.echo(f"amkpi {__version__}")
         raise typer.Exit
+    for name, value in (("AMKPI_HOME", home), ("AMKPI_LANDING", landing), ("AMKPI_AS_OF", as_of)):
+        if value is not None:
+            os.environ[name] = str(value)
 
 
 @app.command()

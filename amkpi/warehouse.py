@@ -27,7 +27,6 @@ def connect(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnectio
         # Moments without an offset are the agency's; DuckDB takes them by the session's zone.
         connection.execute("set timezone = ?", [settings.timezone])
         connection.execute("set memory_limit = ?", [settings.memory_limit])
-        connection.execute("set temp_directory = ?", [str(home.warehouse.parent / "spill")])
         yield connection
     finally:
         connection.close()

@@ -44,6 +44,12 @@ def test_no_home_is_one_line() -> None:
     assert "say --home DIR, or set AMKPI_HOME" in failed(amkpi(None, "load"), 1)
 
 
+def test_options_may_stand_before_the_command_and_one_behind_it_wins(tmp_path: Path) -> None:
+    assert f"nothing yet in {tmp_path / 'a'}" in amkpi(None, "--home", str(tmp_path / "a"), "status").stdout
+    both = amkpi(None, "--home", str(tmp_path / "a"), "status", "--home", str(tmp_path / "b"))
+    assert f"nothing yet in {tmp_path / 'b'}" in both.stdout
+
+
 def test_a_date_that_is_none_is_one_line(tmp_path: Path) -> None:
     assert "--as-of '17/10/2026' is no date" in failed(amkpi(tmp_path, "load", "--as-of", "17/10/2026"), 1)
 
