@@ -41,8 +41,8 @@ NothingTold: Mapping[ValueKey, LastTold] = {}
 
 
 def unknown_cause(key: ValueKey, then: LastTold) -> Cause:
-    """When nobody can look into the warehouse: what the publications themselves say."""
-    return Cause.corrected_rows
+    """When nobody can look into the warehouse."""
+    return Cause.unknown
 
 
 def compose(
@@ -91,6 +91,7 @@ class _Composer:
             publication_id=facts.publication.publication_id,
             published_at=facts.publication.published_at,
             as_of=facts.publication.as_of,
+            is_provisional=score.is_provisional,
             subject=self._subject_line(main, len(missed)),
             heading=period.name(reader.language),
             eyebrow=speech.say("KPI scorecard · {whose}", whose=self._title(main)),
@@ -407,7 +408,7 @@ class _Composer:
             title=speech.say("Your people: per cent of target attained"),
             heads=tuple((_short_label(speech, kpi), speech.choose(kpi.label)) for kpi in kpis()),
             rows=tuple(rows),
-            legend=tuple((SIGNS[s], _status_word(speech, s), _status_meaning(speech, s)) for s in SIGNS),
+            legend=tuple((s, SIGNS[s], _status_word(speech, s), _status_meaning(speech, s)) for s in SIGNS),
             note=(
                 speech.count(
                     "{n} more person below you has no scorecard in this period",
@@ -538,6 +539,7 @@ def _cause_word(speech: Speech, cause: Cause) -> str:
         Cause.deleted_rows: speech.say("rows that were deleted"),
         Cause.released_rows: speech.say("rows released from quarantine"),
         Cause.settings_or_version: speech.say("another setting or version"),
+        Cause.unknown: speech.say("cause not known any more"),
     }[cause]
 
 

@@ -75,6 +75,7 @@ class History:
                 " message_id text not null, state text not null, at text not null, answer text not null,"
                 " tries integer not null, told text not null, primary key (grain, period, edition, staff_id))"
             )
+            connection.execute("create table if not exists operator_notes (digest text primary key)")
             with connection:
                 yield connection
         finally:
@@ -102,6 +103,16 @@ class History:
             rows = connection.execute(f"select {_COLUMNS} from sendings order by at, {', '.join(_KEY)}").fetchall()
         return tuple(_sending(row) for row in rows)
 
+    def note_for_operator(self, digest: str) -> bool:
+        """Remember that the operator is being told this; False when they were told before."""
+        with self._open() as connection:
+            return connection.execute("insert or ignore into operator_notes values (?)", [digest]).rowcount == 1
+
+    def forget_note(self, digest: str) -> None:
+        """The operator could not be told after all."""
+        with self._open() as connection:
+            connection.execute("delete from operator_notes where digest = ?", [digest])
+
 
 @dataclass(frozen=True)
 class LastTold:
@@ -112,6 +123,39 @@ class LastTold:
     delivery: int
     pipeline_version: str
     at: datetime
+
+
+@dataclass(frozen=True)
+class SentRow:
+    """A row of `marts.scorecards_sent`; values_sent is JSON."""
+
+    grain: str
+    period: str
+    staff_id: str
+    publication_id: str
+    state: str
+    at: datetime
+    message_id: str
+    values_sent: str
+
+
+def scorecards_sent(state: Path) -> list[SentRow]:
+    """The rows of `marts.scorecards_sent`: every scorecard that was sent, or tried, and the values it told."""
+    return [
+        SentRow(
+            sending.grain, sending.period, sending.staff_id, sending.publication_id, sending.state, sending.at,
+            sending.message_id,
+            json.dumps(
+                [
+                    {"kpi": t.kpi, "scope": t.scope, "staff_id": t.staff_id, "period_grain": t.grain,
+                     "period_start": t.period_start.isoformat(), "value": t.value}
+                    for t in sending.told
+                ],
+                ensure_ascii=False,
+            ),
+        )
+        for sending in History(state).read()
+    ]  # fmt: skip
 
 
 ValueKey = tuple[str, str | None, str, str, date]  # scope, staff_id, kpi, grain, period_start

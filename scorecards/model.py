@@ -9,7 +9,7 @@ from datetime import date, datetime
 from scorecards.recipients import Recipient
 
 # How a status is told apart without colour.
-SIGNS = {"on_target": "✓", "at_risk": "!", "off_target": "✗", "no_target": "·", "no_data": "–"}
+SIGNS = {"on_target": "✓", "at_risk": "!", "off_target": "✗", "no_target": "○", "no_data": "–"}
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Matrix:
     title: str
     heads: tuple[tuple[str, str], ...]
     rows: tuple[MatrixRow, ...]
-    legend: tuple[tuple[str, str, str], ...]
+    legend: tuple[tuple[str, str, str, str], ...]
     note: str
 
 
@@ -153,6 +153,7 @@ class Scorecard:
     publication_id: str
     published_at: datetime
     as_of: date
+    is_provisional: bool
     subject: str
     heading: str
     eyebrow: str

@@ -1,0 +1,407 @@
+"""Scorecards into a folder, or to an SMTP server: nobody gets two, and whoever got none is named to the operator."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from amkpi.catalogue import Language
+from amkpi.errors import AmkpiError
+from amkpi.reading import published
+from amkpi.steps import Progress, Run, silent
+from scorecards.composing import compose
+from scorecards.facts import Facts, Publication, read_facts, read_publication
+from scorecards.history import History, Sending, last_told
+from scorecards.messages import Mail, message, sender_address
+from scorecards.model import Scorecard
+from scorecards.periods import Period
+from scorecards.recipients import Audience, audience
+from scorecards.restating import causes
+from scorecards.smtp import NoConnection, Server, Session
+
+Fate = Literal["written", "sent", "sent_before", "deferred", "refused", "uncertain", "unreachable", "no_scorecard"]
+# What the operator must know of; the rest went as it should.
+TROUBLE: tuple[Fate, ...] = ("uncertain", "refused", "deferred", "unreachable")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What an agency chooses about its scorecards.
+
+    stale_after_days: a publication whose date lies further back goes to nobody. tries: how often a temporary refusal is
+    tried in one run, retry_wait seconds apart.
+    """
+
+    mail_from: str = "KPI scorecards <scorecards@localhost.localdomain>"
+    operator_email: str | None = None
+    default_language: Language = "vi"
+    leadership: tuple[str, ...] = ()
+    workbook: bool = False
+    stale_after_days: int = 1
+    weekly_hour: int = 7
+    close_after_days: int = 5
+    tries: int = 3
+    retry_wait: float = 20.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one person's scorecard."""
+
+    staff_id: str
+    fate: Fate
+    what: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of everybody's. held: why nobody was sent anything; None when nothing was held."""
+
+    grain: str
+    period: str
+    publication_id: str
+    outcomes: tuple[Outcome, ...]
+    held: str | None = None
+
+    def count(self, *fates: Fate) -> int:
+        """How many people met one of these fates."""
+        return sum(outcome.fate in fates for outcome in self.outcomes)
+
+    @property
+    def trouble(self) -> tuple[Outcome, ...]:
+        """Whom the operator must look after."""
+        return tuple(outcome for outcome in self.outcomes if outcome.fate in TROUBLE)
+
+
+def due(now: datetime, options: Options) -> tuple[tuple[str, str], ...]:
+    """Which (grain, period) scorecards ought to have gone out by now; sending them again sends nothing twice.
+
+    now: aware, in the agency's time zone. From Monday at the hour on: the month to date, once a week. From so many days
+    after a month's end, at the hour: that month, once.
+    """
+    wanted: list[tuple[str, str]] = []
+    today = now.date()
+    month = Period.holding("month", today)
+    before = month.before()
+    if now >= _at(now, before.end + timedelta(days=options.close_after_days), options.weekly_hour):
+        wanted.append(("month", before.key))
+    if now >= _at(now, today - timedelta(days=today.weekday()), options.weekly_hour):
+        wanted.append(("month", month.key))
+    return tuple(wanted)
+
+
+def render(
+    run: Run,
+    outbox: Path,
+    grain: str = "month",
+    period: str | None = None,
+    to: Sequence[str] = (),
+    options: Options | None = None,
+    progress: Progress = silent,
+) -> Report:
+    """Write the scorecards of the current publication into a folder, one `<grain>_<period>_<staff_id>.eml` a person.
+
+    period: as `amkpi explain` takes it; the one that holds the publication's date when None. to: only these staff ids.
+    Sends nothing and leaves the history alone. Raises AmkpiError.
+    """
+    options = options or Options()
+    due_now = _prepare(run, grain, period, to, options)
+    outbox.mkdir(parents=True, exist_ok=True)
+    outcomes = list(due_now.outcomes)
+    for card in due_now.cards:
+        mail = _message(card, options)
+        progress(mail.file_name)
+        partial = outbox / f".{mail.file_name}.part"
+        partial.write_bytes(mail.content)
+        partial.replace(outbox / mail.file_name)
+        outcomes.append(Outcome(mail.staff_id, "written", mail.file_name))
+    return due_now.report(outcomes)
+
+
+def send(
+    run: Run,
+    server: Server,
+    grain: str = "month",
+    period: str | None = None,
+    to: Sequence[str] = (),
+    resend: Sequence[str] = (),
+    options: Options | None = None,
+    progress: Progress = silent,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Report:
+    """Send the scorecards of the current publication, each person's once an edition, and tell the operator of trouble.
+
+    resend: staff ids whose scorecard goes again though it was sent, refused or is uncertain. A blocked or stale
+    publication goes to nobody: the report says what holds it. Raises AmkpiError when another sender is at work, or
+    when the mail could not be made.
+    """
+    options = options or Options()
+    sender = sender_address(options.mail_from)
+    with _alone(run):
+        history = History(run.home.state)
+        _recover(history, run)
+        due_now = _prepare(run, grain, period, tuple(to) or tuple(resend), options)
+        held = what_holds(run, due_now.facts.publication, options)
+        line = _Line(server, sender.addr_spec)
+        try:
+            if held:
+                report = due_now.report(due_now.outcomes, held)
+            else:
+                outcomes = _send_all(due_now, history, line, run, resend, options, progress, sleep)
+                report = due_now.report(outcomes)
+            _tell_operator(report, history, line, options, due_now.facts.publication, run)
+        finally:
+            line.close()
+    return report
+
+
+def what_holds(run: Run, publication: Publication, options: Options) -> str | None:
+    """Why this publication must not go out: it is older than the run, or a newer build was blocked."""
+    age = (run.as_of - publication.as_of).days
+    if age <= options.stale_after_days:
+        return None
+    held = f"the publication is of {publication.as_of}, {age} days before {run.as_of}"
+    found = _blocking_findings(run)
+    return f"{held}; blocked by: {found}" if found else f"{held}: run `amkpi run` and see why nothing newer came"
+
+
+def _blocking_findings(run: Run) -> str:
+    """What the last audit found that blocks, from the warehouse; nothing where it cannot be read."""
+    import duckdb
+
+    if not run.home.warehouse.is_file():
+        return ""
+    try:
+        with duckdb.connect(str(run.home.warehouse), read_only=True) as connection:
+            rows = connection.execute(
+                "select expectation, observed from audit.results where not success and severity = 'blocking'"
+                " order by all"
+            ).fetchall()
+    except duckdb.Error:
+        return ""
+    return "; ".join(f"{expectation}: {observed}" for expectation, observed in rows)
+
+
+@dataclass(frozen=True)
+class _Due:
+    """Everybody's scorecard, made from one publication, and who cannot have one."""
+
+    facts: Facts
+    cards: tuple[Scorecard, ...]
+    outcomes: tuple[Outcome, ...]
+
+    def report(self, outcomes: Sequence[Outcome], held: str | None = None) -> Report:
+        return Report(
+            self.facts.period.grain,
+            self.facts.period.key,
+            self.facts.publication.publication_id,
+            tuple(sorted(outcomes, key=lambda outcome: outcome.staff_id)),
+            held,
+        )
+
+
+def _prepare(run: Run, grain: str, period: str | None, to: Sequence[str], options: Options) -> _Due:
+    with published(run.home, run.settings) as connection:
+        publication = read_publication(connection)
+        chosen = Period.parse(grain, period) if period else Period.holding(grain, publication.as_of)
+        facts = read_facts(connection, chosen)
+    everyone = audience(
+        facts.people, publication.as_of, run.settings.kpi.account_roles, options.leadership, options.default_language
+    )
+    _check_asked(to, everyone, chosen)
+    if not any(start == chosen.start for _, start in facts.scores):
+        raise AmkpiError(f"no scorecards of {chosen.key} are published: the data ends at {publication.as_of}")
+    sendings = History(run.home.state).read()
+    cause = causes(run.home)
+    cards: list[Scorecard] = []
+    outcomes = [
+        Outcome(each.staff_id, "unreachable", each.why)
+        for each in everyone.unreachable
+        if not to or each.staff_id in to
+    ]
+    for recipient in everyone.recipients:
+        if to and recipient.staff_id not in to:
+            continue
+        card = compose(facts, recipient, last_told(sendings, recipient.staff_id), cause)
+        if card is None:
+            outcomes.append(Outcome(recipient.staff_id, "no_scorecard", f"has no scorecard in {chosen.key}"))
+        else:
+            cards.append(card)
+    return _Due(facts, tuple(cards), tuple(outcomes))
+
+
+def _check_asked(to: Sequence[str], everyone: Audience, period: Period) -> None:
+    known = {each.staff_id for each in everyone.recipients} | {each.staff_id for each in everyone.unreachable}
+    for staff_id in to:
+        if staff_id not in known:
+            raise AmkpiError(f"--to {staff_id}: nobody with this staff_id is due a scorecard of {period.key}")
+
+
+def _message(card: Scorecard, options: Options) -> Mail:
+    return message(card, sender_address(options.mail_from), options.operator_email, options.workbook)
+
+
+def _send_all(
+    due_now: _Due,
+    history: History,
+    line: _Line,
+    run: Run,
+    resend: Sequence[str],
+    options: Options,
+    progress: Progress,
+    sleep: Callable[[float], None],
+) -> list[Outcome]:
+    known = {(s.grain, s.period, s.edition, s.staff_id): s for s in history.read()}
+    outcomes = list(due_now.outcomes)
+    waiting: list[tuple[Mail, int]] = []
+    for card in due_now.cards:
+        mail = _message(card, options)
+        before = known.get((mail.grain, mail.period, mail.edition, mail.staff_id))
+        if before and mail.staff_id not in resend:
+            if before.state == "sent":
+                outcomes.append(Outcome(mail.staff_id, "sent_before", before.at.isoformat()))
+                continue
+            if before.state == "uncertain":
+                why = f"{before.answer}; ask {before.address}, and send again by hand with --resend {mail.staff_id}"
+                outcomes.append(Outcome(mail.staff_id, "uncertain", why))
+                continue
+            if before.state == "refused" and before.address == mail.address:
+                outcomes.append(Outcome(mail.staff_id, "refused", f"{mail.address}: {before.answer}"))
+                continue
+        waiting.append((mail, before.tries if before else 0))
+    for round_ in range(options.tries):
+        if round_ and waiting:
+            sleep(options.retry_wait)
+        again: list[tuple[Mail, int]] = []
+        last: dict[str, str] = {}
+        for mail, tries in waiting:
+            intent = Sending(
+                mail.grain, mail.period, mail.edition, mail.staff_id, mail.address,
+                due_now.facts.publication.publication_id, due_now.facts.publication.delivery,
+                due_now.facts.publication.pipeline_version, mail.message_id, "intended", run.now(), "", tries + 1,
+                mail.told,
+            )  # fmt: skip
+            try:
+                line.open()
+            except NoConnection as error:
+                last[mail.staff_id] = str(error)
+                again.append((mail, tries))
+                continue
+            mail.check()
+            history.write(intent)
+            state, answer = line.deliver(mail)
+            history.write(replace(intent, state=state, at=run.now(), answer=answer))
+            progress(f"{mail.staff_id}: {state}")
+            if state == "deferred":
+                last[mail.staff_id] = answer
+                again.append((mail, tries + 1))
+            elif state == "uncertain":
+                why = f"{answer}; ask {mail.address}, and send again by hand with --resend {mail.staff_id}"
+                outcomes.append(Outcome(mail.staff_id, "uncertain", why))
+            elif state == "refused":
+                outcomes.append(Outcome(mail.staff_id, "refused", f"{mail.address}: {answer}"))
+            else:
+                outcomes.append(Outcome(mail.staff_id, "sent", answer))
+        waiting = again
+    outcomes += [Outcome(mail.staff_id, "deferred", f"{mail.address}: {last[mail.staff_id]}") for mail, _ in waiting]
+    return outcomes
+
+
+class _Line:
+    """The connection, opened when it is first needed and again when it broke."""
+
+    def __init__(self, server: Server, sender: str) -> None:
+        self._server, self._sender = server, sender
+        self._session: Session | None = None
+
+    def open(self) -> None:
+        """Be connected. Raises NoConnection."""
+        if self._session is None or not self._session.is_open:
+            self._session = Session(self._server, self._sender)
+
+    def deliver(self, mail: Mail) -> tuple[Literal["intended", "sent", "deferred", "refused", "uncertain"], str]:
+        assert self._session is not None
+        return self._session.deliver(mail)
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+
+
+def _recover(history: History, run: Run) -> None:
+    """Whoever was being sent to when a sender was killed is uncertain: the server may have taken the mail."""
+    for sending in history.read():
+        if sending.state == "intended":
+            history.write(replace(sending, state="uncertain", at=run.now(), answer="the sender was cut off"))
+
+
+@contextmanager
+def _alone(run: Run) -> Iterator[None]:
+    """Let one process send at a time; the operating system lets go when it ends, however it ends."""
+    run.home.state.mkdir(parents=True, exist_ok=True)
+    with (run.home.state / "scorecards.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise AmkpiError("another process is sending scorecards: wait until it ends") from error
+        yield
+
+
+def operator_text(report: Report) -> str:
+    """What the operator must know, or nothing."""
+    lines: list[str] = []
+    if report.held:
+        lines += [f"Scorecards of {report.grain} {report.period} were sent to nobody: {report.held}.", ""]
+    for fate, title in (
+        ("uncertain", "Uncertain: the connection broke before the server's answer. Not sent again by itself."),
+        ("refused", "Refused for good by the server. Mend the address in the staff extract, or --resend by hand."),
+        ("deferred", "Not taken for now. The next run tries again."),
+        ("unreachable", "No scorecard could be addressed."),
+    ):
+        found = [outcome for outcome in report.outcomes if outcome.fate == fate]
+        if found:
+            lines += [title, *(f"- {outcome.staff_id}: {outcome.what}" for outcome in found), ""]
+    return "\n".join(lines)
+
+
+def _tell_operator(
+    report: Report, history: History, line: _Line, options: Options, publication: Publication, run: Run
+) -> None:
+    """Mail the operator what needs them, each text once; the caller has the report in any case."""
+    text = operator_text(report)
+    if not text or not options.operator_email:
+        return
+    sender, operator = sender_address(options.mail_from), sender_address(options.operator_email)
+    digest = hashlib.sha256(f"{publication.publication_id}\n{text}".encode()).hexdigest()[:32]
+    if not history.note_for_operator(digest):
+        return
+    mail = EmailMessage(policy=SMTP)
+    mail["From"], mail["To"] = sender, operator
+    mail["Subject"] = f"Scorecards {report.period}: {'held' if report.held else f'{len(report.trouble)} need you'}"
+    mail["Date"] = format_datetime(run.now())
+    mail["Message-ID"] = f"<{digest}@{sender.domain}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(text, cte="quoted-printable")
+    note = Mail("", operator.addr_spec, report.grain, report.period, "", "", "", mail.as_bytes(), ())
+    try:
+        line.open()
+        state, _ = line.deliver(note)
+    except NoConnection:
+        state = "deferred"
+    if state in ("deferred", "refused"):
+        history.forget_note(digest)
+
+
+def _at(now: datetime, day: date, hour: int) -> datetime:
+    return datetime(day.year, day.month, day.day, hour, tzinfo=now.tzinfo or ZoneInfo("UTC"))

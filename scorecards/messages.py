@@ -1,0 +1,128 @@
+"""A scorecard as a message: the same bytes for the same publication and sending history."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP, default
+from email.utils import format_datetime, parseaddr
+from urllib.parse import quote
+
+from amkpi.errors import AmkpiError
+from scorecards import rendering
+from scorecards.history import edition_of
+from scorecards.model import Scorecard, Told
+from scorecards.words import plain
+
+SCORECARD_HEADER = "X-Amkpi-Scorecard"
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One message for one person. It alone says to whom it goes: envelope, header and payload come from here."""
+
+    staff_id: str
+    address: str
+    grain: str
+    period: str
+    edition: str
+    message_id: str
+    subject: str
+    content: bytes
+    told: tuple[Told, ...]
+
+    @property
+    def file_name(self) -> str:
+        """Its file in an outbox; a staff_id with signs that a file name cannot carry is quoted."""
+        return f"{self.grain}_{self.period}_{quote(self.staff_id, safe='')}.eml"
+
+    def check(self) -> None:
+        """See that envelope, header and payload name the same person. Raises AmkpiError: then nothing may be sent."""
+        parsed = message_from_bytes(self.content, policy=default)
+        body = parsed.get_body(("plain",))
+        named = f"({plain(self.staff_id)})"
+        if (
+            [address.addr_spec for address in parsed["To"].addresses] != [self.address]
+            or parsed[SCORECARD_HEADER] != f"{self.grain} {self.period} {quote(self.staff_id, safe='')}"
+            or body is None
+            or named not in "\n".join(str(body.get_content()).splitlines()[:4])
+        ):
+            raise AmkpiError(
+                f"the mail for {self.staff_id} names somebody else: nothing is sent; report this as a defect"
+            )
+
+
+def sender_address(text: str) -> Address:
+    """`Name <address>` as an address. Raises AmkpiError."""
+    name, spec = parseaddr(text)
+    try:
+        address = Address(display_name=plain(name), addr_spec=spec)
+    except (MessageError, ValueError, IndexError) as error:
+        raise AmkpiError(f"{text!r} is no address: say it as `KPI <kpi@agency.vn>`") from error
+    if not address.domain or not spec.isascii():
+        raise AmkpiError(f"{text!r} is no address: say it as `KPI <kpi@agency.vn>`")
+    return address
+
+
+def message(card: Scorecard, sender: Address, reply_to: str | None = None, workbook: bool = False) -> Mail:
+    """Make the message of a scorecard.
+
+    reply_to: the operator, who is also asked to take a reader off the list. workbook: attach the evidence as XLSX.
+    """
+    card = rendering.fitted(card)
+    recipient, staff = card.recipient, quote(card.recipient.staff_id, safe="")
+    edition = edition_of(card.is_provisional, card.as_of)
+    digest = hashlib.sha256(
+        "\n".join(
+            (card.grain, card.period, recipient.staff_id, recipient.language, edition, card.publication_id)
+        ).encode()
+    ).hexdigest()[:32]
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = sender
+    mail["To"] = recipient.address
+    mail["Subject"] = card.subject
+    mail["Date"] = format_datetime(card.published_at)
+    mail["Message-ID"] = f"<{digest}@{sender.domain}>"
+    mail["Content-Language"] = recipient.language
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Auto-Response-Suppress"] = "All"
+    mail["List-ID"] = f"KPI scorecards <scorecards.{sender.domain}>"
+    contact = sender_address(reply_to).addr_spec if reply_to else sender.addr_spec
+    mail["List-Unsubscribe"] = f"<mailto:{contact}?subject=unsubscribe>"
+    if reply_to:
+        mail["Reply-To"] = sender_address(reply_to)
+    mail[SCORECARD_HEADER] = f"{card.grain} {card.period} {staff}"
+    mail.set_content(rendering.text(card), cte="quoted-printable")
+    mail.add_alternative(rendering.html(card), subtype="html", cte="base64")
+    payload = mail.get_payload()
+    assert isinstance(payload, list)
+    page = payload[1]
+    assert isinstance(page, EmailMessage)
+    page.add_related(
+        rendering.chart(card), "image", "png", cid=f"<{rendering.CHART_ID}>", disposition="inline",
+        filename="chart.png",
+    )  # fmt: skip
+    name = f"scorecard_{card.grain}_{card.period}_{staff}"
+    mail.add_attachment(rendering.pdf(card), "application", "pdf", filename=f"{name}.pdf")
+    if workbook:
+        kind = "vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+        mail.add_attachment(rendering.workbook(card), "application", kind, filename=f"{name}.xlsx")
+    for number, part in enumerate(part for part in mail.walk() if part.is_multipart()):
+        part.set_boundary(f"=_{number}_{digest}")
+    made = Mail(
+        staff_id=recipient.staff_id,
+        address=recipient.address.addr_spec,
+        grain=card.grain,
+        period=card.period,
+        edition=edition,
+        message_id=f"<{digest}@{sender.domain}>",
+        subject=card.subject,
+        content=mail.as_bytes(),
+        told=card.told,
+    )
+    made.check()
+    return made
