@@ -60,17 +60,22 @@ class Lang(StrEnum):
     en = "en"
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"amkpi {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", help="show the version")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="show the version", is_eager=True, callback=_show_version)
+    ] = False,
     home: HomeOption = None,
     landing: LandingOption = None,
     as_of: AsOfOption = None,
 ) -> None:
     """Options that stand before a command: they hold as the variables do, so that one behind it wins."""
-    if version:
-        typer.echo(f"amkpi {__version__}")
-        raise typer.Exit
     for name, value in (("AMKPI_HOME", home), ("AMKPI_LANDING", landing), ("AMKPI_AS_OF", as_of)):
         if value is not None:
             os.environ[name] = str(value)
