@@ -64,3 +64,15 @@ def period(grain: str, start: date, end: date, language: Language) -> str:
         return str(start.year)
     ending = format_skeleton("yMMMM", end, locale=language)
     return f"12 tháng đến {ending}" if language == "vi" else f"12 months to {ending}"
+
+
+def change(value: float, unit: str, currency: str, language: Language) -> str:
+    """By how much a KPI's value moved, with its sign: money, percentage points, or points of a score."""
+    if unit == "money":
+        text = money(abs(value), currency, language)
+    else:
+        text = number(abs(100 * value if unit == "ratio" else value), 1, language)
+    # What rounds to nothing has no sign.
+    sign = ("+" if value > 0 else "−") if any(digit in "123456789" for digit in text) else ""
+    words = {"vi": ("điểm phần trăm", "điểm"), "en": ("percentage points", "points")}[language]
+    return sign + text if unit == "money" else f"{sign}{text} {words[0] if unit == 'ratio' else words[1]}"
