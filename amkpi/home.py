@@ -71,6 +71,11 @@ class Home:
         """The link that readers open."""
         return self.published / "current.duckdb"
 
+    @property
+    def audits(self) -> Path:
+        """The audits' pages and the link `latest.html`."""
+        return self.root / "audits"
+
     def make(self) -> None:
         """Create the folders that the pipeline writes. LANDING elsewhere must exist: its absence is somebody's mistake.
 
@@ -78,7 +83,15 @@ class Home:
         """
         if self.landing != self.root / "landing" and not self.landing.is_dir():
             raise AmkpiError(f"no landing folder {self.landing}: create it, or give the right one with --landing")
-        folders = (self.archive, self.rejected, self.state, self.warehouse.parent, self.published, self.landing)
+        folders = (
+            self.archive,
+            self.rejected,
+            self.state,
+            self.warehouse.parent,
+            self.published,
+            self.audits,
+            self.landing,
+        )
         for folder in folders:
             try:
                 folder.mkdir(parents=True, exist_ok=True)

@@ -149,10 +149,10 @@ def keep_audit(home: Home, settings: Settings, findings: Sequence[Finding], audi
         connection.execute("delete from audit.results")
         if findings:
             connection.executemany(
-                "insert into audit.results values (?, ?, ?, ?, ?, ?, ?, ?)",
+                "insert into audit.results values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     [f.suite, f.expectation, f.table_name, f.column_name, f.success, f.severity, f.observed,
-                     f.unexpected_count]
+                     f.unexpected_count, f.advice, f.since, json.dumps(f.rows, ensure_ascii=False)]
                     for f in findings
                 ],
             )  # fmt: skip

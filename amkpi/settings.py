@@ -65,6 +65,33 @@ class Settings(BaseModel):
     keep_publications: int = Field(7, ge=1, description="the newest publications that stay")
     keep_daily_days: int = Field(31, ge=0, description="days of which each one's last publication stays")
     memory_limit: str = Field("1GB", description="what DuckDB may use before it spills to disk")
+    audit_days: int = Field(
+        365, ge=1, description="the audit doubts records of this many days before as_of; older ones were seen before"
+    )
+    stale_contract_days: int = Field(14, ge=1, description="no rows of the contract family for longer: a warning")
+    stale_project_days: int = Field(7, ge=1, description="no rows of the project family for longer: a warning")
+    stale_survey_days: int = Field(45, ge=1, description="no rows of the survey family for longer: a warning")
+    stale_reference_days: int = Field(45, ge=1, description="no rows of the reference family for longer: a warning")
+    volume_factor: float = Field(
+        5, gt=1, description="a load of that many times more or fewer rows than usual for its extract: a warning"
+    )
+    volume_min_loads: int = Field(5, ge=1, description="earlier loads of an extract before its volume is judged")
+    volume_min_rows: int = Field(20, ge=0, description="a load is not judged where it and the usual one are smaller")
+    owner_grace_days: int = Field(
+        90, ge=0, description="days for which somebody who left, or changed roles, may still own what they had begun"
+    )
+    max_share_without_budget: float = Field(
+        0.1, ge=0, le=1, description="a greater share of delivered projects without a budget: a warning"
+    )
+    max_share_without_cost: float = Field(
+        0.1, ge=0, le=1, description="a greater share of delivered projects without any cost: a warning"
+    )
+    max_rate_age_days: int = Field(35, ge=0, description="an exchange rate used later than this: a warning")
+    amount_factor: float = Field(
+        10, gt=1, description="a contract of that many times its client's usual amount: a warning"
+    )
+    amount_min_others: int = Field(4, ge=1, description="other contracts of a client before its amounts are judged")
+    keep_audit_pages: int = Field(60, ge=1, description="the newest audit pages that stay")
     kpi: KpiVariables
 
     @field_validator("timezone")
@@ -77,7 +104,14 @@ class Settings(BaseModel):
         return value
 
     RESULT_NEUTRAL: ClassVar[frozenset[str]] = frozenset(
-        {"settle_seconds", "keep_publications", "keep_daily_days", "memory_limit", "max_unpacked_bytes"}
+        {
+            "settle_seconds",
+            "keep_publications",
+            "keep_daily_days",
+            "keep_audit_pages",
+            "memory_limit",
+            "max_unpacked_bytes",
+        }
     )
 
     def today(self) -> date:

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from amkpi import building, publishing
+from amkpi import auditing, building, publishing
 from amkpi.building import BuildReport
 from amkpi.errors import AmkpiError, AuditBlocked
 from amkpi.home import Home
@@ -71,10 +71,11 @@ class Run:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What the audit found; nothing was looked at where readers have this build already."""
+    """What the audit found, and the page that shows it; nothing was looked at where readers have this build already."""
 
     findings: tuple[Finding, ...]
     is_new: bool = True
+    page: Path | None = None
 
     @property
     def blocking(self) -> tuple[Finding, ...]:
@@ -124,14 +125,20 @@ def audit(run: Run, progress: Progress = silent) -> AuditReport:
     with run.home.lock():
         if publishing.is_published(run.home, run.settings, run.as_of):
             return AuditReport((), is_new=False)
-        publishing.check_built(run.home, run.settings, run.as_of)
+        identity = publishing.check_built(run.home, run.settings, run.as_of)
         from expectations.auditing import audit_warehouse  # Great Expectations costs 9 s to import: only here
 
-        report = AuditReport(tuple(audit_warehouse(run.home.warehouse, run.settings, progress)))
-        publishing.keep_audit(run.home, run.settings, report.findings, run.now())
+        occasion = auditing.occasion(run.home, run.settings, run.as_of, run.now())
+        found = audit_warehouse(run.home.warehouse, run.settings, occasion, progress)
+        # Before the build may be published: what is published has a page, and is remembered.
+        findings, page = auditing.keep(run.home, run.settings, identity, occasion, found)
+        report = AuditReport(findings, page=page)
+        publishing.keep_audit(run.home, run.settings, findings, occasion.moment)
     if report.blocking:
         what = "; ".join(f"{finding.expectation}: {finding.observed}" for finding in report.blocking)
-        raise AuditBlocked(f"the audit blocks publication, readers keep the last good one: {what}", report.blocking)
+        raise AuditBlocked(
+            f"the audit blocks publication, readers keep the last good one (see {page}): {what}", report.blocking
+        )
     return report
 
 

@@ -1,4 +1,4 @@
-"""The audit: both suites against the warehouse, by Great Expectations, with the work done in DuckDB.
+"""The audit: all suites against the warehouse, by Great Expectations, with the work done in DuckDB.
 
 What cannot be judged counts as failed: an expectation that raises, whose table is missing, or of which no result
 comes back is a blocking finding. Nothing is true by default.
@@ -12,32 +12,42 @@ from pathlib import Path
 from typing import Any
 
 from amkpi.settings import Settings
+from expectations.agency_suite import agency_suite
 from expectations.declaring import Expected, NoRows, Suite
 from expectations.findings import Finding
 from expectations.marts_suite import marts_suite
+from expectations.occasion import Occasion
 from expectations.raw_suite import raw_suite
 
 Progress = Callable[[str], None]
 
-# How many offenders a finding names; it counts all of them.
+# How many offenders the line of a finding names, and how many rows it keeps; it counts all of them.
 SHOWN = 3
+KEPT = 20
 # What DuckDB says of an error may hold the whole query; a finding is a line in a mail and a cell in a table.
 LONGEST_ERROR = 300
 
 
-def audit_warehouse(warehouse: Path, settings: Settings, progress: Progress) -> list[Finding]:
-    """Judge the warehouse by every expectation of both suites: one finding for each.
+def audit_warehouse(warehouse: Path, settings: Settings, occasion: Occasion, progress: Progress) -> list[Finding]:
+    """Judge the warehouse by every expectation of all suites: one finding for each.
 
     `progress` gets a line a table. The file is opened for reading only, and closed on return. Raises nothing for what
     is wrong with the warehouse or the expectations: that is in the findings, and blocks.
     """
-    return audit_suites(warehouse, settings, (raw_suite(settings), marts_suite(settings)), progress)
+    return audit_suites(warehouse, settings, all_suites(settings, occasion), progress, occasion.published)
 
 
-def audit_suites(warehouse: Path, settings: Settings, suites: Sequence[Suite], progress: Progress) -> list[Finding]:
-    """Judge the warehouse by these suites. As `audit_warehouse`."""
+def all_suites(settings: Settings, occasion: Occasion) -> tuple[Suite, ...]:
+    """What is asked on this occasion."""
+    return raw_suite(settings, occasion), agency_suite(settings, occasion), marts_suite(settings)
+
+
+def audit_suites(
+    warehouse: Path, settings: Settings, suites: Sequence[Suite], progress: Progress, published: Path | None = None
+) -> list[Finding]:
+    """Judge the warehouse by these suites; what `published` holds they read as `published`. As `audit_warehouse`."""
     try:
-        source = _open(warehouse, settings)
+        source = _open(warehouse, settings, published)
     except Exception as error:  # noqa: BLE001 - whatever keeps the audit from running must block, not pass
         return [_could_not_run(suite, each, _one_line(error)) for suite in suites for each in suite.expected]
     try:
@@ -51,7 +61,7 @@ def audit_suites(warehouse: Path, settings: Settings, suites: Sequence[Suite], p
         _close(source)
 
 
-def _open(warehouse: Path, settings: Settings) -> Any:
+def _open(warehouse: Path, settings: Settings, published: Path | None) -> Any:
     """The warehouse as a data source of a context that lives in memory and tells nobody."""
     from great_expectations import get_context
     from great_expectations.data_context.types.base import (
@@ -75,6 +85,7 @@ def _open(warehouse: Path, settings: Settings) -> Any:
     options = {
         "database": str(warehouse),
         "read_only": True,
+        "attached": {} if published is None else {"published": str(published)},
         "config": {"memory_limit": settings.memory_limit, "temp_directory": str(warehouse.parent / "spill")},
     }
     return context.data_sources.add_sql(
@@ -121,8 +132,23 @@ def _results(source: Any, suite: Suite, table: str, expected: Sequence[Expected]
     asset = source.add_table_asset(f"{suite.name}: {table}", table_name=name, schema_name=schema)
     batch = asset.add_batch_definition_whole_table("all rows").get_batch()
     asked = ExpectationSuite(name=f"{suite.name}: {table}", expectations=[_asked(each) for each in expected])
-    shape = {"result_format": "BASIC", "partial_unexpected_count": SHOWN}
+    shape = {"result_format": "BASIC", "partial_unexpected_count": KEPT}
     return list(batch.validate(asked, result_format=shape).results)
+
+
+# Limited here: the cursor fetches all that a query gives. The rows come last: a part of their own, that counts nothing.
+_LIMITED = f"""
+    with found as ({{}})
+    (
+        select false as is_row, what, count(*) over () as offenders
+        from found
+        order by what
+        limit {KEPT}
+    )
+    {{}}
+    order by is_row, what
+"""
+_ROWS = f"select true, what, 0 from ({{}}) as concerned where exists (select 1 from found) order by what limit {KEPT}"
 
 
 def _asked(expected: Expected) -> Any:
@@ -136,10 +162,7 @@ def _asked(expected: Expected) -> Any:
     }
     rule = expected.rule
     if isinstance(rule, NoRows):
-        # Limited here: the cursor fetches all that a query gives.
-        query = (
-            f"select what, count(*) over () as offenders from ({rule.offenders}) as found order by what limit {SHOWN}"
-        )
+        query = _LIMITED.format(rule.offenders, f"union all ({_ROWS.format(rule.rows)})" if rule.rows else "")
         return _no_rows_expectation()(unexpected_rows_query=query, **about)
     if rule.kpis:
         about["row_condition"] = Column("kpi").is_in(rule.kpis)
@@ -157,12 +180,14 @@ def _no_rows_expectation() -> Any:
         def _validate(
             self, metrics: Mapping[str, Any], runtime_configuration: Any = None, execution_engine: Any = None
         ) -> dict[str, Any]:
-            rows = metrics["unexpected_rows_query.table"]
+            found = metrics["unexpected_rows_query.table"]
+            offenders = [str(row["what"]) for row in found if not row["is_row"]]
+            rows = [str(row["what"]) for row in found if row["is_row"]]
             return {
-                "success": not rows,
+                "success": not found,
                 "result": {
-                    "observed_value": rows[0]["offenders"] if rows else 0,
-                    "details": {"offenders": [str(row["what"]) for row in rows]},
+                    "observed_value": max((row["offenders"] for row in found), default=0),
+                    "details": {"offenders": offenders, "rows": rows or offenders},
                 },
             }
 
@@ -182,14 +207,15 @@ def _finding(suite: Suite, expected: Expected, results: Sequence[Any]) -> Findin
         count = result.result["observed_value"]
         counted = f"{count} {expected.rule.one if count == 1 else expected.rule.many}"
         examples = result.result["details"]["offenders"]
+        rows_concerned = result.result["details"]["rows"]
     else:
         rows = result.result["element_count"]
         # Of no rows at all it is NULL: a sum over nothing.
         count = result.result["unexpected_count"] if rows else 0
         counted = f"{count} of {rows} rows"
-        examples = [str(value) for value in result.result["partial_unexpected_list"]]
-    if len(examples) < count:
-        examples = [*examples, "…"]
+        examples = rows_concerned = [str(value) for value in result.result["partial_unexpected_list"]]
+    if count > SHOWN:
+        examples = [*examples[:SHOWN], "…"]
     return Finding(
         suite=suite.name,
         expectation=expected.name,
@@ -200,6 +226,7 @@ def _finding(suite: Suite, expected: Expected, results: Sequence[Any]) -> Findin
         observed=f"{counted}: {'; '.join(examples)}" if examples else counted,
         unexpected_count=count,
         advice=expected.advice,
+        rows=tuple(rows_concerned),
     )
 
 

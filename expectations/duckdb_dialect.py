@@ -10,7 +10,7 @@ lacks, and Great Expectations then looks for the table without its schema.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb_engine
@@ -61,9 +61,13 @@ class FetchedDialect(duckdb_engine.Dialect):  # type: ignore[misc]  # as above
 
     supports_statement_cache = False
 
-    def connect(self, *arguments: Any, **options: Any) -> FetchedConnection:
-        wrapper = super().connect(*arguments, **options)
-        return FetchedConnection(wrapper._ConnectionWrapper__c)
+    def connect(self, *arguments: Any, attached: Mapping[str, str] | None = None, **options: Any) -> FetchedConnection:
+        """Connect. attached: further files that can be read under a name of their own, name -> path."""
+        connection = super().connect(*arguments, **options)._ConnectionWrapper__c
+        for name, path in (attached or {}).items():
+            # A process has one instance a file: a further connection finds it attached.
+            connection.execute(f"attach if not exists '{path.replace(chr(39), 2 * chr(39))}' as {name} (read_only)")
+        return FetchedConnection(connection)
 
     def get_columns(
         self, connection: Any, table_name: str, schema: str | None = None, **options: Any
@@ -74,7 +78,8 @@ class FetchedDialect(duckdb_engine.Dialect):  # type: ignore[misc]  # as above
         found = connection.execute(
             text(
                 "select column_name, data_type, is_nullable from duckdb_columns()"
-                " where table_name = :name and schema_name = :schema order by column_index"
+                " where table_name = :name and schema_name = :schema and database_name = current_database()"
+                " order by column_index"
             ),
             {"name": str(table_name), "schema": schema or "main"},
         )

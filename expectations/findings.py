@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 Severity = Literal["blocking", "warning"]
@@ -12,8 +13,10 @@ Severity = Literal["blocking", "warning"]
 class Finding:
     """One expectation and what was seen.
 
-    suite: the border, `raw` or `marts`. observed: what was seen, in words or a number. unexpected_count: rows that
-    fail it. advice: what a person does about it, shown when it fails.
+    suite: `raw` and `marts` are borders, `agency` what the data says. observed: what was seen, in words or a number.
+    unexpected_count: rows that fail it. advice: what a person does about it, shown when it fails. rows: the rows
+    concerned, as text, a limited number. since: the first audit of those in a row that saw it fail, as far as anybody
+    remembers.
     """
 
     suite: str
@@ -25,6 +28,8 @@ class Finding:
     observed: str
     unexpected_count: int
     advice: str
+    rows: tuple[str, ...] = ()
+    since: datetime | None = None
 
     @property
     def blocks(self) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 from amkpi.settings import Settings
 from expectations.declaring import Expected, NoRows, Suite
+from expectations.occasion import Occasion
 from ingestion.extracts import EXTRACTS
 
 # Rows of `raw` by extract and delivery: raw_rows(extract, delivery, rows_in_raw).
@@ -47,12 +50,99 @@ _ARRIVALS = f"""
     )
 """
 
+# The rows held back of the extracts in question: where they stand and why, nothing of what they hold.
+_ROWS_HELD = """
+    select
+        ledger.file_name || ' line ' || held._line || ' as ' || held.extract || ': ' || held.reason
+        || coalesce(' in ' || held.column_name, '') as what
+    from {batch} as held
+    inner join found on held.extract = found.extract
+    inner join raw.ledger as ledger on held._delivery = ledger.delivery
+"""
+
+# What a private row says is not even told of its clock.
 _CLOCKS_AHEAD = "\nunion all\n".join(
-    f"select _delivery as delivery from typed.{name} where _clock_ahead" for name in EXTRACTS
+    f"""
+    select
+        ahead._delivery as delivery,
+        ahead._line as line,
+        {"null" if extract.private_rows else "came.updated_at"} as said
+    from typed.{name} as ahead
+    inner join raw.{name} as came on ahead._delivery = came._delivery and ahead._line = came._line
+    where ahead._clock_ahead
+    """
+    for name, extract in EXTRACTS.items()
 )
 
 
-def raw_suite(settings: Settings) -> Suite:
+def _is_new(occasion: Occasion) -> str:
+    """SQL that is true for the runs of the ledger that no audit judged before; at least for the newest one."""
+    before_newest = "(select max(run) - 1 from raw.ledger)"
+    return f"run > {before_newest if occasion.seen_run is None else f'least({occasion.seen_run}, {before_newest})'}"
+
+
+def _unusual_volumes(settings: Settings, occasion: Occasion) -> str:
+    """Each new load against the median of the thirty before it, by extract and the mapping that it came through."""
+    return f"""
+        with loads as (
+            select extract, source, run, sum(rows_read) as came
+            from {{batch}}
+            where status = 'loaded'
+            group by extract, source, run
+        ),
+        compared as (
+            select
+                *,
+                count(*) over earlier as earlier_loads,
+                median(came) over earlier as usual
+            from loads
+            window earlier as (
+                partition by extract, source order by run rows between 30 preceding and 1 preceding
+            )
+        )
+        select
+            extract || coalesce(' by ' || source, '') || ' ' || came || ' rows in run ' || run
+            || ', usually ' || cast(round(usual) as bigint) as what
+        from compared
+        where {_is_new(occasion)}
+            and earlier_loads >= {settings.volume_min_loads}
+            and greatest(came, usual) >= {settings.volume_min_rows}
+            and (came * {settings.volume_factor} <= usual or came >= usual * {settings.volume_factor})
+    """
+
+
+def _stale_families(settings: Settings, occasion: Occasion) -> str:
+    zone = ZoneInfo(settings.timezone)
+    allowed = {
+        "contract": settings.stale_contract_days,
+        "project": settings.stale_project_days,
+        "survey": settings.stale_survey_days,
+        "reference": settings.stale_reference_days,
+    }
+    return f"""
+        with declared (family, extract, allowed) as (
+            values {", ".join(f"('{e.family}', '{e.name}', {allowed[e.family]})" for e in EXTRACTS.values())}
+        ),
+        newest as (
+            select
+                declared.family,
+                declared.allowed,
+                max(cast(timezone('{zone.key}', ledger.loaded_at) as date)) as last_day
+            from {{batch}} as ledger
+            inner join declared on ledger.extract = declared.extract
+            where ledger.status = 'loaded' and ledger.rows_read > 0
+            group by declared.family, declared.allowed
+        ),
+        aged as (
+            select *, date '{occasion.moment.astimezone(zone).date()}' - last_day as days from newest
+        )
+        select family || ', last rows ' || last_day || ', ' || days || ' days ago (' || allowed || ' allowed)' as what
+        from aged
+        where days > allowed
+    """
+
+
+def raw_suite(settings: Settings, occasion: Occasion) -> Suite:
     """The expectations of the border `raw`, with the agency's limits."""
     return Suite(
         "raw",
@@ -61,10 +151,11 @@ def raw_suite(settings: Settings) -> Suite:
                 name="few_enough_rows_are_quarantined",
                 table="judged.quarantine",
                 rule=NoRows(
-                    f"{_SHARES} select {_SHARE_IN_WORDS} as what from shares"
+                    f"{_SHARES} select extract, {_SHARE_IN_WORDS} as what from shares"
                     f" where held > {settings.max_quarantined_share} * of_rows",
                     one="extract",
                     many="extracts",
+                    rows=_ROWS_HELD,
                 ),
                 severity="blocking",
                 advice=(
@@ -77,10 +168,11 @@ def raw_suite(settings: Settings) -> Suite:
                 name="hardly_any_rows_are_quarantined",
                 table="judged.quarantine",
                 rule=NoRows(
-                    f"{_SHARES} select {_SHARE_IN_WORDS} as what from shares"
+                    f"{_SHARES} select extract, {_SHARE_IN_WORDS} as what from shares"
                     f" where held >= {settings.warn_quarantined_share} * of_rows",
                     one="extract",
                     many="extracts",
+                    rows=_ROWS_HELD,
                 ),
                 severity="warning",
                 advice=(
@@ -118,13 +210,18 @@ def raw_suite(settings: Settings) -> Suite:
                 table="raw.ledger",
                 column="status",
                 rule=NoRows(
-                    """
+                    f"""
                     select distinct file_name as what
-                    from {batch}
-                    where status = 'rejected' and run = (select max(run) from {batch})
+                    from {{batch}}
+                    where status = 'rejected' and {_is_new(occasion)}
                     """,
                     one="file",
                     many="files",
+                    rows=f"""
+                        select distinct file_name || ', ' || coalesce(reason, 'no reason kept') as what
+                        from {{batch}}
+                        where status = 'rejected' and {_is_new(occasion)}
+                    """,
                 ),
                 severity="warning",
                 advice=(
@@ -173,18 +270,54 @@ def raw_suite(settings: Settings) -> Suite:
                 column="updated_at",
                 rule=NoRows(
                     f"""
-                    select ledger.file_name || ' as ' || ledger.extract || ' (' || count(*) || ' rows)' as what
+                    select
+                        ledger.file_name || ' as ' || ledger.extract || ' (' || count(*) || ' rows)' as what,
+                        ledger.delivery
                     from {{batch}} as ledger
                     inner join ({_CLOCKS_AHEAD}) as ahead on ledger.delivery = ahead.delivery
+                    where {_is_new(occasion)}
                     group by ledger.delivery, ledger.file_name, ledger.extract
                     """,
                     one="file",
                     many="files",
+                    rows=f"""
+                        select
+                            ledger.file_name || ' line ' || ahead.line || ' as ' || ledger.extract
+                            || coalesce(', updated_at ' || ahead.said, '') as what
+                        from {{batch}} as ledger
+                        inner join found on ledger.delivery = found.delivery
+                        inner join ({_CLOCKS_AHEAD}) as ahead on ledger.delivery = ahead.delivery
+                    """,
                 ),
                 severity="warning",
                 advice=(
-                    "These rows say that they were changed more than a day after they were loaded; the moment of the"
-                    " load counts instead. Have the clock or the time zone of the exporting system set right."
+                    "These rows of the last run say that they were changed more than a day after they were loaded; the"
+                    " moment of the load counts instead. Have the clock or the time zone of the exporting system set"
+                    " right."
+                ),
+            ),
+            Expected(
+                name="loads_are_as_large_as_usual",
+                table="raw.ledger",
+                column="rows_read",
+                rule=NoRows(_unusual_volumes(settings, occasion), one="load", many="loads"),
+                severity="warning",
+                advice=(
+                    "Far fewer rows mostly mean an export that broke off or was filtered, far more a full export in"
+                    " place of the changes. Compare the file in archive/ with the source; rows that lack are loaded"
+                    " whenever they are delivered. volume_factor says what counts as far."
+                ),
+            ),
+            Expected(
+                name="no_family_has_gone_stale",
+                table="raw.ledger",
+                column="loaded_at",
+                rule=NoRows(_stale_families(settings, occasion), one="family", many="families"),
+                severity="warning",
+                advice=(
+                    "Its figures stand still while the others move. See whether the export still runs and still writes"
+                    " to LANDING; a file with the same bytes as before loads nothing. If it rightly comes less often,"
+                    " raise the family's stale_…_days."
                 ),
             ),
         ),

@@ -14,16 +14,15 @@ import pytest
 
 from amkpi.settings import Settings
 from expectations import auditing
-from expectations.auditing import audit_suites, audit_warehouse
+from expectations.auditing import all_suites, audit_suites, audit_warehouse
 from expectations.declaring import Builtin, Expected, NoRows, Suite
 from expectations.findings import Finding
-from expectations.marts_suite import marts_suite
-from expectations.raw_suite import raw_suite
+from expectations.occasion import Occasion
 from ingestion.extracts import FAMILIES
 
-from .conftest import Break, built, settings_of
+from .conftest import AS_OF, LOADED_AT, Break, built, settings_of
 
-# The build takes 10 s, Great Expectations 6 s to import; then an audit takes 0.4 s.
+# The build takes 10 s, Great Expectations 6 s to import; then an audit takes 0.6 s.
 pytestmark = pytest.mark.slow
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "shared" / "spec" / "example" / "landing"
@@ -43,9 +42,12 @@ A_LOADED_FILE = (
 )
 
 
-def audit(warehouse: Path, settings: Settings) -> dict[str, Finding]:
-    findings = audit_warehouse(warehouse, settings, lambda line: None)
-    assert len(findings) == len(raw_suite(settings).expected) + len(marts_suite(settings).expected)
+OCCASION = Occasion(AS_OF, LOADED_AT)
+
+
+def audit(warehouse: Path, settings: Settings, occasion: Occasion = OCCASION) -> dict[str, Finding]:
+    findings = audit_warehouse(warehouse, settings, occasion, lambda line: None)
+    assert len(findings) == sum(len(suite.expected) for suite in all_suites(settings, occasion))
     return {finding.expectation: finding for finding in findings}
 
 
@@ -59,7 +61,7 @@ def blocking(findings: dict[str, Finding]) -> set[str]:
 
 def test_a_sound_warehouse_has_a_finding_for_each_expectation_and_none_fails(sound: Path, settings: Settings) -> None:
     findings = audit(sound, settings)
-    declared = (*raw_suite(settings).expected, *marts_suite(settings).expected)
+    declared = [expected for suite in all_suites(settings, OCCASION) for expected in suite.expected]
     assert failed(findings) == set()
     assert set(findings) == {expected.name for expected in declared}
     assert all(finding.observed.startswith("0 ") and finding.unexpected_count == 0 for finding in findings.values())
@@ -75,7 +77,16 @@ def test_the_example_of_the_specification_has_no_finding_that_blocks(tmp_path: P
         (landing / file.stem).mkdir(parents=True)
         shutil.copy(file, landing / file.stem / file.name)
     warehouse = built(tmp_path / "home", landing, date(2026, 10, 17))
-    assert failed(audit(warehouse, settings_of(tmp_path))) == set()
+    occasion = Occasion(date(2026, 10, 17), LOADED_AT)
+    findings = audit(warehouse, settings_of(tmp_path), occasion)
+    assert blocking(findings) == set()
+    # An agency made for every edge: people credited before they came, clients between two managers, few costs.
+    assert failed(findings) == {
+        "owners_are_account_staff",
+        "every_active_client_has_a_manager",
+        "delivered_projects_have_a_budget",
+        "delivered_projects_have_costs",
+    }
 
 
 @pytest.mark.parametrize(
@@ -522,17 +533,19 @@ def test_progress_gets_a_line_a_table_and_nothing_is_printed(
     sound: Path, settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
     lines: list[str] = []
-    audit_warehouse(sound, settings, lines.append)
+    audit_warehouse(sound, settings, OCCASION, lines.append)
     assert lines[0] == "raw: judged.quarantine, 2 expectations"
-    assert len(lines) == sum(len(suite.by_table()) for suite in (raw_suite(settings), marts_suite(settings)))
+    assert len(lines) == sum(len(suite.by_table()) for suite in all_suites(settings, OCCASION))
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_process_that_audited_ends_in_silence(sound: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from amkpi.home import Home; from amkpi.settings import load_settings;"
-        "from expectations.auditing import audit_warehouse; path = Path(sys.argv[1]);"
-        "audit_warehouse(path, load_settings(Home.at(path.parent), {}), lambda line: None)"
+        "import sys; from datetime import UTC, date, datetime; from pathlib import Path; from amkpi.home import Home;"
+        "from amkpi.settings import load_settings; from expectations.auditing import audit_warehouse;"
+        "from expectations.occasion import Occasion; path = Path(sys.argv[1]);"
+        "occasion = Occasion(date(2026, 3, 20), datetime(2026, 3, 20, 14, tzinfo=UTC));"
+        "audit_warehouse(path, load_settings(Home.at(path.parent), {}), occasion, lambda line: None)"
     )
     ended = subprocess.run([sys.executable, "-c", code, str(sound)], check=True, capture_output=True, text=True)
     assert (ended.stdout, ended.stderr) == ("", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, date, datetime
 from itertools import chain
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import pytest
 
 from amkpi.home import Home
 from amkpi.settings import Settings, load_settings
+from expectations.auditing import all_suites
 from expectations.declaring import Expected, NoRows, Suite
-from expectations.marts_suite import COLLABORATION, COST_RATIO, RATIOS, REVENUE, marts_suite
-from expectations.raw_suite import raw_suite
+from expectations.marts_suite import COLLABORATION, COST_RATIO, RATIOS, REVENUE
+from expectations.occasion import Occasion
 from ingestion.extracts import EXTRACTS
+
+MOMENT = datetime(2026, 3, 20, 14, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -23,7 +27,8 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def suites(settings: Settings) -> tuple[Suite, ...]:
-    return raw_suite(settings), marts_suite(settings)
+    # With everything to compare with: each query is there.
+    return all_suites(settings, Occasion(date(2026, 3, 20), MOMENT, 3, Path("kpi.duckdb")))
 
 
 @pytest.fixture
@@ -45,7 +50,8 @@ def test_each_table_is_named_with_its_schema(declared: tuple[Expected, ...]) -> 
 
 
 def test_no_query_holds_what_sqlalchemy_takes_for_a_parameter(declared: tuple[Expected, ...]) -> None:
-    queries = [each.rule.offenders for each in declared if isinstance(each.rule, NoRows)]
+    rules = [each.rule for each in declared if isinstance(each.rule, NoRows)]
+    queries = [query for rule in rules for query in (rule.offenders, rule.rows)]
     assert [query for query in queries if re.search(r":\w", query)] == []
 
 
@@ -55,8 +61,8 @@ def test_the_tables_of_a_suite_hold_each_expectation_once(suites: tuple[Suite, .
         assert sorted(each.name for each in by_table) == sorted(each.name for each in suite.expected)
 
 
-def test_every_extract_is_counted(settings: Settings) -> None:
-    rows_in_raw = next(each for each in raw_suite(settings).expected if each.name == "every_row_read_is_in_raw")
+def test_every_extract_is_counted(declared: tuple[Expected, ...]) -> None:
+    rows_in_raw = next(each for each in declared if each.name == "every_row_read_is_in_raw")
     assert isinstance(rows_in_raw.rule, NoRows)
     assert [name for name in EXTRACTS if f"from raw.{name} " not in rows_in_raw.rule.offenders] == []
 

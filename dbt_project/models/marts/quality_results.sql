@@ -7,5 +7,8 @@ select
     success,
     severity,
     observed,
-    unexpected_count
+    unexpected_count,
+    advice,
+    since,
+    rows_concerned
 from {{ source('audit', 'results') }}
