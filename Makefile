@@ -57,3 +57,7 @@ format: $(STAMP) ## let ruff put the Python in form
 clean: ## remove what the targets made: .venv, ./demo, caches
 	rm -rf $(VENV) $(DEMO_HOME) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info dbt_project/target
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: bench
+bench: $(STAMP) ## time and memory against one plain DuckDB script; BENCH_SIZES="0.1 M,1.25 M,12.5 M" for all
+	$(BIN)/python benchmarks/measure.py $(if $(BENCH_SIZES),--sizes "$(BENCH_SIZES)")
