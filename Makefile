@@ -42,11 +42,23 @@ quick: $(STAMP) ## the tests that take seconds
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -q -m "not slow"
 
 .PHONY: lint
-lint: $(STAMP) ## ruff, mypy, sqlfluff
+lint: $(STAMP) docs-check ## ruff, mypy, sqlfluff, and whether docs/ is what the code says
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	cd dbt_project && AMKPI_WAREHOUSE=:memory: ../$(BIN)/sqlfluff lint -q models
+
+.PHONY: docs
+docs: $(STAMP) ## write the pages of docs/ that are made from the code
+	$(BIN)/python -m amkpi.documenting
+
+.PHONY: docs-check
+docs-check: $(STAMP) ## name the pages of docs/ that are not what the code says
+	$(BIN)/python -m amkpi.documenting --check
+
+.PHONY: docs-site
+docs-site: $(STAMP) ## every model with its SQL and columns, as one page that opens offline: docs/site/index.html
+	$(BIN)/python -m amkpi.documenting --site
 
 .PHONY: format
 format: $(STAMP) ## let ruff put the Python in form

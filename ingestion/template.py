@@ -157,7 +157,8 @@ def _write_guide(book: xlsxwriter.Workbook, extract: Extract, said: Texts, kpi_l
 def limits(extract: Extract, column: Column, language: str, kpi_labels: Mapping[str, Words]) -> list[str]:
     """What a value of the column must be, beyond its type, a line each, in `vi` or `en`."""
     vi = language == "vi"
-    lines = [f"{choice}: {choice_words(choice, kpi_labels)[language]}" for choice in column.choices]
+    means = {choice: choice_words(choice, kpi_labels)[language] for choice in column.choices}
+    lines = [c if said == c.replace("_", " ") else f"{c}: {said}" for c, said in means.items()]
     if column.type in ("date", "timestamp"):
         lines.append("yyyy-mm-dd" if column.type == "date" else "yyyy-mm-dd hh:mm:ss")
     if column.type == "boolean":
