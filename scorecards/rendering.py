@@ -177,7 +177,7 @@ def pdf(card: Scorecard) -> bytes:
 
 def workbook(card: Scorecard) -> bytes:
     """The records behind the values as XLSX. Every text is a string cell: what begins like a formula is none."""
-    import xlsxwriter  # type: ignore[import-untyped]
+    import xlsxwriter
 
     words = card.words
     out = io.BytesIO()

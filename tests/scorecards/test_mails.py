@@ -1,0 +1,463 @@
+"""What stands in a mail: every figure from the marts, no name it must not hold, nothing executed, in one language."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from babel.messages.pofile import read_po
+from pypdf import PdfReader
+
+from amkpi.catalogue import kpis
+from amkpi.errors import AmkpiError
+from amkpi.reading import published
+from amkpi.steps import Run
+from scorecards import rendering
+from scorecards.delivering import Options, render
+from scorecards.history import History, Sending
+from scorecards.messages import Mail
+from scorecards.model import Told
+from scorecards.words import LOCALES
+from tests.scorecards import agency
+
+WORDS = {
+    "vi": ("Thực tế", "Mục tiêu", "Đạt", "Trạng thái", "tỷ VND", "triệu VND"),
+    "en": ("Actual", "Target", "Attained", "Status", "bn VND", "m VND"),
+}
+STATUS = {
+    "vi": {"on_target": "Đạt", "at_risk": "Theo dõi", "off_target": "Chưa đạt", "no_data": "Thiếu dữ liệu"},
+    "en": {"on_target": "On target", "at_risk": "At risk", "off_target": "Off target", "no_data": "No data"},
+}
+
+
+def mails(run: Run, folder: str = "outbox", period: str = "2026-09", **options: object) -> dict[str, EmailMessage]:
+    """Every mail of a period, parsed, by staff_id."""
+    outbox = run.home.root / folder
+    render(run, outbox, period=period, options=Options(**options))  # type: ignore[arg-type]
+    found = {}
+    for path in sorted(outbox.glob("*.eml")):
+        parsed = message_from_bytes(path.read_bytes(), policy=default)
+        assert isinstance(parsed, EmailMessage)
+        found[path.stem.split("_")[-1]] = parsed
+    return found
+
+
+def part(mail: EmailMessage, kind: str) -> str:
+    body = mail.get_body((kind,))
+    assert body is not None
+    return str(body.get_content()).replace("\r\n", "\n")
+
+
+def attached(mail: EmailMessage, subtype: str) -> bytes:
+    return next(p.get_content() for p in mail.walk() if p.get_content_subtype() == subtype)
+
+
+class Page(HTMLParser):
+    """An HTML mail read by a strict eye: its text, its tags, its attributes."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.text: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str]] = []
+        self._open: list[str] = []
+        self.feed(source)
+        assert self._open == [], f"never closed: {self._open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in ("br", "img", "meta"):
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self._open:
+            self.text.append(data)
+
+
+def read(source: str) -> str:
+    """What a reader or a screen reader gets of an HTML mail, spaces made one."""
+    page = Page(source)
+    spoken = [value for name, value in page.attributes if name in ("alt", "aria-label", "title")]
+    return " ".join(" ".join([*page.text, *spoken]).split())
+
+
+def shown(value: float | None, unit: str, language: str) -> str:
+    """A figure as it should be read, worked out apart from the program."""
+    if value is None:
+        return "–"
+    exact = Decimal(repr(value))
+    suffix, places = "", 1
+    if unit == "ratio":
+        exact, suffix = exact * 100, "%"
+    elif unit == "money":
+        billion, million = WORDS[language][4:]
+        if abs(exact) >= 10**9:
+            exact, suffix, places = exact / 10**9, f" {billion}", 2
+        elif abs(exact) >= 10**6:
+            exact, suffix, places = exact / 10**6, f" {million}", 2
+        else:
+            suffix, places = " VND", 0 if exact == int(exact) else 2
+    text = f"{exact.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):,}"
+    return (text if language == "en" else text.translate(str.maketrans(",.", ".,"))) + suffix
+
+
+def expected_lines(run: Run, scope: str, staff_id: str | None, language: str) -> list[str]:
+    """The line of figures that each KPI of a card should have."""
+    actual, target, attained, status, *_ = WORDS[language]
+    with published(run.home, run.settings) as connection:
+        rows = {
+            row[0]: row
+            for row in connection.execute(
+                "select kpi, value, target, attainment, status from scorecard_lines where scope = ?"
+                " and staff_id is not distinct from ? and period_grain = 'month' and period_start = ?",
+                [scope, staff_id, date(2026, 9, 1)],
+            ).fetchall()
+        }
+    found = []
+    for kpi in kpis():
+        _, value, wanted, share, state = rows[kpi.name]
+        per_cent = "–"
+        if share is not None:
+            whole = (Decimal(repr(share)) * 100).quantize(Decimal(1), ROUND_HALF_UP)
+            if (whole >= 100 and share < 1) or (whole >= 90 and share < 0.9):
+                whole = (Decimal(repr(share)) * 100).quantize(Decimal("0.1"), ROUND_HALF_UP)
+            per_cent = f"{whole}%".replace(".", "," if language == "vi" else ".")
+        found.append(
+            f"{actual}: {shown(value, kpi.unit, language)} | {target}: {shown(wanted, kpi.unit, language)}"
+            f" | {attained}: {per_cent} | {status}: {STATUS[language][state]}"
+        )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("staff_id", "language"), [("M1", "vi"), ("M2", "en"), ("D1", "vi"), ("D2", "en"), ("G1", "vi")]
+)
+def test_every_figure_of_the_text_equals_the_marts(run: Run, staff_id: str, language: str) -> None:
+    lines = [line.strip() for line in part(mails(run)[staff_id], "plain").splitlines()]
+    found = [line for line in lines if line.startswith(WORDS[language][0] + ": ")]
+    scopes = [("company", None)] if staff_id == "G1" else []
+    scopes += [("team", staff_id)] if staff_id[0] in "GD" else []
+    wanted = [line for scope, who in [*scopes, ("own", staff_id)] for line in expected_lines(run, scope, who, language)]
+    assert found[: len(wanted)] == wanted
+    rest = found[len(wanted) :]
+    people = {m: expected_lines(run, "own", m, language) for m in ("D1", "M1", "M2", "D2", "M3")}
+    blocks = [rest[at : at + 8] for at in range(0, len(rest), 8)]
+    assert len(blocks) <= 4
+    assert all(block in people.values() for block in blocks)
+
+
+def test_every_figure_of_the_pdf_equals_the_marts_for_everybody_in_it(run: Run) -> None:
+    reader = PdfReader(io.BytesIO(attached(mails(run)["D1"], "pdf")))
+    text = " ".join(" ".join(page.extract_text() for page in reader.pages).split())
+    with published(run.home, run.settings) as connection:
+        for scope, staff_id in (("team", "D1"), ("own", "D1"), ("own", "M1"), ("own", "M2")):
+            rows = connection.execute(
+                "select kpi, value, target from scorecard_lines where scope = ? and staff_id = ? and period_start = ?",
+                [scope, staff_id, date(2026, 9, 1)],
+            ).fetchall()
+            assert len(rows) == 8
+            for kpi, value, target in rows:
+                unit = next(each.unit for each in kpis() if each.name == kpi)
+                assert f"{shown(value, unit, 'vi')} {shown(target, unit, 'vi')}" in text, (scope, staff_id, kpi)
+    assert agency.DIACRITICS in text
+    assert f"trang 1 / {len(reader.pages)}" in text
+    root = reader.trailer["/Root"]
+    assert root["/MarkInfo"]["/Marked"]
+    assert "/StructTreeRoot" in root
+    assert root["/Lang"] == "vi"
+
+
+def test_html_and_plain_text_say_the_same(run: Run) -> None:
+    with published(run.home, run.settings) as connection:
+        assert connection.execute("select count(*) from scorecard_lines").fetchall() != [(0,)]
+    for staff_id, mail in mails(run).items():
+        page = read(part(mail, "html"))
+        for line in part(mail, "plain").splitlines():
+            for piece in re.split(r" \| |: |; | · |^\s*[-*]+ |^== | ==$|^\d\. ", line.strip()):
+                piece = piece.strip()
+                bare = re.sub(r"^(.*) \((\S+ \S+)\)$", r"\1", piece)
+                if piece and not re.search(r"[✓✗!○–].*, ", piece) and piece != "--":
+                    assert piece in page or bare in page or piece.strip("(): -") in page, (staff_id, piece)
+
+
+def test_the_chart_is_carried_along_and_its_alt_text_tells_its_numbers(run: Run) -> None:
+    mail = mails(run)["D1"]
+    page = Page(part(mail, "html"))
+    assert [value for name, value in page.attributes if name == "src"] == ["cid:chart"]
+    image = next(p for p in mail.walk() if p.get_content_type() == "image/png")
+    assert image["Content-ID"] == "<chart>"
+    assert len(image.get_content()) < 20_000
+    alt = next(value for name, value in page.attributes if name == "alt")
+    with published(run.home, run.settings) as connection:
+        rows = connection.execute(
+            "select weighted_score, rating from scorecards where scope = 'team' and staff_id = 'D1'"
+            " and period_start between '2026-04-01' and '2026-09-01' order by period_start"
+        ).fetchall()
+    assert len(rows) == 6
+    told = "; ".join(f"T{4 + at} {shown(score, 'score', 'vi')} ({rating})" for at, (score, rating) in enumerate(rows))
+    assert alt.endswith(told)
+
+
+def test_hostile_client_names_are_text_and_nothing_more(run: Run) -> None:
+    for mail in mails(run, workbook=True).values():
+        html = part(mail, "html")
+        page = Page(html)
+        assert page.tags <= {"html", "head", "meta", "title", "style", "body", "div", "table", "tr", "td", "th", "p", "h1",
+                             "h2", "h3", "ul", "li", "b", "small", "br", "span", "img"}  # fmt: skip
+        assert "<b>Trà" not in html
+        assert "&lt;b&gt;Trà Xanh&lt;/b&gt;" in html
+        assert not [name for name, _ in page.attributes if name.startswith("on")]
+        text = part(mail, "plain")
+        assert "<b>Trà Xanh</b>" in text
+        with zipfile.ZipFile(
+            io.BytesIO(attached(mail, "vnd.openxmlformats-officedocument.spreadsheetml.sheet"))
+        ) as book:
+            sheet = book.read("xl/worksheets/sheet1.xml").decode()
+            strings = book.read("xl/sharedStrings.xml").decode()
+        assert "<f>" not in sheet
+        assert "=cmd|' /C calc'!A0" in strings
+        pdf = PdfReader(io.BytesIO(attached(mail, "pdf")))
+        assert "/OpenAction" not in pdf.trailer["/Root"]
+    everything = "".join(part(mail, "plain") for mail in mails(run).values())
+    assert "日本広告" in everything
+    assert "=cmd|' /C calc'!A0" in everything
+
+
+def test_a_pdf_carries_its_fonts_and_japanese_can_be_read(run: Run) -> None:
+    pdf = PdfReader(io.BytesIO(attached(mails(run)["D1"], "pdf")))
+    assert "日本広告" in "".join(page.extract_text() for page in pdf.pages)
+    fonts = {
+        str(font.get_object()["/BaseFont"])
+        for page in pdf.pages
+        for font in page["/Resources"].get_object()["/Font"].get_object().values()
+    }
+    assert any("NotoSans" in name for name in fonts)
+    assert any("CJK" in name for name in fonts)
+
+
+def test_no_name_of_people_outside_the_team_appears_anywhere(run: Run) -> None:
+    names = {each.staff_id: each.full_name for each in agency.PEOPLE}
+    allowed = {"M1": "M1", "M2": "M2", "M3": "M3", "D1": ("D1", "M1", "M2"), "D2": ("D2", "M3"), "G1": tuple(names)}
+    for staff_id, mail in mails(run, workbook=True).items():
+        pdf = PdfReader(io.BytesIO(attached(mail, "pdf")))
+        whole = " ".join([part(mail, "plain"), read(part(mail, "html")), *(page.extract_text() for page in pdf.pages)])
+        with zipfile.ZipFile(
+            io.BytesIO(attached(mail, "vnd.openxmlformats-officedocument.spreadsheetml.sheet"))
+        ) as book:
+            whole += book.read("xl/sharedStrings.xml").decode()
+        for other, name in names.items():
+            if other not in allowed[staff_id]:
+                assert name not in whole, (staff_id, other)
+
+
+def test_no_english_shows_in_a_vietnamese_mail(run: Run, tmp_path: Path) -> None:
+    file = run.home.current.resolve()
+    agency.change(file, "update dim_client set client_name = client_id; update dim_staff set full_name = staff_id;")
+    with (LOCALES / "en" / "LC_MESSAGES" / "scorecards.po").open("rb") as source:
+        english = {word for m in read_po(source) if m.id for word in _words(m.id if isinstance(m.id, str) else m.id[0])}
+    for each in kpis():
+        english |= {
+            word for text in (each.label.en, each.question.en, each.formula.en, each.sample.en) for word in _words(text)
+        }
+    with (LOCALES / "vi" / "LC_MESSAGES" / "scorecards.po").open("rb") as source:
+        ours = {
+            word
+            for m in read_po(source)
+            if m.id
+            for word in _words(str(m.string[0] if isinstance(m.string, tuple) else m.string))
+        }
+    for each in kpis():
+        ours |= {
+            word for text in (each.label.vi, each.question.vi, each.formula.vi, each.sample.vi) for word in _words(text)
+        }
+    foreign = english - ours
+    assert len(foreign) > 100
+    for staff_id in ("M1", "M3", "D1", "G1"):
+        mail = mails(run)[staff_id]
+        pdf = PdfReader(io.BytesIO(attached(mail, "pdf")))
+        whole = " ".join(
+            [mail["Subject"], part(mail, "plain"), read(part(mail, "html")), *(p.extract_text() for p in pdf.pages)]
+        )
+        assert not _words(whole) & foreign, staff_id
+
+
+def _words(text: str) -> set[str]:
+    return {word.lower() for word in re.findall(r"[^\W\d_]+", re.sub(r"{\w+}", "", text)) if len(word) > 1}
+
+
+def test_the_subject_says_the_score_the_rating_and_how_much_needs_attention(run: Run) -> None:
+    found = mails(run)
+    with published(run.home, run.settings) as connection:
+        score, rating = connection.execute(
+            "select weighted_score, rating from scorecards where scope = 'team' and staff_id = 'D1' and period_start = '2026-09-01'"
+        ).fetchall()[0]
+        missed = connection.execute(
+            "select count(*) from scorecard_lines where scope = 'team' and staff_id = 'D1' and period_start = '2026-09-01'"
+            " and status in ('at_risk', 'off_target')"
+        ).fetchall()[0][0]
+    whole = Decimal(repr(score)).quantize(Decimal(1), ROUND_HALF_UP)
+    assert found["D1"]["Subject"] == f"T9/2026 · Nhóm Lan: {whole} ({rating}), {missed} chỉ số cần chú ý"
+    assert found["D2"]["Subject"].startswith("Sep 2026 · Nga's team: ")
+    assert found["G1"]["Subject"].startswith("T9/2026 · Toàn công ty: ")
+
+
+def test_attention_is_ranked_by_weight_times_shortfall_and_is_at_most_three(run: Run) -> None:
+    text = part(mails(run)["D1"], "plain")
+    named = re.findall(r"^\d\. ([^:]+):", text, flags=re.MULTILINE)
+    with published(run.home, run.settings) as connection:
+        rows = connection.execute(
+            "select kpi from scorecard_lines where scope = 'team' and staff_id = 'D1' and period_start = '2026-09-01'"
+            " and status in ('at_risk', 'off_target') order by weight * (1 - attainment) desc limit 3"
+        ).fetchall()
+    labels = {kpi.name: kpi.label.vi for kpi in kpis()}
+    assert named == [labels[kpi] for (kpi,) in rows]
+
+
+def test_a_period_that_runs_is_provisional_and_revenue_is_not_judged_against_a_whole_month(run: Run) -> None:
+    text = part(mails(run, period="2026-10")["M1"], "plain")
+    assert "Tạm tính · dữ liệu đến hết 17/10/2026" in text
+    revenue = text.split("* Doanh thu khách hàng")[1].split("* ")[0]
+    assert "cả T9/2026:" in revenue
+    assert "tốt hơn" not in revenue.split("Sáu kỳ")[0].replace("cả T9", "")
+    assert "Đã chốt kỳ" in part(mails(run, "closed")["M1"], "plain")
+
+
+def test_warnings_reach_only_those_whom_they_touch(run: Run) -> None:
+    file = run.home.current.resolve()
+    agency.change(
+        file,
+        """insert into quarantined_rows values ('contracts', 'contracts/x.csv', 7, 'missing_fx_rate', 'currency',
+            '{"owner_id": "M1"}', now(), false);
+        insert into quarantined_rows values ('peer_reviews', 'peer_reviews/x.csv', 9, 'bad_type', null, null, now(), false);
+        insert into quality_results values ('raw', 'no_clock_is_ahead', 'contracts', null, false, 'warning', 'x', 1);""",
+    )
+    found = {staff_id: part(mail, "plain") for staff_id, mail in mails(run).items()}
+    assert {s for s, text in found.items() if "contracts/x.csv:7" in text} == {"M1", "D1", "G1"}
+    assert {s for s, text in found.items() if "peer_reviews/x.csv:9" in text} == {"G1"}
+    assert "1 dòng hợp đồng đang bị giữ lại, chưa được tính: thiếu tỷ giá của ngày phát sinh" in found["M1"]
+    assert "A source's clock is ahead" in found["M2"]
+    assert "Đồng hồ của một nguồn dữ liệu chạy trước" in found["M1"]
+
+
+def told(run: Run, staff_id: str, *values: Told) -> None:
+    """Let this reader have been told other values in a mail before."""
+    History(run.home.state).write(
+        Sending(
+            "month",
+            "2026-09",
+            "2026-W40",
+            staff_id,
+            "x@agency.example",
+            "old",
+            0,
+            "v",
+            "<m>",
+            "sent",
+            datetime(2026, 10, 5, tzinfo=UTC),
+            "250",
+            1,
+            values,
+        )  # fmt: skip
+    )
+
+
+def test_what_changed_since_the_last_mail_is_said_from_to_and_only_to_who_was_told(run: Run) -> None:
+    told(
+        run, "D1",
+        Told("own", "M1", "client_revenue", "month", date(2026, 8, 1), 1e6),
+        Told("team", "D1", "on_time_delivery_rate", "month", date(2026, 8, 1), None),
+        Told("own", "M3", "client_revenue", "month", date(2026, 8, 1), 1e6),
+    )  # fmt: skip
+    found = {staff_id: part(mail, "plain") for staff_id, mail in mails(run).items()}
+    assert [s for s, text in found.items() if "Thay đổi từ thư trước" in text] == ["D1"]
+    lines = found["D1"].split("Thay đổi từ thư trước ==\n")[1].split("\n\n")[0].splitlines()
+    assert len(lines) == 2, "whoever is outside the team is not told of"
+    assert re.fullmatch(r"- Tỷ lệ giao đúng hạn, T8/2026, Nhóm Lan: – → [\d,]+% \(.*\)", lines[0])
+    assert re.fullmatch(rf"- Doanh thu khách hàng, T8/2026, Trần {agency.DIACRITICS}: 1,00 triệu VND → .*", lines[1])
+
+
+def test_the_same_publication_and_history_give_the_same_bytes(run: Run) -> None:
+    for folder in ("one", "two"):
+        render(run, run.home.root / folder, period="2026-09", options=Options(workbook=True))
+    one, two = ({p.name: p.read_bytes() for p in (run.home.root / f).iterdir()} for f in ("one", "two"))
+    assert len(one) == 6
+    assert one == two
+
+
+def test_each_mail_has_the_headers_of_a_machine_s_mail_and_one_reader(run: Run) -> None:
+    found = mails(run, operator_email="ops@agency.example")
+    assert len({mail["Message-ID"] for mail in found.values()}) == len(found)
+    for staff_id, mail in found.items():
+        assert [a.addr_spec for a in mail["To"].addresses] == [f"{staff_id.lower()}@agency.example"]
+        assert mail["Cc"] is None
+        assert mail["Bcc"] is None
+        assert mail["Auto-Submitted"] == "auto-generated"
+        assert mail["List-ID"]
+        assert "mailto:ops@agency.example" in mail["List-Unsubscribe"]
+        assert mail["Reply-To"] == "ops@agency.example"
+
+
+def test_a_mail_whose_envelope_and_payload_differ_is_not_sent(run: Run) -> None:
+    outbox = run.home.root / "outbox"
+    render(run, outbox, period="2026-09")
+    content = (outbox / "month_2026-09_M1.eml").read_bytes()
+    good = Mail("M1", "m1@agency.example", "month", "2026-09", "closed", "<m>", "s", content, ())
+    good.check()
+    for wrong in (
+        replace(good, address="m2@agency.example"),
+        replace(good, staff_id="M2"),
+        replace(good, period="2026-08"),
+    ):
+        with pytest.raises(AmkpiError, match="names somebody else"):
+            wrong.check()
+
+
+@pytest.mark.slow
+def test_a_director_with_forty_people_gets_less_than_gmail_cuts_and_everybody_in_the_pdf(tmp_path: Path) -> None:
+    run = agency.run_of(tmp_path)
+    people = [agency.Somebody("G1", "Vũ Phương Trâm", "group_account_director")]
+    people += [agency.Somebody(f"NV{n:03}", f"Nguyễn Thị Thanh Phương {n}", manager_id="G1") for n in range(1, 41)]
+    agency.publish(run.home, people=tuple(people))
+    mail = mails(run)["G1"]
+    page = part(mail, "html")
+    assert 60_000 < len(page.encode()) < rendering.MOST_HTML_BYTES
+    text, pdf = part(mail, "plain"), PdfReader(io.BytesIO(attached(mail, "pdf")))
+    whole = " ".join(" ".join(p.extract_text() for p in pdf.pages).split())
+    for somebody in people[1:]:
+        assert somebody.full_name in whole
+        assert somebody.full_name in text
+        assert somebody.full_name in read(page)
+
+
+def test_nothing_remote_is_loaded(run: Run) -> None:
+    for mail in mails(run).values():
+        page = part(mail, "html")
+        assert not re.search(r"https?://|url\(|@import|@font-face|<script|<link|<iframe", page)
+
+
+def test_the_status_word_stands_in_every_line_and_is_never_hidden(run: Run) -> None:
+    page = part(mails(run)["D1"], "html")
+    style = page.split("<style>")[1].split("</style>")[0]
+    assert "display" not in style
+    assert page.count("display:none") == 1, "the preview line alone"
+    rows = re.findall(r"<tr [^>]*valign=top.*?</tr>\n", page, flags=re.DOTALL)
+    assert len(rows) >= 16
+    for row in rows:
+        assert re.search(
+            r"&nbsp;(Đạt|Theo dõi|Chưa đạt|Thiếu dữ liệu|Không mục tiêu)&nbsp;|\xa0(Đạt|Theo dõi|Chưa đạt|Thiếu dữ liệu)\xa0",
+            row,
+        )
