@@ -9,8 +9,10 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+
+from amkpi.errors import AmkpiError
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,11 @@ _COLUMNS = ", ".join(field.name for field in fields(Delivery))
 
 @contextmanager
 def _open(state: Path) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(state / "journal.sqlite", timeout=30)
+    path = state / "journal.sqlite"
+    try:
+        connection = sqlite3.connect(path, timeout=30)
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from error
     try:
         connection.execute("pragma synchronous = full")
         connection.execute(
@@ -45,20 +51,32 @@ def _open(state: Path) -> Iterator[sqlite3.Connection]:
         )
         with connection:
             yield connection
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from error
     finally:
         connection.close()
 
 
+def _unusable(path: Path, error: sqlite3.Error) -> AmkpiError:
+    # What is in the warehouse is safe: the next run writes what the journal lacks.
+    return AmkpiError(f"{path} cannot be used: {error}: make room, or bring it back from its backup, and run again")
+
+
 def write(state: Path, deliveries: list[Delivery]) -> None:
-    """Write the deliveries; one that is there already is written anew, so that a broken-off run can repeat it."""
-    rows = [{**asdict(delivery), "loaded_at": delivery.loaded_at.isoformat()} for delivery in deliveries]
+    """Write the deliveries, in one transaction. Raises AmkpiError.
+
+    One that is there already is written anew, so that a broken-off run can repeat it.
+    """
+    if not deliveries:
+        return
+    rows = [{**asdict(each), "loaded_at": each.loaded_at.astimezone(UTC).isoformat()} for each in deliveries]
     places = ", ".join(f":{field.name}" for field in fields(Delivery))
     with _open(state) as connection:
         connection.executemany(f"insert or replace into deliveries ({_COLUMNS}) values ({places})", rows)
 
 
 def read(state: Path) -> list[Delivery]:
-    """All deliveries in the order in which they came."""
+    """All deliveries in the order in which they came. Raises AmkpiError."""
     with _open(state) as connection:
         rows = connection.execute(f"select {_COLUMNS} from deliveries order by delivery").fetchall()
     return [Delivery(*(*row[:-1], datetime.fromisoformat(row[-1]))) for row in rows]

@@ -1,15 +1,17 @@
 """Loading: each file that is ready in LANDING becomes rows of `raw`, or is put aside with a reason, exactly once.
 
-A file's rows and its ledger entry are one transaction. Then the journal is written, then the file moves. A run that
-was cut off in between is finished by the next one (`settled` in the ledger says how far it came).
+A file is claimed (moved out of its sender's reach), its rows and its ledger entry are one transaction, then the journal
+is written, then the file moves to where it stays. A run that was cut off in between is finished by the next one
+(`settled` in the ledger, and what lies claimed, say how far it came).
 """
 
 from __future__ import annotations
 
-import errno
-import json
-import shutil
+import hashlib
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -20,13 +22,19 @@ import pyarrow as pa
 from amkpi.errors import AmkpiError
 from amkpi.home import Home
 from amkpi.settings import Settings
-from ingestion import journal, landing, mapping
+from ingestion import custody, journal, landing, mapping, snapshots
+from ingestion.custody import archived
 from ingestion.extracts import EXTRACTS, Extract
 from ingestion.journal import Delivery
 from ingestion.landing import Seen
 from ingestion.raw import create_tables, literal, typed_rows
-from ingestion.reading import Content, TextRows, Unreadable, batch_schema, ending, examine, loose, open_text
+from ingestion.reading import Content, TextRows, Unreadable, batch_schema, examine, loose, open_text
 from ingestion.unpacking import DEFAULT_LIMIT
+
+__all__ = ["LoadReport", "archived", "insert", "load", "open_rows", "replay"]
+
+_LONGEST_REASON = 600
+_LEDGER = "delivery, run, file_name, extract, source, sha256, bytes, status, reason, rows_read, loaded_at"
 
 
 @dataclass(frozen=True)
@@ -62,17 +70,24 @@ def load(
     create_tables(connection)
     _check_not_behind(connection, home)
     _settle(connection, home)
-    files = landing.ready(home.landing, settings.settle_seconds)
+    waiting = [*custody.left_over(home), *landing.ready(home.landing, settings.settle_seconds)]
+    # A stable sort: of two of one name, what a cut-off run had claimed came first.
+    files = sorted(waiting, key=lambda seen: seen.name)
     if not files:
         return LoadReport(None, ())
     run, delivery = _next_numbers(connection)
     done: list[Delivery] = []
     for number, seen in enumerate(files, 1):
-        try:
-            taken = _take(connection, home, mappings, seen, run, delivery, now(), settings.max_unpacked_bytes)
-        except FileNotFoundError:
-            progress(f"{seen.name}: went away while it was looked at; left for the next run")
+        claimed = custody.claim(home, seen, delivery)
+        if claimed is None:
+            progress(f"{seen.name}: changed or went away while it was looked at; left for the next run")
             continue
+        try:
+            taken = _take(connection, home, mappings, claimed, run, delivery, now(), settings.max_unpacked_bytes)
+        except BaseException:
+            custody.put_back(home, claimed)
+            raise
+        _finish(connection, home, claimed.path, taken)
         delivery += len(taken)
         done += taken
         for each in taken:
@@ -123,8 +138,11 @@ def _replay_one(
         raise AmkpiError(f"no source mapping {delivery.source}: bring it back to read {delivery.file_name} again")
     source = mappings[delivery.source] if delivery.source else None
     try:
-        rows = open_rows(path, examine(path), EXTRACTS[delivery.extract], source)
-        count = insert(connection, EXTRACTS[delivery.extract], rows, delivery)
+        # It was within the limit of its day.
+        content = examine(path, sys.maxsize)
+        if content.sha256 != delivery.sha256:
+            raise AmkpiError(f"{path} is damaged: bring it back from its backup ({delivery.file_name} lay there)")
+        count = _insert_as(connection, path, content, delivery, source, sys.maxsize)
     except Unreadable as error:
         raise AmkpiError(f"{path} cannot be read any more as {delivery.extract}: {error}") from error
     if count != delivery.rows_read:
@@ -151,24 +169,21 @@ def _take(
     connection: duckdb.DuckDBPyConnection,
     home: Home,
     mappings: tuple[mapping.Mapping, ...],
-    seen: Seen,
+    claimed: Seen,
     run: int,
     first_delivery: int,
     moment: datetime,
     limit: int,
 ) -> list[Delivery]:
-    """Take one file: all that it yields in one transaction, then journal and move. Empty when it changed meanwhile."""
-    try:
-        content = examine(seen.path, limit)
-    except PermissionError as error:
-        raise AmkpiError(f"no right to read {seen.path}: give the user who runs amkpi read access to it") from error
-    targets = _targets(seen.name, mappings)
+    """Take one claimed file: all that it yields in one transaction."""
+    content, refusal = _examined(claimed, limit)
+    targets = [] if refusal else _targets(claimed.name, mappings)
     arrived = Delivery(
-        first_delivery, run, seen.name, None, None, content.sha256, content.size, "loaded", None, 0, moment
+        first_delivery, run, claimed.name, None, None, content.sha256, content.size, "loaded", None, 0, moment
     )
     taken: list[Delivery] = []
-    connection.begin()
     try:
+        connection.begin()
         for offset, (extract_name, source) in enumerate(targets):
             delivery = replace(
                 arrived,
@@ -176,25 +191,51 @@ def _take(
                 extract=extract_name,
                 source=source.name if source else None,
             )
-            taken.append(_take_as(connection, seen.path, content, delivery, source, limit))
+            taken.append(_take_as(connection, claimed.path, content, delivery, source, limit))
         if not targets:
-            reason = (
+            reason = refusal or (
                 f"nothing takes this file: put it into a folder named after its extract ({', '.join(EXTRACTS)}),"
                 " or write a source mapping for it"
             )
             taken.append(replace(arrived, status="rejected", reason=reason))
             _enter(connection, taken[-1])
-        if not seen.unchanged():
-            connection.rollback()
-            return []
         connection.commit()
+    except duckdb.Error as error:
+        _roll_back(connection)
+        said = " ".join(str(error).split("\n", 1)[0].split())
+        raise AmkpiError(f"{claimed.name} could not be taken, and waits for the next run: {said}") from error
     except BaseException:
-        connection.rollback()
+        _roll_back(connection)
         raise
-    journal.write(home.state, taken)
-    _move(home, seen.path, taken)
-    _mark_settled(connection, taken)
     return taken
+
+
+def _examined(claimed: Seen, limit: int) -> tuple[Content, str | None]:
+    """A look at the file, and why it cannot be taken whatever is in it."""
+    if not claimed.is_file:
+        # A link is never followed: where it leads is not LANDING.
+        link = os.fsencode(claimed.path.readlink()) if claimed.path.is_symlink() else b""
+        what = "a link to elsewhere" if link else "no file"
+        return Content(hashlib.sha256(link).hexdigest(), 0, ""), f"this is {what}: deliver the file itself"
+    try:
+        return examine(claimed.path, limit), None
+    except OSError as error:
+        nothing = Content(hashlib.sha256(b"").hexdigest(), claimed.size, "")
+        return nothing, f"cannot be read ({error.strerror}): give amkpi the right to read it, and deliver it again"
+
+
+def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+    # After a failed commit there is nothing to roll back, and DuckDB says so.
+    with suppress(duckdb.Error):
+        connection.rollback()
+
+
+def _finish(connection: duckdb.DuckDBPyConnection, home: Home, path: Path | None, taken: list[Delivery]) -> None:
+    """What follows once the rows are in: the journal, then the file to where it stays, then the mark."""
+    journal.write(home.state, taken)
+    if path is not None:
+        custody.keep(home, path, taken)
+    _mark_settled(connection, taken)
 
 
 def _targets(name: str, mappings: tuple[mapping.Mapping, ...]) -> list[tuple[str, mapping.Mapping | None]]:
@@ -215,24 +256,53 @@ def _take_as(
     """Load the file as one extract within the caller's transaction, and enter it in the ledger."""
     assert delivery.extract is not None
     extract = EXTRACTS[delivery.extract]
-    known = connection.execute(
-        "select 1 from raw.ledger where extract = ? and sha256 = ? and status = 'loaded'"
-        " and source is not distinct from ?",
-        [extract.name, content.sha256, delivery.source],
-    ).fetchone()
-    if known:
+    if _is_known(connection, delivery, source):
         result = replace(delivery, status="duplicate", reason="the same bytes were loaded before")
     else:
         try:
-            rows = open_rows(path, content, extract, source, limit)
-            result = replace(delivery, rows_read=insert(connection, extract, rows, delivery))
+            result = replace(delivery, rows_read=_insert_as(connection, path, content, delivery, source, limit))
         except Unreadable as error:
             # What was inserted before the file broke off goes again: never half loaded.
             for schema in ("raw", "typed"):
                 connection.execute(f"delete from {schema}.{extract.name} where _delivery = ?", [delivery.delivery])
-            result = replace(delivery, status="rejected", reason=str(error))
+            result = replace(delivery, status="rejected", reason=_in_one_line(str(error)))
     _enter(connection, result)
     return result
+
+
+def _in_one_line(reason: str) -> str:
+    """A reason that may quote what is in a file, for a person's screen."""
+    plain = "".join(ch if ch.isprintable() else " " for ch in reason)
+    short = " ".join(plain.split())
+    return short if len(short) <= _LONGEST_REASON else short[: _LONGEST_REASON - 2] + " …"
+
+
+def _is_known(connection: duckdb.DuckDBPyConnection, delivery: Delivery, source: mapping.Mapping | None) -> bool:
+    """Whether the same bytes were loaded before as the same; a snapshot that comes back after another is news."""
+    if source is not None and source.snapshot:
+        return snapshots.is_last(connection, delivery)
+    known = connection.execute(
+        "select 1 from raw.ledger where extract = ? and sha256 = ? and status = 'loaded'"
+        " and source is not distinct from ?",
+        [delivery.extract, delivery.sha256, delivery.source],
+    ).fetchall()
+    return bool(known)
+
+
+def _insert_as(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    content: Content,
+    delivery: Delivery,
+    source: mapping.Mapping | None,
+    limit: int,
+) -> int:
+    """Insert the file's rows, and what its absence of rows says; returns how many rows. Raises Unreadable."""
+    extract = EXTRACTS[delivery.extract or ""]
+    count = insert(connection, extract, open_rows(path, content, extract, source, limit), delivery)
+    if source is not None and source.snapshot:
+        snapshots.delete_missing(connection, extract, delivery)
+    return count
 
 
 def open_rows(
@@ -343,61 +413,26 @@ def _mark_settled(connection: duckdb.DuckDBPyConnection, deliveries: Iterable[De
         connection.execute("update raw.ledger set settled = true where delivery = ?", [delivery.delivery])
 
 
-def archived(home: Home, sha256: str, file_name: str) -> Path:
-    """Where a file of this content lies in archive/; its ending stays, since it says the format."""
-    return home.archive / sha256[:2] / (sha256 + ending(file_name))
-
-
-def _move(home: Home, path: Path, deliveries: list[Delivery]) -> None:
-    """Move a taken file to where it stays: archive/ when any extract took it, else rejected/ beside its reason."""
-    first = deliveries[0]
-    assert first.sha256 is not None
-    if any(delivery.status != "rejected" for delivery in deliveries):
-        _rename(path, archived(home, first.sha256, first.file_name))
-        return
-    target = home.rejected / first.file_name
-    if target.exists():
-        target = target.with_name(f"{target.stem}.{first.delivery}{target.suffix}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    reason = {
-        "file": first.file_name,
-        "sha256": first.sha256,
-        "rejected_at": first.loaded_at.isoformat(),
-        "reasons": [
-            {"extract": delivery.extract, "source": delivery.source, "reason": delivery.reason}
-            for delivery in deliveries
-        ],
-    }
-    beside = target.with_name(target.name + ".reason.json")
-    beside.write_text(json.dumps(reason, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    _rename(path, target)
-
-
-def _rename(path: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        path.replace(target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise AmkpiError(f"cannot move {path} to {target.parent}: {error.strerror}") from error
-        # LANDING lies on another file system: the copy must be whole before the original is let go.
-        partial = target.with_name(target.name + ".part")
-        shutil.copyfile(path, partial)
-        partial.replace(target)
-        path.unlink()
-
-
 def _settle(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
-    """Finish what a cut-off run began: journal and move the files whose rows are in already."""
-    columns = "delivery, run, file_name, extract, source, sha256, bytes, status, reason, rows_read, loaded_at"
-    rows = connection.execute(f"select {columns} from raw.ledger where not settled order by delivery").fetchall()
-    files: dict[tuple[int, str], list[Delivery]] = {}
-    for row in rows:
-        delivery = Delivery(*row)
-        files.setdefault((delivery.run, delivery.file_name), []).append(delivery)
+    """Finish what a cut-off run began: journal and put away the files whose rows are in already."""
+    journaled = {delivery.delivery for delivery in journal.read(home.state)}
+    rows = connection.execute(f"select {_LEDGER}, settled from raw.ledger order by delivery").fetchall()
+    # A journal that was lost is written anew: a warehouse cannot be rebuilt without it.
+    journal.write(home.state, [Delivery(*row[:-1]) for row in rows if row[0] not in journaled])
+    files: dict[tuple[int, str, str | None], list[Delivery]] = {}
+    for *values, settled in rows:
+        delivery = Delivery(*values)
+        if not settled:
+            files.setdefault((delivery.run, delivery.file_name, delivery.sha256), []).append(delivery)
+    claimed = custody.left_over(home) if files else []
     for deliveries in files.values():
-        journal.write(home.state, deliveries)
-        path = home.landing / deliveries[0].file_name
-        if path.is_file() and examine(path).sha256 == deliveries[0].sha256:
-            _move(home, path, deliveries)
-        _mark_settled(connection, deliveries)
+        first = deliveries[0]
+        path = next(
+            (
+                seen.path
+                for seen in claimed
+                if seen.name == first.file_name and _examined(seen, 0)[0].sha256 == first.sha256
+            ),
+            None,
+        )
+        _finish(connection, home, path, deliveries)
