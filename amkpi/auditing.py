@@ -17,6 +17,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
+from markupsafe import Markup, escape
 
 from amkpi import wording
 from amkpi.errors import AmkpiError
@@ -28,6 +29,9 @@ from expectations.findings import Finding
 from expectations.occasion import Occasion
 
 TEMPLATES = Path(__file__).with_name("templates")
+# Rows of a finding that are seen without a click; and how many an audit keeps at most.
+SHOWN = 3
+MOST_ROWS = 20
 # What each suite asks about, as the page says it.
 BORDERS = {
     "raw": "What came in",
@@ -174,6 +178,39 @@ def last_audit(home: Home) -> KeptAudit | None:
     return KeptAudit(datetime.fromisoformat(moment), identity, date.fromisoformat(as_of), bool(passed), warnings, page)
 
 
+@dataclass(frozen=True)
+class Told:
+    """A failed finding as the page tells it.
+
+    brief: how many of what. headline: what stands above the rows. shown, folded: rows to be seen at once, and on a
+    click. summary: what the click says.
+    """
+
+    finding: Finding
+    anchor: str
+    brief: str
+    headline: str
+    shown: tuple[str, ...]
+    folded: tuple[str, ...]
+    summary: str
+
+    @classmethod
+    def of(cls, finding: Finding, place: int) -> Told:
+        """The finding, without saying twice what its line and its rows both say."""
+        rows = finding.rows
+        count, _, _ = finding.observed.partition(": ")
+        if rows and rows[0] in finding.observed:
+            shown, folded, headline = rows[:SHOWN], rows[SHOWN:], count
+            hidden = finding.unexpected_count - len(rows)
+            summary = f"{len(folded)} more" + (f", and {hidden} that are not listed" if hidden > 0 else "")
+        else:
+            shown, folded, headline = (), rows, finding.observed
+            summary = f"{len(rows)} row{'' if len(rows) == 1 else 's'} concerned"
+            if len(rows) >= MOST_ROWS:
+                summary = f"the first {len(rows)} rows concerned"
+        return cls(finding, f"failure-{place}", count, headline, shown, folded, summary)
+
+
 def render(
     publication_id: str, when: Occasion, findings: Sequence[Finding], settings: Settings, current: Path | None
 ) -> str:
@@ -186,16 +223,20 @@ def render(
     )  # fmt: skip
     environment.filters["title"] = _title
     environment.filters["day"] = wording.day
+    environment.filters["code"] = _code
     moment = when.moment.astimezone(ZoneInfo(settings.timezone))
     borders = [(title, [finding for finding in findings if finding.suite == suite]) for suite, title in BORDERS.items()]
     others = [finding for finding in findings if finding.suite not in BORDERS]
+    blocking = [finding for finding in findings if finding.blocks]
+    warnings = [finding for finding in findings if not finding.success and not finding.blocks]
     return environment.get_template("audit.html.j2").render(
         publication_id=publication_id,
         version=pipeline_version(),
         as_of=when.as_of,
         moment=moment,
-        blocking=[finding for finding in findings if finding.blocks],
-        warnings=[finding for finding in findings if not finding.success and not finding.blocks],
+        blocking=blocking,
+        warnings=warnings,
+        failures=[Told.of(finding, place) for place, finding in enumerate([*blocking, *warnings], 1)],
         met=sum(finding.success for finding in findings),
         total=len(findings),
         borders=[*borders, *([("Other", others)] if others else [])],
@@ -206,6 +247,14 @@ def render(
 def _title(expectation: str) -> str:
     """An expectation's name as the sentence that it is."""
     return expectation.replace("_", " ").capitalize()
+
+
+def _code(text: str) -> Markup:
+    """Text for HTML with what stands between backticks as code."""
+    parts = [escape(part) for part in text.split("`")]
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(parts)
+    )
 
 
 def _write(page: Path, text: str) -> None:

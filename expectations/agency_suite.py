@@ -148,8 +148,9 @@ _USES_OF_RATES = """
 _OLD_RATES = """
     {uses}
     select
-        currency || ' of ' || rate_date || ' for ' || count(*) || ' records, up to ' || max(days) || ' days later'
-        as what
+        currency || ' of ' || rate_date || ' for ' || count(*)
+        || case when count(*) = 1 then ' record' else ' records' end
+        || ', up to ' || max(days) || ' days later' as what
     from aged
     where days > {max_age}
     group by currency, rate_date

@@ -271,7 +271,8 @@ def raw_suite(settings: Settings, occasion: Occasion) -> Suite:
                 rule=NoRows(
                     f"""
                     select
-                        ledger.file_name || ' as ' || ledger.extract || ' (' || count(*) || ' rows)' as what,
+                        ledger.file_name || ' as ' || ledger.extract || ' (' || count(*)
+                            || case when count(*) = 1 then ' row)' else ' rows)' end as what,
                         ledger.delivery
                     from {{batch}} as ledger
                     inner join ({_CLOCKS_AHEAD}) as ahead on ledger.delivery = ahead.delivery
