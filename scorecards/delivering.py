@@ -13,12 +13,13 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from amkpi.catalogue import Language
 from amkpi.errors import AmkpiError
 from amkpi.reading import published
+from amkpi.settings import Settings
 from amkpi.steps import Progress, Run, silent
 from scorecards.composing import compose
 from scorecards.facts import Facts, Publication, read_facts, read_publication
@@ -53,6 +54,37 @@ class Options:
     close_after_days: int = 5
     tries: int = 3
     retry_wait: float = 20.0
+
+
+def options_of(settings: Settings) -> Options:
+    """The agency's choices from its settings; a setting that does not exist keeps its default."""
+    names = {
+        "mail_from": "mail_from",
+        "operator_email": "operator_email",
+        "default_language": "scorecard_language",
+        "leadership": "scorecard_leadership",
+        "workbook": "scorecard_workbook",
+        "stale_after_days": "scorecard_stale_after_days",
+        "weekly_hour": "scorecard_hour",
+        "close_after_days": "scorecard_close_after_days",
+    }
+    given = {field: getattr(settings, name) for field, name in names.items() if hasattr(settings, name)}
+    return replace(Options(), **given)
+
+
+def server_of(connection: Any) -> Server:
+    """The SMTP server that an Airflow connection names. Raises AmkpiError where it does not say enough."""
+    extra = connection.extra_dejson
+    security = extra.get("security", "starttls")
+    if not connection.host or security not in ("starttls", "tls", "none"):
+        raise AmkpiError(
+            "the connection amkpi_smtp needs a host, and as extra security: starttls, tls or none"
+            f" (it says {security!r})"
+        )
+    port = connection.port or {"starttls": 587, "tls": 465, "none": 25}[security]
+    return Server(
+        connection.host, port, security, connection.login or None, connection.password, ca_file=extra.get("ca_file")
+    )
 
 
 @dataclass(frozen=True)

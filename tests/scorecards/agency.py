@@ -22,14 +22,7 @@ NOW = datetime(2026, 10, 19, 1, 0, tzinfo=UTC)
 ID = "00112233445566aa"
 HOSTILE = ("<b>Trà Xanh</b>", "=cmd|' /C calc'!A0", "日本広告")
 # Every letter of Vietnamese with every tone.
-DIACRITICS = " ".join(
-    base + tones
-    for base, tones in zip(
-        "AĂÂEÊIOÔƠUƯYĐ",
-        ("àáảãạ", "ằắẳẵặ", "ầấẩẫậ", "èéẻẽẹ", "ềếểễệ", "ìíỉĩị", "òóỏõọ", "ồốổỗộ", "ờớởỡợ", "ùúủũụ", "ừứửữự", "ỳýỷỹỵ", "đ"),
-        strict=True,
-    )
-)  # fmt: skip
+DIACRITICS = "Aàáảãạ Ăằắẳẵặ Âầấẩẫậ Eèéẻẽẹ Êềếểễệ Iìíỉĩị Oòóỏõọ Ôồốổỗộ Ơờớởỡợ Uùúủũụ Ưừứửữự Yỳýỷỹỵ Đđ"
 
 SCHEMA = """
 create schema marts;
@@ -151,8 +144,9 @@ class Marts:
             )  # fmt: skip
             previous = before[kpi.name][0]
             change = None if value is None or previous is None else value - previous
+            reason = None if value is not None else kpi.null_reason
             self._add("kpi_values", kpi.name, scope, staff_id, "month", period.start, period.end, value, numerator,
-                      denominator, sample, kpi.unit, provisional, None if value is not None else kpi.null_reason)  # fmt: skip
+                      denominator, sample, kpi.unit, provisional, reason)  # fmt: skip
             self._add("scorecard_lines", scope, staff_id, "month", period.start, kpi.name, value, target, attainment,
                       10.0 * kpi.number, previous, change, status)  # fmt: skip
         score = 100 * points / weights

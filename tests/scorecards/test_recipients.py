@@ -51,7 +51,8 @@ def test_a_team_reaches_through_people_who_left_and_who_are_no_account_staff() -
 
 def test_one_may_name_own_people_and_own_managers_but_no_peers() -> None:
     found = decide(
-        person("G", "group_account_director"), person("D", "account_director", "G"), person("E", "account_director", "G"),
+        person("G", "group_account_director"), person("D", "account_director", "G"),
+        person("E", "account_director", "G"),
         person("M", manager="D"), person("N", manager="D"),
     )  # fmt: skip
     reader = next(r for r in found.recipients if r.staff_id == "M")
@@ -75,7 +76,8 @@ def test_who_left_who_is_yet_to_come_and_who_is_no_account_staff_gets_nothing() 
 
 def test_whoever_cannot_be_reached_is_named_with_the_reason() -> None:
     found = decide(
-        person("A", email=None), person("B", email="b@agency.example\nBcc: x@evil.example"), person("C", email="c at agency"),
+        person("A", email=None), person("B", email="b@agency.example\nBcc: x@evil.example"),
+        person("C", email="c at agency"),
         person("D", email="đ@agency.example"), person("M"),
     )  # fmt: skip
     assert [r.staff_id for r in found.recipients] == ["M"]

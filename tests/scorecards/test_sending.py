@@ -172,8 +172,8 @@ def test_starttls_with_a_login_that_must_be_right(run: Run, postbox: Postbox, ce
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*map(str, certificate))
     controller = Controller(
-        postbox, hostname="127.0.0.1", port=_free_port(), tls_context=context, require_starttls=True, auth_required=True,
-        authenticator=authenticate,
+        postbox, hostname="127.0.0.1", port=_free_port(), tls_context=context, require_starttls=True,
+        auth_required=True, authenticator=authenticate,
     )  # fmt: skip
     controller.start()
     try:

@@ -1,0 +1,77 @@
+"""Send the scorecards that are due: every Monday the month to date, some days after a month's end the whole month.
+
+**When.** Every day at 07:00 in AMKPI_TIMEZONE, and whenever new marts are published: what fell due while a publication
+was held is sent as soon as a good one comes. Nobody is sent the same scorecard twice, however often this runs: what was
+sent stands in HOME/state/. A run that finds nothing due is *skipped*. By hand: `amkpi scorecards --send`.
+
+**Needs.** An Airflow connection `amkpi_smtp`: host, port, login, password; extra `{"security": "starttls"}`, `"tls"` or
+`"none"`, and `"ca_file"` where the server's authority is the agency's own.
+
+**When it fails.** The last line of the task's log says what, where and how to mend it.
+
+- *held*: the publication is too old, or its audit blocked a newer one. Nobody was sent anything, and the operator was
+  told what holds it. Mend that; the next publication starts this DAG again.
+- *deferred*: the server would not take a mail now, or cannot be reached. Tried again with the retries and every day.
+- *uncertain*: the connection broke before the server's answer. Not sent again by itself: ask the reader, then
+  `amkpi scorecards --send --resend STAFF_ID`.
+- *refused*: mend the address in the staff extract; the next run takes the new one.
+
+**What readers see meanwhile.** The last scorecard they got.
+"""
+
+# Airflow's decorators have no types that mypy could follow.
+# mypy: allow-untyped-decorators
+
+from __future__ import annotations
+
+from airflow.sdk import Asset, AssetOrTimeSchedule, CronTriggerTimetable, dag, task
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+
+from amkpi.orchestration import DEFAULT_ARGS, TIMEZONE, run_for_task, say, told_to_airflow
+
+# New marts are published.
+MARTS = Asset(name="marts", group="amkpi")
+AT_SEVEN = CronTriggerTimetable("0 7 * * *", timezone=TIMEZONE)
+
+
+@dag(
+    schedule=AssetOrTimeSchedule(timetable=AT_SEVEN, assets=MARTS),
+    catchup=False,
+    max_active_runs=1,
+    # It reads the published file alone: no need of the one writer's slot.
+    default_args={**DEFAULT_ARGS, "pool": "default_pool"},
+    tags=["amkpi", "scorecards"],
+    doc_md=__doc__,
+)
+def send_scorecards() -> None:
+    @task
+    def send() -> dict[str, int]:
+        """Send what is due, once. Fails when somebody's mail was deferred, so that the retries try again."""
+        from zoneinfo import ZoneInfo
+
+        from airflow.sdk import Connection
+
+        from scorecards import delivering
+
+        with told_to_airflow():
+            run = run_for_task()
+            options = delivering.options_of(run.settings)
+            wanted = delivering.due(run.now().astimezone(ZoneInfo(run.settings.timezone)), options)
+            if not wanted:
+                raise AirflowSkipException("no scorecards are due")
+            server = delivering.server_of(Connection.get("amkpi_smtp"))
+            reports = [
+                delivering.send(run, server, grain, period, options=options, progress=say) for grain, period in wanted
+            ]
+        trouble = [line for report in reports for line in delivering.operator_text(report).splitlines() if line]
+        for line in trouble:
+            say(line)
+        counts = {fate: sum(report.count(fate) for report in reports) for fate in ("sent", "sent_before", "uncertain")}
+        if any(report.held or report.count("deferred") for report in reports):
+            raise AirflowException("; ".join(trouble))
+        return counts
+
+    send()
+
+
+send_scorecards()
