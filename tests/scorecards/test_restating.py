@@ -31,7 +31,8 @@ def publication(run: Run, identity: str, evidence: Evidence, held: Sequence[tupl
         connection.execute("insert into load_ledger (file_name, extract, delivery) values ('a.csv', 'contracts', 1)")
         for contract, amount in evidence:
             connection.execute(
-                "insert into kpi_evidence values ('client_revenue', 'M1', 'C1', ?, 'month', ?, 'contracts', ?, ?, null)",
+                "insert into kpi_evidence values"
+                " ('client_revenue', 'M1', 'C1', ?, 'month', ?, 'contracts', ?, ?, null)",
                 [AUGUST, AUGUST, contract, amount],
             )
         for name, line in held:
