@@ -27,17 +27,13 @@ monthly as (
 
 counted as (
     select
-        monthly.scope,
-        monthly.person_key,
-        months.period_grain,
-        months.period_start,
-        monthly.days_late,
-        sum(monthly.projects) as projects
-    from monthly
-    inner join {{ ref('int_period_months') }} as months
-        on monthly.month_start = months.month_start
-    group by
-        monthly.scope, monthly.person_key, months.period_grain, months.period_start, monthly.days_late
+        scope,
+        person_key,
+        period_grain,
+        period_start,
+        days_late,
+        projects
+    from {{ over_periods('monthly', ['days_late'], ['projects']) }} as periods
 ),
 
 running as (

@@ -20,18 +20,15 @@ monthly as (
 
 dated as (
     select
-        monthly.kpi,
-        monthly.scope,
-        monthly.person_key,
-        months.period_grain,
-        months.period_start,
-        sum(monthly.numerator) as numerator,
-        sum(monthly.denominator) as denominator,
-        sum(monthly.sample_size) as sample_size
-    from monthly
-    inner join {{ ref('int_period_months') }} as months
-        on monthly.month_start = months.month_start
-    group by monthly.kpi, monthly.scope, monthly.person_key, months.period_grain, months.period_start
+        kpi,
+        scope,
+        person_key,
+        period_grain,
+        period_start,
+        numerator,
+        denominator,
+        sample_size
+    from {{ over_periods('monthly', ['kpi'], ['numerator', 'denominator', 'sample_size']) }} as periods
 ),
 
 opening as (

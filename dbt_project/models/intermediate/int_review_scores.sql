@@ -40,20 +40,12 @@ monthly_departments as (
 
 by_department as (
     select
-        monthly_departments.scope,
-        monthly_departments.person_key,
-        months.period_grain,
-        months.period_start,
-        {{ exact_score(
-            as_double('sum(monthly_departments.score)')
-            ~ ' / ' ~ as_double('nullif(sum(monthly_departments.reviews), 0)')
-        ) }} as mean_review
-    from monthly_departments
-    inner join {{ ref('int_period_months') }} as months
-        on monthly_departments.month_start = months.month_start
-    group by
-        monthly_departments.scope, monthly_departments.person_key, months.period_grain, months.period_start,
-        monthly_departments.reviewer_department
+        scope,
+        person_key,
+        period_grain,
+        period_start,
+        {{ exact_score(as_double('score') ~ ' / ' ~ as_double('nullif(reviews, 0)')) }} as mean_review
+    from {{ over_periods('monthly_departments', ['reviewer_department'], ['score', 'reviews']) }} as periods
 ),
 
 means as (

@@ -27,7 +27,7 @@ select
     answered.sent_date,
     answered.is_answered,
     case when answered.is_answered then answered.responded_date end as responded_date,
-    -- Exact, because 3.7 on a scale of 0.7 to 4.7 is 0.75, and no double says so.
+    -- Exact, because 4.35 on a scale of 0.6 to 5.6 is 0.75, and doubles make it a little less.
     case
         when answered.is_answered
             then {{ exact(

@@ -14,24 +14,18 @@ with monthly as (
 
 sums as (
     select
-        monthly.measure,
-        monthly.scope,
-        monthly.person_key,
-        months.period_grain,
-        months.period_start,
-        sum(monthly.numerator) as numerator,
-        sum(monthly.denominator) as denominator
-    from monthly
-    inner join {{ ref('int_period_months') }} as months
-        on monthly.month_start = months.month_start
-    group by monthly.measure, monthly.scope, monthly.person_key, months.period_grain, months.period_start
+        measure,
+        scope,
+        person_key,
+        period_grain,
+        period_start,
+        numerator,
+        denominator
+    from {{ over_periods('monthly', ['measure'], ['numerator', 'denominator']) }} as periods
 ),
 
 catalogue as (
-    {% for entry in model.config.meta.measures %}
-    select '{{ entry.name }}' as measure, '{{ entry.unit }}' as unit, {{ entry.get('is_quotient', false) }} as is_quotient
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+    select * from {{ ref('int_measure_catalogue') }}
 ),
 
 counted as (
@@ -44,15 +38,8 @@ counted as (
         people.period_grain,
         people.period_start,
         people.period_end,
-        case catalogue.measure
-            when 'days_late_median' then late.days_late_median
-            when 'open_projects_over_budget' then coalesce(over_budget.projects, 0)
-            else coalesce({{ as_double('sums.numerator') }}, 0)
-        end as counted_numerator,
-        case catalogue.measure
-            when 'days_late_median' then coalesce(late.late_projects, 0)
-            else coalesce({{ as_double('sums.denominator') }}, 0)
-        end as counted_denominator
+        coalesce({{ as_double('sums.numerator') }}, 0) as counted_numerator,
+        coalesce({{ as_double('sums.denominator') }}, 0) as counted_denominator
     from {{ ref('int_scope_people') }} as people
     cross join catalogue
     left join sums
@@ -61,15 +48,48 @@ counted as (
         and people.person_key = sums.person_key
         and people.period_grain = sums.period_grain
         and people.period_start = sums.period_start
-    left join {{ ref('int_days_late') }} as late
+    where catalogue.measure not in ('days_late_median', 'open_projects_over_budget')
+
+    union all
+
+    select
+        catalogue.measure,
+        catalogue.unit,
+        catalogue.is_quotient,
+        people.scope,
+        people.person_key,
+        people.period_grain,
+        people.period_start,
+        people.period_end,
+        late.days_late_median as counted_numerator,
+        coalesce({{ as_double('late.late_projects') }}, 0) as counted_denominator
+    from {{ ref('int_scope_people') }} as people
+    inner join catalogue
         on catalogue.measure = 'days_late_median'
-        and people.scope = late.scope
+    left join {{ ref('int_days_late') }} as late
+        on people.scope = late.scope
         and people.person_key = late.person_key
         and people.period_grain = late.period_grain
         and people.period_start = late.period_start
-    left join {{ ref('int_open_over_budget') }} as over_budget
+
+    union all
+
+    select
+        catalogue.measure,
+        catalogue.unit,
+        catalogue.is_quotient,
+        people.scope,
+        people.person_key,
+        people.period_grain,
+        people.period_start,
+        people.period_end,
+        coalesce({{ as_double('over_budget.projects') }}, 0) as counted_numerator,
+        0 as counted_denominator
+    from {{ ref('int_scope_people') }} as people
+    inner join catalogue
         on catalogue.measure = 'open_projects_over_budget'
-        and people.scope = over_budget.scope
+    left join {{ ref('int_open_over_budget') }} as over_budget
+        on people.scope = over_budget.scope
         and people.person_key = over_budget.person_key
         and people.close_date = over_budget.close_date
 )

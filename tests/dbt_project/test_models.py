@@ -1,0 +1,256 @@
+"""The dbt models: their unit tests pass, and each is described, keeps its layer and reads no clock."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from amkpi.building import create_audit_tables, dbt_variables, run_dbt
+from amkpi.catalogue import kpis
+from amkpi.settings import DBT_PROJECT
+from amkpi.warehouse import connect
+from ingestion.extracts import EXTRACTS, KPIS
+from ingestion.judging import judge
+from ingestion.raw import create_tables
+from tests.conftest import AS_OF, Agency
+
+MODELS = DBT_PROJECT / "models"
+# Its rows are read from dbt's graph, which a unit test does not have; the catalogue has a test of its own below.
+# supporting_measures reads its own meta, which dbt does not hand to a unit test either.
+WITHOUT_UNIT_TESTS = {"int_kpi_catalogue", "int_measure_catalogue"}
+PREFIXES = {"staging": "stg_", "intermediate": "int_", "kpis": "kpi_", "marts": ""}
+
+# From the page `3-marts` of the specification: these first, in this order.
+PUBLIC_COLUMNS = {
+    "kpi_values": "kpi, scope, staff_id, period_grain, period_start, period_end, value, numerator, denominator,"
+    " sample_size, unit, is_provisional, null_reason",
+    "kpi_evidence": "kpi, staff_id, client_id, event_date, period_grain, period_start, source_extract, source_id,"
+    " numerator, denominator",
+    "scorecards": "scope, staff_id, period_grain, period_start, period_end, weighted_score, rating, weight_covered,"
+    " kpis_scored, is_provisional",
+    "scorecard_lines": "scope, staff_id, period_grain, period_start, kpi, value, target, attainment, weight,"
+    " previous_value, change, status",
+    "supporting_measures": "measure, scope, staff_id, period_grain, period_start, period_end, value, numerator,"
+    " denominator, unit",
+    "dim_staff": "staff_id, full_name, role, manager_id",
+    "dim_client": "client_id, client_name, manager_id",
+    "load_ledger": "file_name, extract, sha256, status, reason, rows_read, rows_loaded, rows_quarantined, loaded_at",
+    "quarantined_rows": "extract, file_name, line_number, reason, column_name, raw_row, first_seen_at, keeps_older_row",
+    "quality_results": "suite, expectation, table_name, column_name, success, severity, observed, unexpected_count",
+    "publication": "publication_id, as_of, published_at, pipeline_version, reporting_currency",
+}
+
+CLOCK = re.compile(
+    r"\b(?:now|today|getdate|sysdate|get_current_timestamp)\s*\("
+    r"|\b(?:current_date|current_time|current_timestamp|localtime|localtimestamp|run_started_at)\b"
+    r"|\bmodules\.datetime\b",
+    re.I,
+)
+# dbt's cross-database macros do not carry these, and the engines differ in them.
+DUCKDB_ONLY = re.compile(r"\bqualify\b|\bfilter\s*\(|\basof\b|\b(?:group|order)\s+by\s+all\b", re.I)
+
+
+@cache
+def sql_files() -> dict[str, Path]:
+    """The models' files by name; there are some."""
+    files = {path.stem: path for path in sorted(MODELS.rglob("*.sql"))}
+    assert len(files) > 40
+    return files
+
+
+@cache
+def declared(path: Path) -> dict[str, Any]:
+    """What a yml says."""
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return content
+
+
+@cache
+def unit_tests() -> tuple[tuple[str, str], ...]:
+    """(model, name) of every unit test that the ymls declare."""
+    ymls = [declared(path) for path in sorted(MODELS.rglob("*.yml"))]
+    return tuple((test["model"], test["name"]) for yml in ymls for test in yml.get("unit_tests", []))
+
+
+def code(path: Path) -> str:
+    """A model's or macro's text without its comments."""
+    text = re.sub(r"\{#.*?#\}", "", path.read_text(encoding="utf-8"), flags=re.S)
+    return re.sub(r"--[^\n]*", "", text)
+
+
+def code_files() -> list[Path]:
+    macros = sorted((DBT_PROJECT / "macros").rglob("*.sql"))
+    assert macros
+    return [*sql_files().values(), *macros]
+
+
+# 20 s CPU for 140 unit tests (0.14 s each), 14 s for dbt's import and the empty relations that lend them their types.
+@pytest.mark.slow
+def test_every_unit_test_of_the_models_passes(agency: Agency, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, settings = agency.home, agency.run.settings
+    with connect(home, settings) as connection:
+        create_tables(connection)
+        create_audit_tables(connection)
+        judge(connection, settings.kpi.reporting_currency)
+    run_dbt(home, settings, AS_OF, ["run"], lambda line: None)
+
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    monkeypatch.setenv("AMKPI_WAREHOUSE", str(home.warehouse))
+    monkeypatch.setenv("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
+    result = dbtRunner().invoke(
+        [
+            "test", "--select", "test_type:unit",
+            "--quiet", "--no-use-colors", "--log-level", "none", "--log-level-file", "none",
+            "--log-path", str(home.dbt_target),
+            "--target-path", str(home.dbt_target),
+            "--project-dir", str(DBT_PROJECT),
+            "--profiles-dir", str(DBT_PROJECT),
+            # The same as of the run: else dbt parses the project anew.
+            "--vars", json.dumps(dbt_variables(settings, AS_OF)),
+        ]
+    )  # fmt: skip
+    DuckDBConnectionManager.close_all_connections()
+    assert result.exception is None, result.exception
+
+    outcomes = {node.node.name: node for node in result.result}
+    failed = [f"{name}: {node.message}" for name, node in outcomes.items() if node.status != "pass"]
+    assert not failed, "\n".join(failed)
+    assert len(outcomes) > 60
+    assert set(outcomes) == {name for _, name in unit_tests()}
+
+
+def test_every_kpi_and_every_step_towards_it_has_unit_tests() -> None:
+    tested = {model for model, _ in unit_tests()}
+    steps = {name for name, path in sql_files().items() if path.parent.name in {"kpis", "intermediate"}}
+    assert len(steps) > 30
+    assert steps - tested == WITHOUT_UNIT_TESTS
+
+
+def test_the_name_of_a_unit_test_is_a_sentence_said_once() -> None:
+    names = [name for _, name in unit_tests()]
+    assert len(names) > 60
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+){2,}", name), name
+
+
+def test_every_model_has_a_description_in_the_yml_beside_it() -> None:
+    for name, path in sql_files().items():
+        models = declared(path.with_suffix(".yml")).get("models", [])
+        assert [model["name"] for model in models] == [name]
+        assert len(models[0].get("description", "")) > 20, name
+
+
+def test_no_yml_describes_a_model_that_is_gone() -> None:
+    ymls = {path.stem for path in MODELS.rglob("*.yml")} - {"sources"}
+    assert ymls == set(sql_files())
+
+
+def test_a_model_lies_in_the_folder_of_its_layer_and_bears_its_prefix() -> None:
+    assert {path.parent.relative_to(MODELS).as_posix() for path in sql_files().values()} == set(PREFIXES)
+    for name, path in sql_files().items():
+        assert name.startswith(PREFIXES[path.parent.name]), path
+        if path.parent.name == "marts":
+            # kpi_values and kpi_evidence bear the names that the specification gives them.
+            assert not name.startswith(("stg_", "int_")), path
+
+
+def test_a_layer_reads_only_those_before_it() -> None:
+    may_read = {
+        "staging": set(),
+        "intermediate": {"stg_", "int_", "kpi_"},
+        "kpis": {"stg_", "int_"},
+        "marts": {"stg_", "int_", "kpi_"},
+    }
+    for path in sql_files().values():
+        text = code(path)
+        read = set(re.findall(r"\bref\('(\w+)'\)", text))
+        # A mart may be made of marts.
+        other = {name for name in read if sql_files()[name].parent.name != "marts" or path.parent.name != "marts"}
+        assert {name[:4] for name in other} <= may_read[path.parent.name], path
+        if path.parent.name == "staging":
+            assert re.findall(r"source\('(\w+)', '(\w+)'\)", text) == [
+                ("current_rows", path.stem.removeprefix("stg_"))
+            ], path
+        elif path.parent.name != "marts":
+            assert "source(" not in text, path
+
+
+@pytest.mark.parametrize(
+    "text", ["select now()", "current_date - 1", "CURRENT_TIMESTAMP", "{{ run_started_at }}", "today ()"]
+)
+def test_a_clock_is_recognised(text: str) -> None:
+    assert CLOCK.search(text)
+
+
+def test_no_model_reads_a_clock() -> None:
+    for path in code_files():
+        assert not CLOCK.search(code(path)), f"{path.name}: use var('as_of')"
+
+
+@pytest.mark.parametrize(
+    "text", ["qualify row_number() = 1", "sum(x) filter (where y)", "asof join", "group by all", "GROUP  BY ALL"]
+)
+def test_what_only_one_engine_has_is_recognised(text: str) -> None:
+    assert DUCKDB_ONLY.search(text)
+
+
+def test_no_model_uses_what_a_second_engine_does_not_have() -> None:
+    for path in code_files():
+        assert not DUCKDB_ONLY.search(code(path)), path.name
+
+
+@pytest.mark.parametrize("extract", EXTRACTS)
+def test_a_staging_model_has_the_columns_of_its_extract(extract: str) -> None:
+    text = code(sql_files()[f"stg_{extract}"])
+    selected = re.fullmatch(r"\s*select\s(.*?)\sfrom\s.*", text, re.S)
+    assert selected, f"stg_{extract} is more than a selection of columns"
+    columns = [column.strip() for column in selected[1].split(",")]
+    assert columns == [column.name for column in EXTRACTS[extract].columns]
+
+
+def test_there_is_a_staging_model_for_each_extract_and_no_other() -> None:
+    assert {name for name in sql_files() if name.startswith("stg_")} == {f"stg_{extract}" for extract in EXTRACTS}
+
+
+def test_the_catalogue_has_the_eight_kpis_in_order_each_told_in_two_languages() -> None:
+    assert [kpi.number for kpi in kpis()] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert tuple(kpi.name for kpi in kpis()) == KPIS
+    for kpi in kpis():
+        assert f"kpi_{kpi.name}" in sql_files()
+        assert kpi.source_extract in EXTRACTS
+        for words in (kpi.label, kpi.question, kpi.formula, kpi.sample, kpi.numerator, kpi.denominator):
+            if words is None:
+                assert kpi.name in {"client_revenue", "internal_collaboration_score"}
+            else:
+                assert words["vi"].strip()
+                assert words["en"].strip()
+
+
+def test_each_kpi_names_the_extract_that_its_records_come_from() -> None:
+    for kpi in kpis():
+        named = re.findall(r"'(\w+)' as source_extract", code(sql_files()[f"kpi_{kpi.name}"]))
+        assert named == [kpi.source_extract], kpi.name
+
+
+def test_every_mart_of_the_specification_begins_with_its_public_columns() -> None:
+    marts = {path.stem for path in sql_files().values() if path.parent.name == "marts"}
+    assert marts >= set(PUBLIC_COLUMNS)
+    for mart, columns in PUBLIC_COLUMNS.items():
+        (model,) = declared(MODELS / "marts" / f"{mart}.yml")["models"]
+        public = columns.split(", ")
+        assert [column["name"] for column in model["columns"]][: len(public)] == public, mart
+        assert all(column.get("data_type") for column in model["columns"]), mart
+
+
+def test_the_contracts_of_the_marts_are_enforced() -> None:
+    project = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    assert project["models"]["amkpi"]["marts"]["+contract"] == {"enforced": True}
