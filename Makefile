@@ -35,11 +35,11 @@ run: $(STAMP) ## the main job on a made-up agency, through the real DAGs, in ./d
 
 .PHONY: test
 test: $(STAMP) ## every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q
 
 .PHONY: quick
 quick: $(STAMP) ## the tests that take seconds
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -q -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not slow"
 
 .PHONY: lint
 lint: $(STAMP) docs-check ## ruff, mypy, sqlfluff, and whether docs/ is what the code says

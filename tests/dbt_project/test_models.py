@@ -22,7 +22,6 @@ from tests.conftest import AS_OF, Agency
 
 MODELS = DBT_PROJECT / "models"
 # Its rows are read from dbt's graph, which a unit test does not have; the catalogue has a test of its own below.
-# supporting_measures reads its own meta, which dbt does not hand to a unit test either.
 WITHOUT_UNIT_TESTS = {"int_kpi_catalogue", "int_measure_catalogue"}
 PREFIXES = {"staging": "stg_", "intermediate": "int_", "kpis": "kpi_", "marts": ""}
 
