@@ -30,7 +30,8 @@ _SWEEPS = 24
 _BOX_HEIGHT = 26
 _ROW = 38
 _PASSING_ROW = 12  # what a line that only passes needs
-_GAP = 56
+_GAP = 44  # between columns, and a little more for each line that crosses it
+_GAP_A_LINE = 1.7
 _MARGIN = 24
 _TOP = 92
 _CHARACTER = 7.05  # of 11.5 px monospace, a little generous
@@ -150,6 +151,8 @@ def draw(graph: Graph) -> str:
         f'<rect width="{total_width:.0f}" height="{lowest:.0f}" fill="#FFFFFF"/>',
         f'<text x="{_MARGIN}" y="32" font-size="19" font-weight="bold" fill="#111827">From extracts to marts</text>',
     ]
+    note = "A line that a longer way says anyway is left out. Point at a line for its two ends."
+    out.append(f'<text x="{_MARGIN + 215}" y="32" font-size="13" fill="#6B7280">{note}</text>')
     x = float(_MARGIN)
     for title, fill, line in GROUPS.values():
         out.append(f'<rect x="{x:.0f}" y="48" width="16" height="16" rx="4" fill="{fill}" stroke="{line}"/>')
@@ -290,9 +293,9 @@ def _lefts(layout: _Layout, graph: Graph) -> tuple[list[float], list[float]]:
         for column in layout.columns
     ]
     left, x = [], float(_MARGIN)
-    for width in widths:
+    for width, column in zip(widths, layout.columns, strict=True):
         left.append(x)
-        x += width + _GAP
+        x += width + _GAP + _GAP_A_LINE * sum(len(layout.after[node]) for node in column)
     return left, widths
 
 
