@@ -31,9 +31,10 @@ from ingestion.raw import create_tables, literal, typed_rows
 from ingestion.reading import Content, TextRows, Unreadable, batch_schema, examine, loose, open_text
 from ingestion.unpacking import DEFAULT_LIMIT
 
-__all__ = ["LoadReport", "archived", "insert", "load", "open_rows", "replay"]
+__all__ = ["LoadReport", "archived", "insert", "load", "load_again", "open_rows", "replay"]
 
 _LONGEST_REASON = 600
+_SHORTEST_HASH = 8
 _LEDGER = "delivery, run, file_name, extract, source, sha256, bytes, status, reason, rows_read, loaded_at"
 
 
@@ -95,6 +96,71 @@ def load(
     return LoadReport(run, tuple(done))
 
 
+def load_again(
+    connection: duckdb.DuckDBPyConnection,
+    home: Home,
+    settings: Settings,
+    now: Callable[[], datetime],
+    shipped_sources: Path,
+    wanted: str,
+) -> LoadReport:
+    """Load known bytes on purpose, as what they were loaded as before: a new delivery of the file in archive/.
+
+    wanted: a file of the same bytes, the path below LANDING under which they came, or the hash (its beginning will do).
+    Raises AmkpiError when no such bytes were loaded, or they cannot be loaded any more.
+    """
+    mappings = {
+        each.name: each
+        for each in mapping.load_mappings(shipped_sources, home.sources if home.sources.is_dir() else None)
+    }
+    create_tables(connection)
+    _check_not_behind(connection, home)
+    _settle(connection, home)
+    known = _loaded_before(connection, wanted)
+    run, number = _next_numbers(connection)
+    moment = now()
+    taken = [
+        replace(each, delivery=number + offset, run=run, loaded_at=moment, rows_read=0)
+        for offset, each in enumerate(known)
+    ]
+    connection.begin()
+    try:
+        for place, delivery in enumerate(taken):
+            count = _insert_archived(connection, home, mappings, delivery, settings.max_unpacked_bytes)
+            taken[place] = replace(delivery, rows_read=count)
+            _enter(connection, taken[place])
+        connection.commit()
+    except BaseException:
+        _roll_back(connection)
+        raise
+    _finish(connection, home, None, taken)
+    return LoadReport(run, tuple(taken))
+
+
+def _loaded_before(connection: duckdb.DuckDBPyConnection, wanted: str) -> list[Delivery]:
+    """The last delivery of the wanted bytes as each extract and source."""
+    path = Path(wanted)
+    given = examine(path, 0).sha256 if path.is_file() else wanted.lower()
+    rows = connection.execute(
+        f"""
+        select {_LEDGER} from raw.ledger
+        where status = 'loaded' and (sha256 = $given or file_name = $wanted
+            or (length($given) >= {_SHORTEST_HASH} and starts_with(sha256, $given)))
+        order by delivery
+        """,
+        {"given": given, "wanted": wanted},
+    ).fetchall()
+    found = [Delivery(*row) for row in rows]
+    if not found:
+        raise AmkpiError(f"no loaded file is {wanted}: say its path, its name below LANDING, or its hash in the ledger")
+    if found[-1].file_name == wanted and given == wanted.lower():
+        # Of files of one name, the last.
+        found = [each for each in found if each.sha256 == found[-1].sha256]
+    if len({each.sha256 for each in found}) > 1:
+        raise AmkpiError(f"{wanted} begins the hash of several files: say more of it")
+    return list({(each.extract, each.source): each for each in found}.values())
+
+
 def replay(
     connection: duckdb.DuckDBPyConnection,
     home: Home,
@@ -115,7 +181,13 @@ def replay(
         connection.begin()
         try:
             if delivery.status == "loaded":
-                _replay_one(connection, home, mappings, delivery)
+                # It was within the limit of its day.
+                count = _insert_archived(connection, home, mappings, delivery, sys.maxsize)
+                if count != delivery.rows_read:
+                    raise AmkpiError(
+                        f"{delivery.file_name} had {delivery.rows_read} rows when it was loaded as {delivery.extract},"
+                        f" and has {count} now"
+                    )
             _enter(connection, delivery)
             connection.commit()
         except BaseException:
@@ -126,10 +198,14 @@ def replay(
     return len(deliveries)
 
 
-def _replay_one(
-    connection: duckdb.DuckDBPyConnection, home: Home, mappings: dict[str, mapping.Mapping], delivery: Delivery
-) -> None:
-    assert delivery.extract is not None
+def _insert_archived(
+    connection: duckdb.DuckDBPyConnection,
+    home: Home,
+    mappings: dict[str, mapping.Mapping],
+    delivery: Delivery,
+    limit: int,
+) -> int:
+    """Insert the rows of the delivery from archive/; returns how many. Raises AmkpiError."""
     assert delivery.sha256 is not None
     path = archived(home, delivery.sha256, delivery.file_name)
     if not path.is_file():
@@ -137,16 +213,13 @@ def _replay_one(
     if delivery.source is not None and delivery.source not in mappings:
         raise AmkpiError(f"no source mapping {delivery.source}: bring it back to read {delivery.file_name} again")
     source = mappings[delivery.source] if delivery.source else None
+    content = examine(path, limit)
+    if content.sha256 != delivery.sha256:
+        raise AmkpiError(f"{path} is damaged: bring it back from its backup ({delivery.file_name} lay there)")
     try:
-        # It was within the limit of its day.
-        content = examine(path, sys.maxsize)
-        if content.sha256 != delivery.sha256:
-            raise AmkpiError(f"{path} is damaged: bring it back from its backup ({delivery.file_name} lay there)")
-        count = _insert_as(connection, path, content, delivery, source, sys.maxsize)
+        return _insert_as(connection, path, content, delivery, source, limit)
     except Unreadable as error:
         raise AmkpiError(f"{path} cannot be read any more as {delivery.extract}: {error}") from error
-    if count != delivery.rows_read:
-        raise AmkpiError(f"{path} had {delivery.rows_read} rows when it was loaded, and has {count} now")
 
 
 def _check_not_behind(connection: duckdb.DuckDBPyConnection, home: Home) -> None:

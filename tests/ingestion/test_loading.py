@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -221,3 +222,40 @@ def test_another_process_is_kept_out_too(agency: Agency) -> None:
     assert done.returncode == 1
     assert "another run holds" in " ".join((done.stdout + done.stderr).split())
     assert "Traceback" not in done.stderr
+
+
+PEAK = """
+import resource, sys
+from datetime import date
+from pathlib import Path
+from amkpi import steps
+from amkpi.steps import Run
+report = steps.load(Run.prepare(Path(sys.argv[1]), as_of="2026-10-17"))
+print(report.rows_read, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quotes", [False, True], ids=["plain", "quoted"])
+def test_memory_does_not_grow_with_the_rows_of_a_file(agency: Agency, quotes: bool) -> None:
+    environment = {**os.environ, "AMKPI_MEMORY_LIMIT": "256MB", "AMKPI_SETTLE_SECONDS": "0"}
+    peaks = []
+    for rows in (300_000, 1_500_000):
+        path = agency.home.landing / "project_costs" / f"{rows}.csv"
+        path.parent.mkdir(exist_ok=True)
+        with path.open("w") as file:
+            file.write("cost_id,project_id,cost_date,department,amount,currency\n")
+            name = '"design, print"' if quotes else "design"
+            file.writelines(f"COST-{n:09},PRJ-{n % 999:05},2026-01-02,{name},{n}.25,VND\n" for n in range(rows))
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK, str(agency.home.root)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+            cwd=Path(__file__).parents[2],
+        )
+        read, peak = map(int, done.stdout.split())
+        assert read == rows
+        peaks.append(peak)
+    assert peaks[1] < peaks[0] + 150, "MB at 300,000 and 1,500,000 rows"
