@@ -13,7 +13,7 @@ from typing import Any
 
 from amkpi.settings import Settings
 from expectations.agency_suite import agency_suite
-from expectations.declaring import Expected, NoRows, Suite
+from expectations.declaring import Builtin, Expected, NoRows, Suite
 from expectations.findings import Finding
 from expectations.marts_suite import marts_suite
 from expectations.occasion import Occasion
@@ -132,7 +132,11 @@ def _results(source: Any, suite: Suite, table: str, expected: Sequence[Expected]
     asset = source.add_table_asset(f"{suite.name}: {table}", table_name=name, schema_name=schema)
     batch = asset.add_batch_definition_whole_table("all rows").get_batch()
     asked = ExpectationSuite(name=f"{suite.name}: {table}", expectations=[_asked(each) for each in expected])
-    shape = {"result_format": "BASIC", "partial_unexpected_count": KEPT}
+    # SUMMARY, because below it no keys are given.
+    shape: dict[str, Any] = {"result_format": "SUMMARY", "partial_unexpected_count": KEPT}
+    keys = next((each.rule.keys for each in expected if isinstance(each.rule, Builtin) and each.rule.keys), ())
+    if keys:
+        shape["unexpected_index_column_names"] = list(keys)
     return list(batch.validate(asked, result_format=shape).results)
 
 
@@ -213,7 +217,11 @@ def _finding(suite: Suite, expected: Expected, results: Sequence[Any]) -> Findin
         # Of no rows at all it is NULL: a sum over nothing.
         count = result.result["unexpected_count"] if rows else 0
         counted = f"{count} of {rows} rows"
-        examples = rows_concerned = [str(value) for value in result.result["partial_unexpected_list"]]
+        examples = [str(value) for value in result.result["partial_unexpected_list"]]
+        rows_concerned = sorted(
+            " ".join(str(value) for value in row.values() if value is not None)
+            for row in result.result.get("partial_unexpected_index_list") or []
+        )
     if count > SHOWN:
         examples = [*examples[:SHOWN], "…"]
     return Finding(

@@ -16,6 +16,8 @@ _RULE_BROKEN = (
     "The models or the warehouse are broken, not the data. Build again; if it stays, `amkpi rebuild`; if it still"
     " stays, report it with this line: the last good publication stays in place meanwhile."
 )
+_OF_SCORECARD = ("scope", "staff_id", "period_grain", "period_start")
+_OF_VALUE = ("kpi", *_OF_SCORECARD)
 _WHO_AND_WHEN = "scope || coalesce(' ' || staff_id, '') || ' ' || period_grain || ' ' || period_start"
 
 
@@ -227,7 +229,9 @@ def marts_suite(settings: Settings) -> Suite:
                 name="ratios_between_0_and_1",
                 table="marts.kpi_values",
                 column="value",
-                rule=Builtin("ExpectColumnValuesToBeBetween", {"min_value": 0, "max_value": 1}, kpis=tuple(RATIOS)),
+                rule=Builtin(
+                    "ExpectColumnValuesToBeBetween", {"min_value": 0, "max_value": 1}, _OF_VALUE, kpis=tuple(RATIOS)
+                ),
                 severity="blocking",
                 advice=_RULE_BROKEN,
             ),
@@ -236,7 +240,10 @@ def marts_suite(settings: Settings) -> Suite:
                 table="marts.kpi_values",
                 column="value",
                 rule=Builtin(
-                    "ExpectColumnValuesToBeBetween", {"min_value": 0, "max_value": 100}, kpis=(COLLABORATION,)
+                    "ExpectColumnValuesToBeBetween",
+                    {"min_value": 0, "max_value": 100},
+                    _OF_VALUE,
+                    kpis=(COLLABORATION,),
                 ),
                 severity="blocking",
                 advice=_RULE_BROKEN,
@@ -264,6 +271,7 @@ def marts_suite(settings: Settings) -> Suite:
                 rule=Builtin(
                     "ExpectColumnValuesToBeBetween",
                     {"min_value": 0, "max_value": 100 * settings.kpi.attainment_cap * (1 + TOLERANCE)},
+                    _OF_SCORECARD,
                 ),
                 severity="blocking",
                 advice=_RULE_BROKEN,
@@ -273,7 +281,9 @@ def marts_suite(settings: Settings) -> Suite:
                 table="marts.scorecards",
                 column="rating",
                 rule=Builtin(
-                    "ExpectColumnValuesToBeInSet", {"value_set": [band.rating for band in settings.kpi.rating_bands]}
+                    "ExpectColumnValuesToBeInSet",
+                    {"value_set": [band.rating for band in settings.kpi.rating_bands]},
+                    _OF_SCORECARD,
                 ),
                 severity="blocking",
                 advice="The marts were built with other rating_bands than the settings have now: build again.",

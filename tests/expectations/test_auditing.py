@@ -389,10 +389,18 @@ def test_a_finding_names_a_few_offenders_and_counts_all(broken: Break, settings:
     finding = audit(broken("update marts.kpi_values set null_reason = 'nothing_due'"), settings)[
         "null_exactly_with_a_reason"
     ]
-    assert finding.unexpected_count > auditing.SHOWN
+    assert finding.unexpected_count > auditing.KEPT
+    assert len(finding.rows) == auditing.KEPT
     assert finding.observed.startswith(f"{finding.unexpected_count} rows: ")
     assert finding.observed.count(";") == auditing.SHOWN
     assert finding.observed.endswith("; …")
+
+
+def test_a_value_out_of_bounds_is_told_with_the_keys_of_its_row(broken: Break, settings: Settings) -> None:
+    finding = audit(broken(f"update marts.scorecards set rating = 'E' where {OWN_JANUARY}"), settings)[
+        "ratings_are_of_the_bands"
+    ]
+    assert finding.rows == ("own A1 month 2026-01-01 E",)
 
 
 def test_an_expectation_on_a_missing_table_blocks(broken: Break, settings: Settings) -> None:
