@@ -255,7 +255,8 @@ def test_memory_does_not_grow_with_the_rows_of_a_file(agency: Agency, quotes: bo
             env=environment,
             cwd=Path(__file__).parents[2],
         )
-        read, peak = map(int, done.stdout.split())
+        # The last line: DuckDB may show how far a long statement is.
+        read, peak = map(int, done.stdout.split()[-2:])
         assert read == rows
         peaks.append(peak)
     assert peaks[1] < peaks[0] + 150, "MB at 300,000 and 1,500,000 rows"
