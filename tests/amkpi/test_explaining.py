@@ -291,6 +291,7 @@ def test_a_collaboration_score_never_names_a_review_a_reviewer_or_a_department(
     told = explain(small, "8", "LAN", "2026-09", None)
     # 75 and 75 of one department, 25 of the other.
     assert sentence(told, "en") == "Internal collaboration, Trần Thị Lan, September 2026: 50.0 from 3 reviewers"
+    assert [(left.reason, left.records) for left in told.left_out] == [("no_score", 1), ("self_review", 1)]
     assert [(held.reason, held.rows, held.places) for held in told.held] == [("out_of_range", 1, ())]
     published = "select * from intermediate.int_left_out where source_extract = 'peer_reviews'"
     assert not any("REV" in str(cell) for row in asked(small, published) for cell in row)
@@ -359,6 +360,8 @@ def test_the_screen_shows_records_what_was_left_out_and_where_the_definition_sta
                  "cancelled on or before the due date", "P3 2026-09-30 (Trà Xanh)", "projects/p.csv:9",
                  "dbt_project/models/kpis/kpi_on_time_delivery_rate.sql"):  # fmt: skip
         assert part in text, part
+    show(explain(small, "5", "LAN", "2026-09", None), "table", "en")
+    assert "B1 → B2 (Trà Xanh)" in capsys.readouterr().out
     show(explain(small, "7", None, "2026-10", None), "table", "vi")
     assert "tạm tính: dữ liệu đến hết 17/10/2026" in capsys.readouterr().out
 
@@ -401,8 +404,9 @@ def test_what_is_no_period_is_told_how_to_say_one(text: str) -> None:
 @pytest.mark.parametrize(
     ("kpi", "who", "period", "scope", "said"),
     [
-        ("3", "lan", "2026-09", None, r"did you mean LAN \(Trần Thị Lan\)"),
-        ("3", "Hoa", "2026-09", None, r"did you mean HOA \(Phạm Hoa\)"),
+        ("3", "x1", "2026-09", None, r"did you mean X1 \(Người Một\)"),
+        ("3", "thị lan", "2026-09", None, r"did you mean LAN \(Trần Thị Lan\)"),
+        ("3", "DUNGG", "2026-09", None, r"did you mean DUNG \(Lê Dũng\)"),
         ("3", "Q9", "2026-09", None, "from dim_staff"),
         (
             "3",
