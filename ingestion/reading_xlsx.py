@@ -33,7 +33,13 @@ _MOST_CELLS = 64_000_000
 _SPARSE_CELLS = 1_000_000
 _SPARSEST = 50
 _PLACE = re.compile(rb"""[\s]r\s*=\s*["']([A-Z]{1,3})([0-9]{1,7})["']""")
-_OVERLAP = 64
+_ERROR_CELL = re.compile(rb"""<(?:\w+:)?c(\s[^>]{0,200}?\bt\s*=\s*["']e["'][^>]{0,200})>""")
+_SHEET = re.compile(rb"""<(?:\w+:)?sheet\s[^>]*?\b\w+:id\s*=\s*["']([^"']*)["']""")
+_RELATION = re.compile(rb"<(?:\w+:)?Relationship\s([^>]*)>")
+_ATTRIBUTE = re.compile(rb"""(\w+)\s*=\s*["']([^"']*)["']""")
+_OVERLAP = 512
+# No rule takes it for a value; an empty cell in its place would say that there was nothing.
+_FAILED = "(an error in the workbook)"
 _SEARCHED_ROWS = 20
 
 
@@ -43,8 +49,7 @@ def read_xlsx(path: Path, known: frozenset[str], limit: int = DEFAULT_LIMIT) -> 
     known: the loosely matched names of the columns that the caller looks for. limit: what the workbook may unpack to.
     Raises `Unreadable`.
     """
-    _look_through(path, limit)
-    rows = _rows(path)
+    rows = _rows(path, _look_through(path, limit))
     first: list[tuple[int, list[str]]] = []
     for each in rows:
         first.append(each)
@@ -88,8 +93,11 @@ def _batches(
         yield batch(taken, lines, width)
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The sheet's row number and cells of each row in which something is."""
+def _rows(path: Path, failed: Sequence[frozenset[tuple[int, int]]]) -> Iterator[tuple[int, list[str]]]:
+    """The sheet's row number and cells of each row in which something is.
+
+    failed: of each sheet, the row and column of the cells whose formula failed; the library gives them as empty.
+    """
     # A panic of the library is no Exception; one of a hostile file is its fault, not the program's.
     try:
         with path.open("rb") as file, calamine.load_workbook(file) as workbook:
@@ -100,8 +108,15 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             sheet = workbook.get_sheet_by_index(place)
             if sheet.start is None:
                 return
+            errors = failed[place] if place < len(failed) else frozenset()
+            rows_with_errors = {row for row, _ in errors}
+            first_column = sheet.start[1] + 1
             for number, cells in enumerate(sheet.iter_rows(), 1):
                 row = [_text(cell) for cell in cells]
+                if number in rows_with_errors:
+                    for column, cell in enumerate(row, first_column):
+                        if not cell and (number, column) in errors:
+                            row[column - first_column] = _FAILED
                 if any(row):
                     yield number, row
     except (calamine.CalamineError, OSError, ValueError, OverflowError) as error:
@@ -133,9 +148,13 @@ def _text(cell: Any) -> str:
     return str(cell)
 
 
-def _look_through(path: Path, limit: int) -> None:
-    """Unpack every part once, in pieces, keeping nothing. Raises Unreadable for what must not be opened."""
+def _look_through(path: Path, limit: int) -> list[frozenset[tuple[int, int]]]:
+    """Unpack every part once, in pieces, keeping nothing. Raises Unreadable for what must not be opened.
+
+    Returns, for each sheet in the workbook's order, the row and column of the cells that are errors.
+    """
     size = 0
+    errors: dict[str, frozenset[tuple[int, int]]] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             parts = archive.infolist()
@@ -164,28 +183,53 @@ def _look_through(path: Path, limit: int) -> None:
                             extent.add(seen)
                         tail = seen[-_OVERLAP:]
                 extent.check()
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
-        # RuntimeError: the parts are encrypted.
+                if extent.errors:
+                    errors[part.filename] = frozenset(extent.errors)
+            return [errors.get(name, frozenset()) for name in _sheet_parts(archive)] if errors else []
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, LookupError, ValueError, RuntimeError) as error:
+        # RuntimeError: the parts are encrypted, or packed in a way that is not known.
         raise Unreadable(_broken(error)) from error
 
 
+def _sheet_parts(archive: zipfile.ZipFile) -> list[str]:
+    """The parts that hold the sheets, in the workbook's order."""
+    with archive.open("xl/workbook.xml") as file:
+        sheets = _SHEET.findall(file.read(CHUNK))
+    with archive.open("xl/_rels/workbook.xml.rels") as file:
+        relations = _RELATION.findall(file.read(CHUNK))
+    targets = {}
+    for relation in relations:
+        found = dict(_ATTRIBUTE.findall(relation))
+        target = found.get(b"Target", b"").decode()
+        targets[found.get(b"Id")] = target.removeprefix("/") if target.startswith("/") else f"xl/{target}"
+    return [targets.get(identity, "") for identity in sheets]
+
+
+def _column_number(letters: bytes) -> int:
+    column = 0
+    for letter in letters:
+        column = column * 26 + letter - 64
+    return column
+
+
 class _Extent:
-    """The rectangle of a sheet's cells, and how many there are in it."""
+    """The rectangle of a sheet's cells, how many there are in it, and which of them are errors."""
 
     def __init__(self) -> None:
+        self.errors: set[tuple[int, int]] = set()
         self.cells = 0
         self.rows = (1 << 30, 0)
         self.columns = (1 << 30, 0)
 
     def add(self, xml: bytes) -> None:
         for letters, digits in _PLACE.findall(xml):
-            column = 0
-            for letter in letters:
-                column = column * 26 + letter - 64
-            row = int(digits)
+            column, row = _column_number(letters), int(digits)
             self.cells += 1
             self.rows = (min(self.rows[0], row), max(self.rows[1], row))
             self.columns = (min(self.columns[0], column), max(self.columns[1], column))
+        for tag in _ERROR_CELL.findall(xml):
+            for letters, digits in _PLACE.findall(tag):
+                self.errors.add((int(digits), _column_number(letters)))
 
     def check(self) -> None:
         if not self.cells:

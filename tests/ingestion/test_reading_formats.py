@@ -240,6 +240,18 @@ def test_xlsx_cells_beyond_the_header_make_a_row_malformed(tmp_path: Path) -> No
     ]
 
 
+def test_a_cell_whose_formula_failed_is_not_empty(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    book = xlsxwriter.Workbook(out, {"in_memory": True})
+    sheet = book.add_worksheet()
+    sheet.write_row(2, 1, ["client_id", "client_name", "x"])
+    sheet.write_row(4, 1, ["C1", "One"])
+    sheet.write_formula(4, 3, "=1/0", None, "#DIV/0!")
+    book.add_worksheet().write_formula(0, 0, "=1/0", None, "#N/A")
+    book.close()
+    assert read(tmp_path, "a.xlsx", out.getvalue())[1:] == [(5, ["C1", "One", "(an error in the workbook)"])]
+
+
 def test_title_rows_above_the_header_are_refused_with_the_row_of_the_header(tmp_path: Path) -> None:
     content = xlsx(["Clients of 2026"], [], ["client_id", "client_name"], ["C1", "One"])
     assert "row 3" in refusal(tmp_path, "a.xlsx", content)
