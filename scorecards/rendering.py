@@ -134,7 +134,7 @@ def chart(card: Scorecard) -> bytes:
         said = bar.text + (f" {bar.rating}" if bar.rating else "")
         draw.text((middle, rise - 8), said, font=bold, fill="#ffffff", anchor="md")
     out = io.BytesIO()
-    image.quantize(64).save(out, "PNG", optimize=True)
+    image.quantize(32, method=Image.Quantize.FASTOCTREE).save(out, "PNG", compress_level=9)
     return out.getvalue()
 
 
