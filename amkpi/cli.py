@@ -278,6 +278,8 @@ def _audit(prepared: Run) -> None:
         console.show_findings(blocked.findings)
         raise
     console.show_findings(report.warnings)
+    if report.warnings:
+        console.note(f"the whole audit: {report.page}")
 
 
 def _publish(prepared: Run) -> None:

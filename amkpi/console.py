@@ -77,6 +77,11 @@ def warn(text: str) -> None:
     out().print(f"  [yellow]![/] {escape(text)}", soft_wrap=True)
 
 
+def note(text: str) -> None:
+    """A line that says where to read on."""
+    out().print(f"    [dim]{escape(text)}[/]", soft_wrap=True)
+
+
 def show_findings(findings: Sequence[Finding]) -> None:
     """Each finding with what to do about it."""
     console = out()
@@ -85,7 +90,8 @@ def show_findings(findings: Sequence[Finding]) -> None:
         console.print(
             f"  [{style}]{sign} {escape(finding.suite)}: {escape(finding.expectation)}[/] {escape(finding.observed)}"
         )
-        console.print(f"    [dim]{escape(finding.advice)}[/]")
+        since = f"Since {finding.since:%d/%m/%Y %H:%M}. " if finding.since else ""
+        console.print(f"    [dim]{escape(since + finding.advice)}[/]")
 
 
 def show_publication(run: Run) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
 from amkpi import console, wording
+from amkpi.auditing import last_audit
 from amkpi.publishing import current_file
 from amkpi.reading import published
 from amkpi.steps import Run
@@ -45,6 +48,16 @@ def show_status(run: Run) -> None:
         screen.print(f"rejected    {rejected} files since the beginning (see {run.home.rejected})", soft_wrap=True)
         for suite, expectation, observed in failed:
             console.warn(f"{suite}: {expectation}: {observed}")
+    audit = last_audit(run.home)
+    if audit is not None:
+        verdict = "passed" if audit.passed else "blocked publication"
+        warned = f"{audit.warnings} warning{'' if audit.warnings == 1 else 's'}"
+        at = audit.moment.astimezone(ZoneInfo(run.settings.timezone))
+        screen.print(
+            f"audit       {verdict}, {warned}, as of {wording.day(audit.as_of)}, at {at:%d/%m/%Y %H:%M %z}"
+            f" (see {escape(str(run.home.audits / audit.page))})",
+            soft_wrap=True,
+        )
     names = ", ".join(escape(seen.name) for seen in waiting[:5]) + (" …" if len(waiting) > 5 else "")
     screen.print(
         f"waiting     {len(waiting)} files in {run.home.landing}{': ' + names if names else ''}", soft_wrap=True
