@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import zipfile
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -87,7 +90,7 @@ def test_the_workbook_begins_with_the_canonical_names_and_explains_them_on_its_s
         sheet, _ = write_template(extract, tmp_path)
         book = python_calamine.CalamineWorkbook.from_path(str(sheet))
         assert book.sheet_names == [extract.name, GUIDE]
-        assert book.get_sheet_by_index(0).to_python() == [names(extract.name)]
+        assert book.get_sheet_by_index(0).to_python(skip_empty_area=False) == [names(extract.name)]
         guide = book.get_sheet_by_index(1).to_python()
         rows = {str(row[0]): [str(cell) for cell in row] for row in guide}
         for column in extract.all_columns:
@@ -135,3 +138,44 @@ def test_the_command_tells_in_one_line_what_is_wrong(tmp_path: Path, arguments: 
     result = CliRunner().invoke(app, ["sources", "template", *arguments, "--dir", str(tmp_path)])
     assert isinstance(result.exception, AmkpiError)
     assert says in str(result.exception)
+
+
+def test_a_template_that_excel_filled_in_keeps_ids_dates_and_amounts(agency: Agency, tmp_path: Path) -> None:
+    sheet, _ = write_template(EXTRACTS["fx_rates"], tmp_path)
+    clients, _ = write_template(EXTRACTS["clients"], tmp_path)
+    # As Excel saves them: text as text, a date as its day's number in a cell of the column's style.
+    day = (date(2026, 9, 30) - date(1899, 12, 30)).days
+    filled = {
+        "fx_rates/rates.xlsx": with_row(sheet, "USD", day, 26120.5),
+        "clients/clients.xlsx": with_row(clients, "0042", "Công ty CP Sữa Bình Minh"),
+    }
+    assert agency.load(filled).count("loaded") == 2
+    assert agency.rows("select currency, rate_date, rate, _reason from typed.fx_rates") == [
+        ("USD", date(2026, 9, 30), 26120.5, None)
+    ]
+    assert agency.rows("select client_id, client_name, _reason from typed.clients") == [
+        ("0042", "Công ty CP Sữa Bình Minh", None)
+    ]
+
+
+def with_row(template: Path, *cells: str | float) -> bytes:
+    """The workbook with a second row on its first sheet, each cell in its column's style."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(template) as book, zipfile.ZipFile(out, "w") as filled:
+        for name in book.namelist():
+            content = book.read(name).decode()
+            if name == "xl/worksheets/sheet1.xml":
+                styles = {
+                    place: style
+                    for low, high, style in re.findall(r'<col min="(\d+)" max="(\d+)" [^>]*style="(\d+)"', content)
+                    for place in range(int(low), int(high) + 1)
+                }
+                row = "".join(
+                    f'<c r="{chr(64 + place)}2" s="{styles[place]}" t="inlineStr"><is><t>{cell}</t></is></c>'
+                    if isinstance(cell, str)
+                    else f'<c r="{chr(64 + place)}2" s="{styles[place]}"><v>{cell}</v></c>'
+                    for place, cell in enumerate(cells, 1)
+                )
+                content = content.replace("</sheetData>", f'<row r="2">{row}</row></sheetData>')
+            filled.writestr(name, content)
+    return out.getvalue()
