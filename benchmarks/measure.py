@@ -157,8 +157,9 @@ def report(results: list[dict[str, object]], empty: Measured) -> str:
         f"{os.cpu_count()} cores, {int(memory.split()[1]) // 1024**2} GiB, Python {platform.python_version()}, DuckDB"
         f" {duckdb.__version__}.",
         "",
-        "The script (`benchmarks/plain.py`) loads the same clean files and computes the same `kpi_values`; that both are"
-        " the same, row for row, was checked. It has no row rules, quarantine, history, evidence, scorecards or audit.",
+        "The script (`benchmarks/plain.py`) loads the same clean files and computes the same `kpi_values`; that they"
+        " are the same, row for row, was checked. It has no row rules, quarantine, history, evidence,"
+        " scorecards or audit.",
         "",
         f"Start-up (`amkpi run` of an empty agency): {empty.seconds:.1f} s"
         f" ({', '.join(f'{k} {v} s' for k, v in steps(empty.output).items())}), peak {empty.peak / 1e6:.0f} MB.",
@@ -168,24 +169,16 @@ def report(results: list[dict[str, object]], empty: Measured) -> str:
     ]
     for r in results:
         lines.append(
-            f"| {r['rows']:,} | {r['megabytes']} MB | {r['script']} s | {r['net']} s | {r['ratio']} | {r['cpu_ratio']} |"
-            f" {r['peak_mb']} MB | {r['again']} s | {r['some_share']} |"
+            f"| {r['rows']:,} | {r['megabytes']} MB | {r['script']} s | {r['net']} s | {r['ratio']} |"
+            f" {r['cpu_ratio']} | {r['peak_mb']} MB | {r['again']} s | {r['some_share']} |"
         )
-    lines += [
-        "",
-        "Seconds a step of the first run:",
-        "",
-        "| rows | load | build | audit | publish |",
-        "|---:|---:|---:|---:|---:|",
-    ]
+    names = ("load", "build", "audit", "publish")
+    lines += ["", "Seconds a step of the first run:", ""]
+    lines += [f"| rows | {' | '.join(names)} |", "|---:" * 5 + "|"]
     for r in results:
         step = r["steps"]
         assert isinstance(step, dict)
-        lines.append(
-            f"| {r['rows']:,} | "
-            + " | ".join(str(step.get(s, "")) for s in ("load", "build", "audit", "publish"))
-            + " |"
-        )
+        lines.append(f"| {r['rows']:,} | {' | '.join(str(step.get(name, '')) for name in names)} |")
     lines += ["", "![Seconds and memory by rows](pictures/benchmarks.svg)", ""]
     return "\n".join(lines)
 

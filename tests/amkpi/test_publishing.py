@@ -49,7 +49,7 @@ def test_what_is_published_can_be_read_alone_and_only_read(agency: Agency) -> No
     file = agency.publish_unaudited()
     assert agency.home.current.resolve() == file
     assert file.name == f"kpi_{publishing.current_file(agency.home).stem[4:]}.duckdb"  # type: ignore[union-attr]
-    assert not os.stat(file).st_mode & 0o222
+    assert not file.stat().st_mode & 0o222
     with duckdb.connect(str(file), read_only=True) as connection:
         revenue = connection.execute(
             "select staff_id, numerator, source_id from marts.kpi_evidence"
@@ -140,11 +140,11 @@ def test_another_date_setting_or_file_gives_another_id(agency: Agency) -> None:
 def test_nothing_new_builds_and_publishes_nothing(agency: Agency) -> None:
     small(agency, 100)
     agency.publish_unaudited()
-    before = os.readlink(agency.home.current), agency.home.current.stat().st_mtime_ns
+    before = agency.home.current.readlink(), agency.home.current.stat().st_mtime_ns
     assert not steps.build(agency.run).is_new
     assert not steps.audit(agency.run).is_new
     assert not steps.publish(agency.run).is_new
-    assert (os.readlink(agency.home.current), agency.home.current.stat().st_mtime_ns) == before
+    assert (agency.home.current.readlink(), agency.home.current.stat().st_mtime_ns) == before
 
 
 def test_old_publications_go_but_the_newest_and_each_days_last_stay(agency: Agency) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +46,13 @@ def airflow() -> None:
 
 
 @pytest.fixture
-def bag(airflow: None) -> Any:
+def bag(airflow: None) -> Iterator[Any]:
     """The DAGs, read anew, so that a test may change its own."""
     from airflow.dag_processing.dagbag import DagBag
 
-    return DagBag(DAGS)
+    before = signal.getsignal(signal.SIGTERM)
+    yield DagBag(DAGS)
+    signal.signal(signal.SIGTERM, before)  # a task run in this process leaves one that ignores it
 
 
 @pytest.fixture
