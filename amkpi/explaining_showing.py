@@ -172,17 +172,15 @@ def _facts(told: Explanation, language: Language) -> Padding:
 def _target(told: Explanation, language: Language) -> str:
     kpi, value = told.question.kpi, told.value
     style = console.STATUS[value.status][1]
-    parts = [
-        wording.kpi_value(value.target, kpi.unit, told.currency, language)
-        if value.target is not None
-        else say("no_target", language)
-    ]
+    parts = []
+    if value.target is not None:
+        parts.append(wording.kpi_value(value.target, kpi.unit, told.currency, language))
     if value.attainment is not None:
         parts.append(say("attained", language, share=f"{wording.number(100 * value.attainment, 0, language)}%"))
     if value.weight is not None:
         weight = wording.number(value.weight, 0 if value.weight == int(value.weight) else 2, language)
         parts.append(say("weight", language, weight=weight))
-    return f"{escape(' · '.join(parts))} · [{style}]{escape(STATUS[value.status][language])}[/]"
+    return " · ".join([*map(escape, parts), f"[{style}]{escape(STATUS[value.status][language])}[/]"])
 
 
 def _table(*columns: tuple[str, str]) -> Table:

@@ -17,7 +17,6 @@ TEXT = {
     "formula": _words("Formula", "Công thức"),
     "numbers": _words("In numbers", "Thay số"),
     "target": _words("Target", "Mục tiêu"),
-    "no_target": _words("none in force", "không có"),
     "attained": _words("attained {share}", "đạt {share}"),
     "weight": _words("weight {weight}", "trọng số {weight}"),
     "change": _words("Change", "Thay đổi"),
@@ -119,7 +118,7 @@ STATUS = {
     "on_target": _words("✓ on target", "✓ đạt"),
     "at_risk": _words("! at risk", "! theo dõi"),
     "off_target": _words("✗ off target", "✗ chưa đạt"),
-    "no_target": _words("· no target", "· không mục tiêu"),
+    "no_target": _words("no target", "không mục tiêu"),
     "no_data": _words("– no data", "– thiếu dữ liệu"),
 }
 
