@@ -118,9 +118,14 @@ def typed_rows(extract: Extract) -> str:
 
 def _trimmed(text: str) -> str:
     """The text without white space around it; null where that leaves nothing."""
-    # To ask first is ten times as fast as to trim every cell of any but spaces.
+    # A trim of any but spaces takes 1 µs a cell: nearly every cell begins and ends with a printable letter of ASCII,
+    # and of the rest a pattern says which need it.
+    plain = f"unicode({text}) between 33 and 126 and unicode(right({text}, 1)) between 33 and 126"
     trimmed = f"trim({text}, {literal(WHITE_SPACE)})"
-    return f"nullif(case when regexp_matches({text}, '{_PADDED}') then {trimmed} else {text} end, '')"
+    return (
+        f"nullif(case when {plain} then {text} when regexp_matches({text}, '{_PADDED}') then {trimmed} else {text} end,"
+        " '')"
+    )
 
 
 def _parsed(column: Column) -> str:
