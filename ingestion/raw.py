@@ -81,7 +81,7 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
 def typed_rows(extract: Extract) -> str:
     """SQL that parses and rules the raw rows of the delivery given as `$delivery`, shaped as `typed.<extract>`."""
     columns = extract.all_columns
-    composed = ", ".join(f"nfc_normalize({c.name}) as n_{c.name}" for c in columns)
+    composed = ", ".join(f"{_composed(c.name)} as n_{c.name}" for c in columns)
     clean = ", ".join(f"{_trimmed(f'n_{c.name}')} as c_{c.name}" for c in columns)
     cleaned = ", ".join(f"c_{c.name}" for c in columns)
     parsed = ", ".join(f"{_parsed(c)} as {c.name}" for c in columns)
@@ -114,6 +114,11 @@ def typed_rows(extract: Extract) -> str:
             from ruled
         )
         """
+
+
+def _composed(text: str) -> str:
+    """The text in NFC. DuckDB cuts a text at a zero byte there, so one that has it stays as it is."""
+    return f"case when contains({text}, chr(0)) then {text} else nfc_normalize({text}) end"
 
 
 def _trimmed(text: str) -> str:

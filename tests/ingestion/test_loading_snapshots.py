@@ -100,3 +100,11 @@ def test_a_rejected_file_deletes_nothing(crm: Agency) -> None:
 def test_two_snapshots_in_one_run_follow_each_other_by_path(crm: Agency) -> None:
     crm.load({"b_crm.csv": HEAD + "A,a2,client,\n", "a_crm.csv": HEAD + "A,a1,client,\nB,b1,client,\n"})
     assert current(crm) == [("A", "a2")]
+
+
+def test_a_key_that_went_before_the_last_file_is_not_deleted_anew(crm: Agency) -> None:
+    crm.load({"crm.csv": HEAD + "A,a1,client,\nB,b1,client,\n"})
+    crm.load({"crm.csv": HEAD + "B,b2,client,\n"})
+    crm.load({"clients/by_hand.csv": "client_id,client_name\nA,by hand\n"})
+    crm.load({"crm.csv": HEAD + "B,b3,client,\n"})
+    assert current(crm) == [("A", "by hand"), ("B", "b3")]
