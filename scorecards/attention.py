@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from amkpi import wording
 from amkpi.catalogue import Kpi
@@ -143,13 +144,11 @@ class Behind:
                 self.client(record.client_id), self.speech.say("project {id}", id=plain(record.source_id or "")),
                 due, late, self.who(record.staff_id),
             )  # fmt: skip
-            found.append((days > 0, -days, record.event_date, text))
+            found.append((days > 0, -days, -record.event_date.toordinal(), text))
         return [text for *_, text in sorted(found)]
 
     def _poor_responses(self, subject: Subject, records: Sequence[Record]) -> list[str]:
-        poor = sorted(
-            (r for r in records if not r.numerator), key=lambda r: (r.event_date is None, r.event_date, r.source_id)
-        )
+        poor = _newest_first(r for r in records if not r.numerator)
         return [
             self._join(
                 self.client(r.client_id),
@@ -161,9 +160,7 @@ class Behind:
         ]
 
     def _proposals_not_won(self, subject: Subject, records: Sequence[Record]) -> list[str]:
-        open_or_lost = sorted(
-            (r for r in records if not r.numerator), key=lambda r: (r.event_date is None, r.event_date, r.source_id)
-        )
+        open_or_lost = _newest_first(r for r in records if not r.numerator)
         return [
             self._join(
                 self.client(r.client_id),
@@ -203,3 +200,7 @@ class Behind:
             self._join(plain(self.facts.people[staff_id].full_name), self.speech.value(value, "score"))
             for value, staff_id in sorted(scores)
         ][:MOST_RECORDS] or [self.speech.say("Reviews are counted without naming the reviewers")]
+
+
+def _newest_first(records: Iterable[Record]) -> list[Record]:
+    return sorted(records, key=lambda r: (-(r.event_date or date.min).toordinal(), r.source_id or ""))

@@ -57,19 +57,17 @@ class Options:
 
 
 def options_of(settings: Settings) -> Options:
-    """The agency's choices from its settings; a setting that does not exist keeps its default."""
-    names = {
-        "mail_from": "mail_from",
-        "operator_email": "operator_email",
-        "default_language": "scorecard_language",
-        "leadership": "scorecard_leadership",
-        "workbook": "scorecard_workbook",
-        "stale_after_days": "scorecard_stale_after_days",
-        "weekly_hour": "scorecard_hour",
-        "close_after_days": "scorecard_close_after_days",
-    }
-    given = {field: getattr(settings, name) for field, name in names.items() if hasattr(settings, name)}
-    return replace(Options(), **given)
+    """The agency's choices, from its settings."""
+    return Options(
+        mail_from=settings.mail_from,
+        operator_email=settings.operator_email,
+        default_language=settings.scorecard_language,
+        leadership=settings.scorecard_leadership,
+        workbook=settings.scorecard_workbook,
+        stale_after_days=settings.scorecard_stale_after_days,
+        weekly_hour=settings.scorecard_hour,
+        close_after_days=settings.scorecard_close_after_days,
+    )
 
 
 def server_of(connection: Any) -> Server:

@@ -264,6 +264,23 @@ def test_no_name_of_people_outside_the_team_appears_anywhere(run: Run) -> None:
                 assert name not in whole, (staff_id, other)
 
 
+def test_a_leader_without_a_team_reads_clients_and_records_but_no_names(run: Run) -> None:
+    agency.change(
+        run.home.current.resolve(),
+        "insert into dim_staff values ('F1', 'Hồ Kế Toán', 'finance_manager', null, null, 'f1@agency.example', 'vi', true,"
+        " '2024-01-01')",
+    )
+    mail = mails(run, leadership=("F1",), workbook=True)["F1"]
+    assert "日本広告 (C2)" in part(mail, "plain")
+    pdf = PdfReader(io.BytesIO(attached(mail, "pdf")))
+    whole = " ".join([part(mail, "plain"), read(part(mail, "html")), *(page.extract_text() for page in pdf.pages)])
+    kind = "vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    with zipfile.ZipFile(io.BytesIO(attached(mail, kind))) as book:
+        whole += book.read("xl/sharedStrings.xml").decode()
+    for each in agency.PEOPLE:
+        assert each.full_name not in whole
+
+
 def test_no_english_shows_in_a_vietnamese_mail(run: Run, tmp_path: Path) -> None:
     file = run.home.current.resolve()
     agency.change(file, "update dim_client set client_name = client_id; update dim_staff set full_name = staff_id;")
