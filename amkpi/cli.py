@@ -177,6 +177,70 @@ def explain(
 
 
 @app.command()
+def quarantine(
+    extract: Annotated[str | None, typer.Option("--extract", metavar="E", help="only of this extract")] = None,
+    file: Annotated[str | None, typer.Option("--file", metavar="NAME", help="only of this file below LANDING")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="only for this reason")] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option("--export", metavar="FILE", help="write them to .csv or .xlsx, to be mended"),
+    ] = None,
+    home: HomeOption = None,
+    landing: LandingOption = None,
+    as_of: AsOfOption = None,
+) -> None:
+    """Show the rows held back, or write those of an extract into a file that is mended and dropped back."""
+    from amkpi.status import export_quarantine, show_quarantine
+
+    prepared = Run.prepare(home, landing, as_of)
+    if export is None:
+        show_quarantine(prepared, extract, file, reason)
+    elif extract is None:
+        raise AmkpiError("--export needs --extract: a file holds the rows of one extract")
+    else:
+        typer.echo(f"{export_quarantine(prepared, extract, export, file, reason)} rows of {extract} in {export}")
+
+
+@app.command()
+def replay(
+    wanted: Annotated[str, typer.Argument(metavar="FILE|SHA256", help="loaded before: a file, its name or hash")],
+    home: HomeOption = None,
+    landing: LandingOption = None,
+    as_of: AsOfOption = None,
+) -> None:
+    """Load known bytes once more, on purpose: as the newest delivery."""
+    report = steps.replay(Run.prepare(home, landing, as_of), wanted)
+    for delivery in report.deliveries:
+        typer.echo(f"{delivery.file_name} as {delivery.extract}: {delivery.status}, {delivery.rows_read} rows")
+
+
+@app.command()
+def scorecards(
+    grain: Annotated[str, typer.Option(help="month, quarter, year or trailing_12m")] = "month",
+    period: Annotated[str | None, typer.Option(metavar="2026-09", help="the period [default: the newest]")] = None,
+    to: Annotated[list[str] | None, typer.Option("--to", metavar="STAFF_ID", help="only this person")] = None,
+    outbox: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="where the mails are written [default: HOME/outbox]")
+    ] = None,
+    send: Annotated[bool, typer.Option("--send", help="send them by AIRFLOW_CONN_AMKPI_SMTP instead")] = False,
+    resend: Annotated[
+        list[str] | None, typer.Option("--resend", metavar="STAFF_ID", help="send again though sent or uncertain")
+    ] = None,
+    home: HomeOption = None,
+    landing: LandingOption = None,
+    as_of: AsOfOption = None,
+) -> None:
+    """Write the scorecards as mails into an outbox, or send them."""
+    from amkpi.mailing import send_scorecards, write_scorecards
+
+    prepared = Run.prepare(home, landing, as_of)
+    if send or resend:
+        send_scorecards(prepared, grain, period, tuple(to or ()), tuple(resend or ()))
+    else:
+        write_scorecards(prepared, grain, period, tuple(to or ()), outbox)
+
+
+@app.command()
 def sample(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="a folder for the extracts; made if missing")],
     seed: Annotated[int, typer.Option(help="the same seed, the same bytes")] = 7,

@@ -67,6 +67,11 @@ class Home:
         return self.root / "published"
 
     @property
+    def outbox(self) -> Path:
+        """Scorecards that were written, not sent."""
+        return self.root / "outbox"
+
+    @property
     def current(self) -> Path:
         """The link that readers open."""
         return self.published / "current.duckdb"

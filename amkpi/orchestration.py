@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # New rows in `raw`. An event is a doorbell: who hears it takes everything that is there, not what the event names.
 RAW = Asset(name="raw", group="amkpi")
+# New marts are published.
+MARTS = Asset(name="marts", group="amkpi")
 
 # Of one slot: DuckDB lets one process write. Without it two of three writers fail on the lock.
 POOL = "warehouse"

@@ -10,7 +10,7 @@ import os
 import tomllib
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -91,6 +91,16 @@ class Settings(BaseModel):
         10, gt=1, description="a contract of that many times its client's usual amount: a warning"
     )
     amount_min_others: int = Field(4, ge=1, description="other contracts of a client before its amounts are judged")
+    scorecard_language: Literal["vi", "en"] = Field("vi", description="of a mail whose reader's locale says nothing")
+    scorecard_leadership: tuple[str, ...] = Field((), description="staff ids who get the company's scorecard too")
+    scorecard_workbook: bool = Field(False, description="attach the evidence as XLSX")
+    scorecard_stale_after_days: int = Field(1, ge=0, description="an older publication is mailed to nobody")
+    scorecard_hour: int = Field(7, ge=0, le=23, description="from when on a scorecard that fell due is sent")
+    scorecard_close_after_days: int = Field(5, ge=0, description="days after a month's end until it is mailed closed")
+    mail_from: str = Field(
+        "KPI scorecards <scorecards@localhost.localdomain>", description="the sender of the scorecards"
+    )
+    operator_email: str | None = Field(None, description="who runs the pipeline: is told of blocked and failed mails")
     keep_audit_pages: int = Field(60, ge=1, description="the newest audit pages that stay")
     kpi: KpiVariables
 
@@ -111,6 +121,15 @@ class Settings(BaseModel):
             "keep_audit_pages",
             "memory_limit",
             "max_unpacked_bytes",
+            # Mail: what is computed does not depend on who is told.
+            "scorecard_language",
+            "scorecard_leadership",
+            "scorecard_workbook",
+            "scorecard_stale_after_days",
+            "scorecard_hour",
+            "scorecard_close_after_days",
+            "mail_from",
+            "operator_email",
         }
     )
 
@@ -174,6 +193,6 @@ def _from_text(name: str, text: str) -> Any:
     """A variable's text as the setting's shape: lists as comma-separated text, bands as A+:110,A:95."""
     if name == "rating_bands":
         return [dict(zip(("rating", "at_least"), part.split(":", 1), strict=False)) for part in text.split(",")]
-    if name in {"account_roles", "revenue_kinds"}:
+    if name in {"account_roles", "revenue_kinds", "scorecard_leadership"}:
         return [part.strip() for part in text.split(",") if part.strip()]
     return text

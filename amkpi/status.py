@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import duckdb
 from rich import box
 from rich.markup import escape
 from rich.table import Table
@@ -13,7 +17,10 @@ from amkpi.auditing import last_audit
 from amkpi.publishing import current_file
 from amkpi.reading import published
 from amkpi.steps import Run
-from ingestion import landing
+from amkpi.warehouse import connect
+from ingestion import landing, quarantine
+from ingestion.judging import judge
+from ingestion.raw import create_tables
 
 
 def show_status(run: Run) -> None:
@@ -62,3 +69,47 @@ def show_status(run: Run) -> None:
     screen.print(
         f"waiting     {len(waiting)} files in {run.home.landing}{': ' + names if names else ''}", soft_wrap=True
     )
+
+
+def show_quarantine(run: Run, extract: str | None, file_name: str | None, reason: str | None) -> None:
+    """Print how many rows are held back, by extract, file, reason and column, and how to get at them."""
+    with _judged(run) as connection:
+        found = quarantine.counts(connection, extract=extract, file_name=file_name, reason=reason)
+    if not found:
+        console.out().print("no rows are held back")
+        return
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("extract", "file", "reason", "column", "rows", "first line", "since"):
+        table.add_column(name, justify="right" if name in ("rows", "first line") else "left")
+    for held in found:
+        table.add_row(
+            held.extract,
+            escape(held.file_name),
+            held.reason,
+            held.column_name or "",
+            str(held.rows),
+            str(held.first_line),
+            f"{held.first_seen_at:%d/%m/%Y %H:%M}",
+        )
+    console.out().print(table)
+    console.out().print(
+        f"[dim]to mend: amkpi quarantine --extract {found[0].extract} --export {found[0].extract}.xlsx, correct the"
+        f" rows, drop the file into landing/{found[0].extract}/[/]",
+        soft_wrap=True,
+    )
+
+
+def export_quarantine(run: Run, extract: str, target: Path, file_name: str | None, reason: str | None) -> int:
+    """Write the rows of an extract that are held back; returns how many. Raises AmkpiError."""
+    with _judged(run) as connection:
+        return quarantine.export(connection, extract, target, file_name=file_name, reason=reason)
+
+
+@contextmanager
+def _judged(run: Run) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse with its rows judged by all that was delivered until now."""
+    run.home.make()
+    with run.home.lock(), connect(run.home, run.settings) as connection:
+        create_tables(connection)
+        judge(connection, run.settings.kpi.reporting_currency)
+        yield connection

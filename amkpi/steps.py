@@ -109,6 +109,16 @@ def rebuild(run: Run, progress: Progress = silent) -> int:
         return count
 
 
+def replay(run: Run, wanted: str) -> LoadReport:
+    """Load bytes that were loaded before once more, on purpose: a file of them, its name in the ledger, or its hash.
+
+    Raises AmkpiError when no such bytes were loaded.
+    """
+    run.home.make()
+    with run.home.lock(), connect(run.home, run.settings) as connection:
+        return loading.load_again(connection, run.home, run.settings, run.now, SHIPPED_SOURCES, wanted)
+
+
 def build(run: Run, progress: Progress = silent) -> BuildReport:
     """Build the marts in the warehouse. Raises AmkpiError, AuditBlocked for a broken rule of the models."""
     run.home.make()

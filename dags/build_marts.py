@@ -24,7 +24,7 @@ from typing import Any
 
 from airflow.sdk import AssetOrTimeSchedule, Param, dag, task
 
-from amkpi.orchestration import BEGUN, DEFAULT_ARGS, NIGHTLY, RAW, run_for_task, say, told_to_airflow
+from amkpi.orchestration import BEGUN, DEFAULT_ARGS, MARTS, NIGHTLY, RAW, run_for_task, say, told_to_airflow
 
 
 @dag(
@@ -60,7 +60,7 @@ def build_marts() -> None:
             say(f"{warning.suite}: {warning.expectation}: {warning.observed}; {warning.advice}")
         return {"as_of": built["as_of"], "expectations": len(report.findings), "warnings": len(report.warnings)}
 
-    @task(**BEGUN)
+    @task(outlets=[MARTS], **BEGUN)
     def publish(audited: dict[str, Any]) -> dict[str, Any]:
         """Swing the link that readers open."""
         from amkpi import steps

@@ -24,13 +24,11 @@ sent stands in HOME/state/. A run that finds nothing due is *skipped*. By hand: 
 
 from __future__ import annotations
 
-from airflow.sdk import Asset, AssetOrTimeSchedule, CronTriggerTimetable, dag, task
+from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, dag, task
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
-from amkpi.orchestration import DEFAULT_ARGS, TIMEZONE, run_for_task, say, told_to_airflow
+from amkpi.orchestration import DEFAULT_ARGS, MARTS, TIMEZONE, run_for_task, say, told_to_airflow
 
-# New marts are published.
-MARTS = Asset(name="marts", group="amkpi")
 AT_SEVEN = CronTriggerTimetable("0 7 * * *", timezone=TIMEZONE)
 
 

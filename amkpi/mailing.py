@@ -1,0 +1,47 @@
+"""`amkpi scorecards`: the mails into an outbox, or to their readers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from amkpi import console
+from amkpi.errors import AmkpiError
+from amkpi.steps import Run
+from scorecards import delivering
+
+# Named as Airflow does, so that the command and the DAG send by the same connection.
+CONNECTION = "AIRFLOW_CONN_AMKPI_SMTP"
+
+
+def write_scorecards(run: Run, grain: str, period: str | None, to: tuple[str, ...], outbox: Path | None) -> None:
+    """Write one file a recipient into the outbox, HOME/outbox when None, and say what became of everybody."""
+    target = outbox or run.home.outbox
+    with console.step("scorecards") as (progress, result):
+        report = delivering.render(run, target, grain, period, to, delivering.options_of(run.settings), progress)
+        result(f"{report.count('written')} mails in {target}, {report.grain} {report.period}")
+    _show(report)
+
+
+def send_scorecards(run: Run, grain: str, period: str | None, to: tuple[str, ...], resend: tuple[str, ...]) -> None:
+    """Send the scorecards by the connection `amkpi_smtp`. Raises AmkpiError where it is not set, or nothing may go."""
+    text = os.environ.get(CONNECTION)
+    if not text:
+        raise AmkpiError(
+            f"no mail server: set {CONNECTION}, such as smtp://user:password@mail.example:587/?security=starttls"
+        )
+    from airflow.models.connection import Connection  # Airflow costs 4 s to import
+
+    given = Connection.from_json(text) if text.lstrip().startswith("{") else Connection(uri=text)
+    server = delivering.server_of(given)
+    with console.step("scorecards") as (progress, result):
+        report = delivering.send(run, server, grain, period, to, resend, delivering.options_of(run.settings), progress)
+        result(f"{report.count('sent')} sent, {report.count('sent_before')} sent before")
+    _show(report)
+    if report.held:
+        raise AmkpiError(f"nobody was sent anything: {report.held}")
+
+
+def _show(report: delivering.Report) -> None:
+    for outcome in report.trouble:
+        console.warn(f"{outcome.staff_id}: {outcome.fate}: {outcome.what}")
