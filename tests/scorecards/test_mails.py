@@ -267,8 +267,8 @@ def test_no_name_of_people_outside_the_team_appears_anywhere(run: Run) -> None:
 def test_a_leader_without_a_team_reads_clients_and_records_but_no_names(run: Run) -> None:
     agency.change(
         run.home.current.resolve(),
-        "insert into dim_staff values ('F1', 'Hồ Kế Toán', 'finance_manager', null, null, 'f1@agency.example', 'vi', true,"
-        " '2024-01-01')",
+        "insert into dim_staff values ('F1', 'Hồ Kế Toán', 'finance_manager', null, null, 'f1@agency.example', 'vi',"
+        " true, '2024-01-01')",
     )
     mail = mails(run, leadership=("F1",), workbook=True)["F1"]
     assert "日本広告 (C2)" in part(mail, "plain")
