@@ -38,6 +38,20 @@ BEHIND_EVIDENCE = (
 )
 
 
+# The sources on which a publication's rows rest.
+SHAPE_RESULTS = (
+    "amkpi/building.py",
+    "amkpi/publishing.py",
+    "amkpi/warehouse.py",
+    "ingestion/*.py",
+    "ingestion/sources/*.yml",
+    "dbt_project/*.yml",
+    "dbt_project/macros/**/*.sql",
+    "dbt_project/models/**/*.sql",
+    "dbt_project/models/**/*.yml",
+)
+
+
 @dataclass(frozen=True)
 class PublishReport:
     """What was published: its id, its file, and whether that is new."""
@@ -51,13 +65,9 @@ class PublishReport:
 def pipeline_version() -> str:
     """The version, with a digest of the sources that shape results: two programs that differ never share an id."""
     digest = hashlib.sha256()
-    for folder, pattern in (
-        ("amkpi", "*.py"),
-        ("ingestion", "*.py"),
-        ("dbt_project", "*.sql"),
-        ("dbt_project", "*.yml"),
-    ):
-        for path in sorted((PROJECT_ROOT / folder).rglob(pattern)):
+    # Of amkpi/ only what builds and publishes: a word on the terminal or in a page makes no new publication.
+    for pattern in SHAPE_RESULTS:
+        for path in sorted(PROJECT_ROOT.glob(pattern)):
             digest.update(path.relative_to(PROJECT_ROOT).as_posix().encode())
             digest.update(path.read_bytes())
     return f"{__version__}+{digest.hexdigest()[:8]}"

@@ -19,12 +19,7 @@ with not_revenue as (
 projects as (
     select
         *,
-        -- As in kpi_on_time_delivery_rate, for the projects that are not in it.
-        case
-            when agreed_due_date is not null and (agreed_on is null or agreed_on <= committed_due_date)
-                then agreed_due_date
-            else committed_due_date
-        end as due_date,
+        {{ due_date() }} as due_date,
         cancelled_date is not null and cancelled_date <= {{ as_of() }} as is_cancelled
     from {{ ref('stg_projects') }}
 ),

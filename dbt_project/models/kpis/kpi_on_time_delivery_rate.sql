@@ -2,12 +2,7 @@
 with projects as (
     select
         *,
-        -- A date that was agreed after the promise was broken does not count.
-        case
-            when agreed_due_date is not null and (agreed_on is null or agreed_on <= committed_due_date)
-                then agreed_due_date
-            else committed_due_date
-        end as due_date
+        {{ due_date() }} as due_date
     from {{ ref('stg_projects') }}
 ),
 
