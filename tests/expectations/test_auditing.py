@@ -89,198 +89,193 @@ def test_the_example_of_the_specification_has_no_finding_that_blocks(tmp_path: P
     }
 
 
-@pytest.mark.parametrize(
-    ("expectation", "observed", "statements"),
-    [
-        (
-            "every_row_read_is_in_raw",
-            "1 file: clients/clients.csv as clients read 2, in raw 1",
-            ["delete from raw.clients where client_id = 'C2'"],
-        ),
-        (
-            "every_row_read_is_in_raw",
-            "1 file: delivery 77, not in the ledger, as clients read 0, in raw 1",
-            ["insert into raw.clients select * replace (77 as _delivery) from raw.clients limit 1"],
-        ),
-        (
-            "no_loop_in_the_chain_of_managers",
-            "2 people: A1 Trần Văn An from 2025-01-01; M1 Nguyễn Thị Minh from 2025-01-01",
-            [
-                # M1 reports to A1, who reports to M1; R1 stands below the loop and is no part of it.
-                "insert into intermediate.int_management_chain"
-                " select staff_id, manager_id, date '2025-01-01', date '9999-12-31', true, true"
-                " from (values ('A1', 'A1'), ('M1', 'M1'), ('R1', 'M1')) as loops (staff_id, manager_id)"
-            ],
-        ),
-        (
-            "no_loop_in_the_chain_of_managers",
-            "1 person: R1 Lê Thu Hà from 2025-01-01",
-            ["update intermediate.int_management_chain set is_loop = true where staff_id = 'R1'"],
-        ),
-        (
-            "revenue_is_what_the_records_say",
-            "1 period: month 2026-01-01 shows 127500000.26, records say 127500000.0",
-            [
-                "update marts.kpi_values set value = value * (1 + 2e-9)"
-                f" where kpi = 'client_revenue' and {COMPANY_JANUARY}"
-            ],
-        ),
-        (
-            "revenue_is_what_the_records_say",
-            None,
-            [
-                "update marts.kpi_values set value = null, null_reason = 'nothing_due'"
-                f" where kpi = 'client_revenue' and {COMPANY_JANUARY}"
-            ],
-        ),
-        (
-            "revenue_is_what_the_records_say",
-            None,
-            ["delete from kpis.kpi_client_revenue where source_id = 'K3' and numerator < 0"],
-        ),
-        (
-            # In no period: only the sum over all months shows it.
-            "revenue_is_what_the_records_say",
-            "1 period: all months shows 285082417.58, records say 405082417.58",
-            [
-                "insert into kpis.kpi_client_revenue"
-                " select * replace (date '2019-05-05' as event_date) from kpis.kpi_client_revenue"
-                " where source_id = 'K1'"
-            ],
-        ),
-        (
-            "evidence_adds_up_to_the_values",
-            "1 value: on_time_delivery_rate A1 month 2026-01-01 is 2.0/2.0, records give 1.0/2.0",
-            [
-                "update marts.kpi_values set numerator = numerator + 1"
-                f" where kpi = 'on_time_delivery_rate' and {OWN_JANUARY}"
-            ],
-        ),
-        (
-            "evidence_adds_up_to_the_values",
-            "1 value: on_time_delivery_rate A1 month 2026-01-01 is 1.0/3.0, records give 1.0/2.0",
-            [
-                "update marts.kpi_values set denominator = denominator + 1"
-                f" where kpi = 'on_time_delivery_rate' and {OWN_JANUARY}"
-            ],
-        ),
-        (
-            "evidence_adds_up_to_the_values",
-            None,
-            [f"update marts.kpi_values set numerator = null where kpi = 'client_satisfaction' and {OWN_JANUARY}"],
-        ),
-        (
-            # A record that no value explains, in each period that holds it.
-            "evidence_adds_up_to_the_values",
-            None,
-            ["delete from intermediate.int_kpi_records where source_id = 'J1' and kpi = 'cost_to_budget_ratio'"],
-        ),
-        (
-            "evidence_adds_up_to_the_values",
-            "6 values: ",
-            [f"delete from marts.kpi_values where {OWN_JANUARY}"],
-        ),
-        (
-            "everyone_has_all_eight_kpis",
-            "1 set: own A1 month 2026-01-01 has 7",
-            [f"delete from marts.kpi_values where kpi = 'internal_collaboration_score' and {OWN_JANUARY}"],
-        ),
-        (
-            "everyone_has_all_eight_kpis",
-            "1 set: own A1 month 2026-01-01 has 8",
-            [
-                "update marts.kpi_values set kpi = 'kindness'"
-                f" where kpi = 'internal_collaboration_score' and {OWN_JANUARY}"
-            ],
-        ),
-        (
-            "numbers_are_finite",
-            "1 row: client_revenue own A1 month 2026-01-01",
-            [f"update marts.kpi_values set value = 'inf' where kpi = 'client_revenue' and {OWN_JANUARY}"],
-        ),
-        (
-            "numbers_are_finite",
-            "1 row: client_revenue company month 2026-01-01",
-            [f"update marts.kpi_values set numerator = 'nan' where kpi = 'client_revenue' and {COMPANY_JANUARY}"],
-        ),
-        (
-            "null_exactly_with_a_reason",
-            "1 row: on_time_delivery_rate own A1 month 2026-01-01",
-            [f"update marts.kpi_values set value = null where kpi = 'on_time_delivery_rate' and {OWN_JANUARY}"],
-        ),
-        (
-            "null_exactly_with_a_reason",
-            "1 row: on_time_delivery_rate own A1 month 2026-01-01",
-            [
-                "update marts.kpi_values set null_reason = 'nothing_due'"
-                f" where kpi = 'on_time_delivery_rate' and {OWN_JANUARY}"
-            ],
-        ),
-        (
-            "ratios_between_0_and_1",
-            "1 of 280 rows: 1.01",
-            [f"update marts.kpi_values set value = 1.01 where kpi = 'contract_win_rate' and {OWN_JANUARY}"],
-        ),
-        (
-            "ratios_between_0_and_1",
-            "1 of 280 rows: -0.01",
-            [f"update marts.kpi_values set value = -0.01 where kpi = 'client_retention_rate' and {OWN_JANUARY}"],
-        ),
-        (
-            "collaboration_between_0_and_100",
-            "1 of 56 rows: 100.5",
-            [f"update marts.kpi_values set value = 100.5 where kpi = 'internal_collaboration_score' and {OWN_JANUARY}"],
-        ),
-        (
-            "periods_span_their_grain",
-            "1 period: month 2026-01-01 to 2026-02-01",
-            [f"update marts.kpi_values set period_end = date '2026-02-01' where {OWN_JANUARY}"],
-        ),
-        (
-            "periods_span_their_grain",
-            "1 period: fortnight 2026-01-01 to 2026-01-31",
-            [
-                "update marts.kpi_values set period_grain = 'fortnight'"
-                " where scope = 'team' and period_grain = 'month' and period_start = date '2026-01-01'"
-            ],
-        ),
-        (
-            "scores_between_0_and_the_cap",
-            None,
-            [f"update marts.scorecards set weighted_score = 120.001 where {OWN_JANUARY}"],
-        ),
-        (
-            "scores_between_0_and_the_cap",
-            None,
-            [f"update marts.scorecards set weighted_score = -0.1 where {OWN_JANUARY}"],
-        ),
-        (
-            "scores_between_0_and_the_cap",
-            None,
-            [f"update marts.scorecards set weighted_score = 'nan' where {OWN_JANUARY}"],
-        ),
-        (
-            "ratings_are_of_the_bands",
-            "E",
-            [f"update marts.scorecards set rating = 'E' where {OWN_JANUARY}"],
-        ),
-        (
-            "every_row_read_is_loaded_or_quarantined",
-            "1 file: clients/clients.csv as clients read 2, loaded 1, quarantined 0",
-            ["update marts.load_ledger set rows_loaded = 1 where extract = 'clients'"],
-        ),
-        (
-            "every_row_read_is_loaded_or_quarantined",
-            "1 file: clients/clients.csv as clients read 2, loaded 3, quarantined -1",
-            ["update marts.load_ledger set rows_loaded = 3, rows_quarantined = -1 where extract = 'clients'"],
-        ),
-        (
-            "every_row_read_is_loaded_or_quarantined",
-            None,
-            ["update marts.load_ledger set status = 'duplicate' where extract = 'clients'"],
-        ),
-    ],
-)
+# expectation, what it says it observed (a part), and the statements that plant the fault.
+BROKEN_INVARIANTS: list[tuple[str, str | None, list[str]]] = [
+    (
+        "every_row_read_is_in_raw",
+        "1 file: clients/clients.csv as clients read 2, in raw 1",
+        ["delete from raw.clients where client_id = 'C2'"],
+    ),
+    (
+        "every_row_read_is_in_raw",
+        "1 file: delivery 77, not in the ledger, as clients read 0, in raw 1",
+        ["insert into raw.clients select * replace (77 as _delivery) from raw.clients limit 1"],
+    ),
+    (
+        "no_loop_in_the_chain_of_managers",
+        "2 people: A1 Trần Văn An from 2025-01-01; M1 Nguyễn Thị Minh from 2025-01-01",
+        [
+            # M1 reports to A1, who reports to M1; R1 stands below the loop and is no part of it.
+            "insert into intermediate.int_management_chain"
+            " select staff_id, manager_id, date '2025-01-01', date '9999-12-31', true, true"
+            " from (values ('A1', 'A1'), ('M1', 'M1'), ('R1', 'M1')) as loops (staff_id, manager_id)"
+        ],
+    ),
+    (
+        "no_loop_in_the_chain_of_managers",
+        "1 person: R1 Lê Thu Hà from 2025-01-01",
+        ["update intermediate.int_management_chain set is_loop = true where staff_id = 'R1'"],
+    ),
+    (
+        "revenue_is_what_the_records_say",
+        "1 period: month 2026-01-01 shows 127500000.26, records say 127500000.0",
+        [f"update marts.kpi_values set value = value * (1 + 2e-9) where kpi = 'client_revenue' and {COMPANY_JANUARY}"],
+    ),
+    (
+        "revenue_is_what_the_records_say",
+        None,
+        [
+            "update marts.kpi_values set value = null, null_reason = 'nothing_due'"
+            f" where kpi = 'client_revenue' and {COMPANY_JANUARY}"
+        ],
+    ),
+    (
+        "revenue_is_what_the_records_say",
+        None,
+        ["delete from kpis.kpi_client_revenue where source_id = 'K3' and numerator < 0"],
+    ),
+    (
+        # In no period: only the sum over all months shows it.
+        "revenue_is_what_the_records_say",
+        "1 period: all months shows 285082417.58, records say 405082417.58",
+        [
+            "insert into kpis.kpi_client_revenue"
+            " select * replace (date '2019-05-05' as event_date) from kpis.kpi_client_revenue"
+            " where source_id = 'K1'"
+        ],
+    ),
+    (
+        "evidence_adds_up_to_the_values",
+        "1 value: on_time_delivery_rate A1 month 2026-01-01 is 2.0/2.0, records give 1.0/2.0",
+        [
+            "update marts.kpi_values set numerator = numerator + 1"
+            f" where kpi = 'on_time_delivery_rate' and {OWN_JANUARY}"
+        ],
+    ),
+    (
+        "evidence_adds_up_to_the_values",
+        "1 value: on_time_delivery_rate A1 month 2026-01-01 is 1.0/3.0, records give 1.0/2.0",
+        [
+            "update marts.kpi_values set denominator = denominator + 1"
+            f" where kpi = 'on_time_delivery_rate' and {OWN_JANUARY}"
+        ],
+    ),
+    (
+        "evidence_adds_up_to_the_values",
+        None,
+        [f"update marts.kpi_values set numerator = null where kpi = 'client_satisfaction' and {OWN_JANUARY}"],
+    ),
+    (
+        # A record that no value explains, in each period that holds it.
+        "evidence_adds_up_to_the_values",
+        None,
+        ["delete from intermediate.int_kpi_records where source_id = 'J1' and kpi = 'cost_to_budget_ratio'"],
+    ),
+    (
+        "evidence_adds_up_to_the_values",
+        "6 values: ",
+        [f"delete from marts.kpi_values where {OWN_JANUARY}"],
+    ),
+    (
+        "everyone_has_all_eight_kpis",
+        "1 set: own A1 month 2026-01-01 has 7",
+        [f"delete from marts.kpi_values where kpi = 'internal_collaboration_score' and {OWN_JANUARY}"],
+    ),
+    (
+        "everyone_has_all_eight_kpis",
+        "1 set: own A1 month 2026-01-01 has 8",
+        [f"update marts.kpi_values set kpi = 'kindness' where kpi = 'internal_collaboration_score' and {OWN_JANUARY}"],
+    ),
+    (
+        "numbers_are_finite",
+        "1 row: client_revenue own A1 month 2026-01-01",
+        [f"update marts.kpi_values set value = 'inf' where kpi = 'client_revenue' and {OWN_JANUARY}"],
+    ),
+    (
+        "numbers_are_finite",
+        "1 row: client_revenue company month 2026-01-01",
+        [f"update marts.kpi_values set numerator = 'nan' where kpi = 'client_revenue' and {COMPANY_JANUARY}"],
+    ),
+    (
+        "null_exactly_with_a_reason",
+        "1 row: on_time_delivery_rate own A1 month 2026-01-01",
+        [f"update marts.kpi_values set value = null where kpi = 'on_time_delivery_rate' and {OWN_JANUARY}"],
+    ),
+    (
+        "null_exactly_with_a_reason",
+        "1 row: on_time_delivery_rate own A1 month 2026-01-01",
+        [
+            "update marts.kpi_values set null_reason = 'nothing_due'"
+            f" where kpi = 'on_time_delivery_rate' and {OWN_JANUARY}"
+        ],
+    ),
+    (
+        "ratios_between_0_and_1",
+        "1 of 280 rows: 1.01",
+        [f"update marts.kpi_values set value = 1.01 where kpi = 'contract_win_rate' and {OWN_JANUARY}"],
+    ),
+    (
+        "ratios_between_0_and_1",
+        "1 of 280 rows: -0.01",
+        [f"update marts.kpi_values set value = -0.01 where kpi = 'client_retention_rate' and {OWN_JANUARY}"],
+    ),
+    (
+        "collaboration_between_0_and_100",
+        "1 of 56 rows: 100.5",
+        [f"update marts.kpi_values set value = 100.5 where kpi = 'internal_collaboration_score' and {OWN_JANUARY}"],
+    ),
+    (
+        "periods_span_their_grain",
+        "1 period: month 2026-01-01 to 2026-02-01",
+        [f"update marts.kpi_values set period_end = date '2026-02-01' where {OWN_JANUARY}"],
+    ),
+    (
+        "periods_span_their_grain",
+        "1 period: fortnight 2026-01-01 to 2026-01-31",
+        [
+            "update marts.kpi_values set period_grain = 'fortnight'"
+            " where scope = 'team' and period_grain = 'month' and period_start = date '2026-01-01'"
+        ],
+    ),
+    (
+        "scores_between_0_and_the_cap",
+        None,
+        [f"update marts.scorecards set weighted_score = 120.001 where {OWN_JANUARY}"],
+    ),
+    (
+        "scores_between_0_and_the_cap",
+        None,
+        [f"update marts.scorecards set weighted_score = -0.1 where {OWN_JANUARY}"],
+    ),
+    (
+        "scores_between_0_and_the_cap",
+        None,
+        [f"update marts.scorecards set weighted_score = 'nan' where {OWN_JANUARY}"],
+    ),
+    (
+        "ratings_are_of_the_bands",
+        "E",
+        [f"update marts.scorecards set rating = 'E' where {OWN_JANUARY}"],
+    ),
+    (
+        "every_row_read_is_loaded_or_quarantined",
+        "1 file: clients/clients.csv as clients read 2, loaded 1, quarantined 0",
+        ["update marts.load_ledger set rows_loaded = 1 where extract = 'clients'"],
+    ),
+    (
+        "every_row_read_is_loaded_or_quarantined",
+        "1 file: clients/clients.csv as clients read 2, loaded 3, quarantined -1",
+        ["update marts.load_ledger set rows_loaded = 3, rows_quarantined = -1 where extract = 'clients'"],
+    ),
+    (
+        "every_row_read_is_loaded_or_quarantined",
+        None,
+        ["update marts.load_ledger set status = 'duplicate' where extract = 'clients'"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("expectation", "observed", "statements"), BROKEN_INVARIANTS)
 def test_a_broken_invariant_blocks_and_nothing_else_is_reported(
     broken: Break, settings: Settings, expectation: str, observed: str | None, statements: list[str]
 ) -> None:
@@ -401,6 +396,27 @@ def test_a_value_out_of_bounds_is_told_with_the_keys_of_its_row(broken: Break, s
         "ratings_are_of_the_bands"
     ]
     assert finding.rows == ("own A1 month 2026-01-01 E",)
+
+
+def test_how_far_a_collaboration_score_moved_is_not_told(broken: Break, settings: Settings, tmp_path: Path) -> None:
+    # Its old mean, its new mean and the number of raters would give away what the last rater said.
+    warehouse = broken()
+    before = tmp_path / "it's before.duckdb"
+    with duckdb.connect(str(before)) as connection:
+        connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
+        connection.execute("create schema marts")
+        connection.execute(f"create table marts.publication as select date '{AS_OF}' as as_of")
+        connection.execute(
+            "create table marts.kpi_values as select * replace (value - 1 as value) from warehouse.marts.kpi_values"
+            f" where {OWN_JANUARY} and kpi in ('client_revenue', 'internal_collaboration_score')"
+            " union all select * from warehouse.marts.kpi_values"
+            f" where not ({OWN_JANUARY} and kpi in ('client_revenue', 'internal_collaboration_score'))"
+        )
+    finding = audit(warehouse, settings, Occasion(AS_OF, LOADED_AT, published=before))["closed_periods_stand_still"]
+    assert finding.rows == (
+        "client_revenue own A1 month 2026-01-01, 127499999.0 → 127500000.0",
+        "internal_collaboration_score own A1 month 2026-01-01",
+    )
 
 
 def test_an_expectation_on_a_missing_table_blocks(broken: Break, settings: Settings) -> None:
