@@ -19,7 +19,7 @@ from ingestion.drafting import draft
 from ingestion.extracts import EXTRACTS
 from ingestion.journal import Delivery
 from ingestion.raw import create_tables
-from ingestion.reading import Unreadable, examine, loose, read_csv
+from ingestion.reading import Unreadable, examine, loose, open_text
 
 FIRST_ROWS = 3
 
@@ -56,7 +56,7 @@ def _show_one(file: Path, source: mapping.Mapping) -> None:
     with duckdb.connect() as connection:
         create_tables(connection)
         try:
-            header = read_csv(file, content.encoding, source.native_columns).header
+            header = open_text(file, content, source.native_columns).header
             rows = loading.insert(connection, extract, loading.open_rows(file, content, extract, source), delivery)
         except Unreadable as error:
             raise AmkpiError(f"{file.name} as {source.name}: {error}") from error
@@ -95,7 +95,7 @@ def show_draft(file: Path, extract: str) -> None:
         raise AmkpiError(f"no file {file}")
     try:
         known = frozenset(loose(column.name) for column in EXTRACTS[extract].all_columns)
-        header = read_csv(file, examine(file).encoding, known).header
+        header = open_text(file, examine(file), known).header
     except Unreadable as error:
         raise AmkpiError(f"{file.name}: {error}") from error
     print(draft(header, EXTRACTS[extract], f"*{file.stem}*{file.suffix}"), end="")

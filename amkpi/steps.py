@@ -100,13 +100,20 @@ def rebuild(run: Run, progress: Progress = silent) -> int:
     run.home.make()
     with run.home.lock():
         fresh = run.home.warehouse.with_name("rebuild.duckdb")
-        fresh.unlink(missing_ok=True)
+        for leftover in (fresh, _log_of(fresh)):
+            leftover.unlink(missing_ok=True)
         aside = Home(run.home.root, run.home.landing, warehouse_name=fresh.name)
         with connect(aside, run.settings) as connection:
             count = loading.replay(connection, run.home, SHIPPED_SOURCES, progress)
-        # The old file goes only when the new one is whole.
+        # The old file goes only when the new one is whole; a log that a killed run left belongs to the old one.
+        _log_of(run.home.warehouse).unlink(missing_ok=True)
         fresh.replace(run.home.warehouse)
         return count
+
+
+def _log_of(database: Path) -> Path:
+    """Where DuckDB keeps what it has not yet written into the file."""
+    return database.with_name(database.name + ".wal")
 
 
 def replay(run: Run, wanted: str) -> LoadReport:

@@ -22,10 +22,13 @@ def connect(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnectio
         connection = duckdb.connect(str(home.warehouse))
     except duckdb.Error as error:
         first = str(error).splitlines()[0]
-        raise AmkpiError(f"{home.warehouse} cannot be opened: {first}") from error
+        raise AmkpiError(
+            f"{home.warehouse} cannot be opened: {first}; if it stays so, `amkpi rebuild` makes it anew from archive/"
+        ) from error
     try:
         # Moments without an offset are the agency's; DuckDB takes them by the session's zone.
         connection.execute("set timezone = ?", [settings.timezone])
+        connection.execute("set enable_progress_bar = false")
         connection.execute("set memory_limit = ?", [settings.memory_limit])
         yield connection
     finally:

@@ -152,3 +152,26 @@ def test_the_example_is_run_asked_and_run_again(tmp_path: Path) -> None:
     assert "Traceback" not in blocked.stderr
     assert "D1" in blocked.stdout + blocked.stderr
     assert (tmp_path / "published/current.duckdb").readlink().name == link
+
+
+def test_a_warehouse_that_is_no_database_is_one_line_that_says_rebuild_and_rebuild_mends_it(tmp_path: Path) -> None:
+    put(tmp_path, "clients/c.csv", "client_id,client_name\nC,Trà Xanh\n")
+    assert amkpi(tmp_path, "load").returncode == 0
+    warehouse = tmp_path / "warehouse" / "warehouse.duckdb"
+    warehouse.write_bytes(b"broken" * 4096)
+    warehouse.with_name(warehouse.name + ".wal").write_bytes(b"left by a killed run")
+    assert "`amkpi rebuild`" in failed(amkpi(tmp_path, "load"), 1)
+    assert "1 deliveries loaded again" in amkpi(tmp_path, "rebuild").stdout
+    assert "nothing new in landing" in amkpi(tmp_path, "load").stdout
+
+
+def test_a_mapping_is_checked_and_begun_from_a_file_of_any_format(tmp_path: Path) -> None:
+    native = tmp_path / "deals.json"
+    native.write_text('[{"Client ID": "C1", "Client Name": "Trà Xanh"}]', encoding="utf-8")
+    drafted = amkpi(tmp_path, "sources", "draft", str(native), "--extract", "clients")
+    assert "extract: clients" in drafted.stdout
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "deals.yml").write_text(drafted.stdout, encoding="utf-8")
+    checked = amkpi(tmp_path, "sources", "check", str(native), "--home", str(tmp_path))
+    assert "deals → clients: 1 rows" in checked.stdout, checked.stderr
+    assert "no row breaks a rule" in checked.stdout
