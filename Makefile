@@ -73,3 +73,9 @@ clean: ## remove what the targets made: .venv, ./demo, caches
 .PHONY: bench
 bench: $(STAMP) ## time and memory against one plain DuckDB script; BENCH_SIZES="0.1 M,1.25 M,12.5 M" for all
 	$(BIN)/python benchmarks/measure.py $(if $(BENCH_SIZES),--sizes "$(BENCH_SIZES)")
+
+.PHONY: scorecards
+scorecards: $(STAMP) ## the sample agency's mails of the last closed month, and pictures of one where Chromium is installed
+	test -e $(DEMO_HOME)/published/current.duckdb || $(MAKE) run
+	$(BIN)/amkpi scorecards --home $(DEMO_HOME) --as-of 2026-10-17 --period 2026-09
+	$(BIN)/python -m scorecards.picturing $(DEMO_HOME)/outbox $(DEMO_HOME)/outbox/pictures

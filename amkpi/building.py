@@ -69,6 +69,15 @@ def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:
         "create table if not exists audit.publication (publication_id varchar, as_of date, published_at timestamptz,"
         " pipeline_version varchar, reporting_currency varchar)"
     )
+    connection.execute(
+        "create table if not exists audit.scorecards_sent (grain varchar, period varchar, staff_id varchar,"
+        " publication_id varchar, state varchar, \"at\" timestamptz, message_id varchar, values_sent varchar)"
+    )
+    connection.execute(
+        "create table if not exists audit.restatements (kpi varchar, scope varchar, staff_id varchar,"
+        " period_grain varchar, period_start date, value_then double, value_now double, cause varchar,"
+        " told_publication_id varchar)"
+    )
 
 
 def run_dbt(

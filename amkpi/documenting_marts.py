@@ -31,6 +31,8 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "load_ledger": ("What became of my file? When was it loaded, and how many of its rows count?",),
     "quarantined_rows": ("Which rows are held back, why, and in which column?", "Which keys still show older figures?"),
     "quality_results": ("What did the audit expect, and what did it see?",),
+    "scorecards_sent": ("What was mailed to whom, when, and of which publication?", "What did the mail say?"),
+    "restatements": ("Which values that leadership was told are others now, from what to what, and why?",),
     "publication": ("What am I looking at: as of when, published when, by which version?",),
 }  # fmt: skip
 _INTRO = """\

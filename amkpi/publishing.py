@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -171,8 +171,14 @@ def keep_audit(home: Home, settings: Settings, findings: Sequence[Finding], audi
         connection.commit()
 
 
-def publish(home: Home, settings: Settings, as_of: date, moment: datetime) -> PublishReport:
-    """Publish the build in the warehouse under its id.
+def publish(
+    home: Home,
+    settings: Settings,
+    as_of: date,
+    moment: datetime,
+    tell: Callable[[duckdb.DuckDBPyConnection], None] = lambda connection: None,
+) -> PublishReport:
+    """Publish the build in the warehouse under its id. `tell` fills what only the moment of publishing knows.
 
     Raises AmkpiError when there is no whole build of these inputs or it was not audited, AuditBlocked when its audit
     failed. A failure leaves the current publication in place.
@@ -195,6 +201,7 @@ def publish(home: Home, settings: Settings, as_of: date, moment: datetime) -> Pu
             "insert into audit.publication values (?, ?, ?, ?, ?)",
             [identity, as_of, moment, pipeline_version(), settings.kpi.reporting_currency],
         )
+        tell(connection)
         _copy(connection, partial)
     with partial.open("rb") as written:
         os.fsync(written.fileno())

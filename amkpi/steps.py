@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo
+
+import duckdb
 
 from amkpi import auditing, building, publishing
 from amkpi.building import BuildReport
@@ -163,4 +166,21 @@ def publish(run: Run, progress: Progress = silent) -> PublishReport:
     """Publish the audited build. Raises AmkpiError when there is none, or AuditBlocked when its audit failed."""
     run.home.make()
     with run.home.lock():
-        return publishing.publish(run.home, run.settings, run.as_of, run.now())
+        return publishing.publish(
+            run.home, run.settings, run.as_of, run.now(), lambda connection: _tell_of_mails(run.home, connection)
+        )
+
+
+def _tell_of_mails(home: Home, connection: duckdb.DuckDBPyConnection) -> None:
+    """Fill the marts of what was mailed, and of the mailed values that are others now, from HOME/state/."""
+    from scorecards.history import scorecards_sent
+    from scorecards.restating import restatements
+
+    for table, rows in (
+        ("scorecards_sent", scorecards_sent(home.state)),
+        ("restatements", restatements(home, connection)),
+    ):
+        connection.execute(f"delete from audit.{table}")
+        if rows:
+            values = [[str(v) if isinstance(v, StrEnum) else v for v in astuple(row)] for row in rows]
+            connection.executemany(f"insert into audit.{table} values ({', '.join('?' * len(values[0]))})", values)

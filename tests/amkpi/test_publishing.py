@@ -17,6 +17,8 @@ import pytest
 
 from amkpi import publishing, steps
 from amkpi.errors import AmkpiError, AuditBlocked
+from scorecards.history import History, Sending
+from scorecards.model import Told
 from tests.conftest import AS_OF, Agency
 from tests.oracle.agencies import random_agency
 
@@ -218,3 +220,22 @@ def _publish_as(agency: Agency, identity: str) -> None:
         agency.publish_unaudited()
     finally:
         publishing.publication_id = original
+
+
+def test_what_was_mailed_and_what_moved_since_stands_in_the_marts(agency: Agency) -> None:
+    small(agency, 100)
+    first = agency.publish_unaudited()
+    told = Told("company", None, "client_revenue", "month", date(2026, 9, 1), 5.0)
+    identity = first.stem.removeprefix("kpi_")
+    History(agency.home.state).write(
+        Sending("month", "2026-09", "closed", "A", "a@agency.example", identity, 3, "0.0", "<1@agency.example>", "sent",
+                agency.moment, "250 ok", 1, (told,))
+    )  # fmt: skip
+    agency.run = replace(agency.run, as_of=date(2026, 10, 18))
+    agency.build()
+    with duckdb.connect(str(agency.publish_unaudited()), read_only=True) as connection:
+        assert connection.execute("select staff_id, period, state from marts.scorecards_sent").fetchall() == [
+            ("A", "2026-09", "sent")
+        ]
+        moved = connection.execute("select kpi, scope, value_then, value_now, cause from marts.restatements").fetchall()
+    assert moved == [("client_revenue", "company", 5.0, None, "settings_or_version")]

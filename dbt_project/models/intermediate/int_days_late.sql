@@ -1,19 +1,26 @@
 -- Grain: scope × person_key × period_grain × period_start. The median of the days by which the late projects of a
 -- period were late, and how many those are. By a count for each number of days, because rows a project, scope and
 -- period would be fifteen times the projects for every manager over them.
-with late as (
+with undone as (
     select
         due.staff_id,
         due.event_date,
-        {{ first_of('month', 'due.event_date') }} as month_start,
-        {% set finished_on = 'coalesce(finished.delivered_date, ' ~ as_of() ~ ')' %}
-        {{ dbt.datediff('due.event_date', finished_on, 'day') }} as days_late, -- noqa: LT05 (the macro's own length)
-        1 as projects
+        coalesce(finished.delivered_date, {{ as_of() }}) as done
     from {{ ref('kpi_on_time_delivery_rate') }} as due
     left join {{ ref('stg_projects') }} as finished
         on due.source_id = finished.project_id
         and finished.delivered_date <= {{ as_of() }}
     where due.numerator = 0
+),
+
+late as (
+    select
+        staff_id,
+        event_date,
+        {{ first_of('month', 'event_date') }} as month_start,
+        {{ dbt.datediff('event_date', 'done', 'day') }} as days_late,
+        1 as projects
+    from undone
 ),
 
 monthly as (
