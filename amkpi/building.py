@@ -71,7 +71,7 @@ def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:
     )
     connection.execute(
         "create table if not exists audit.scorecards_sent (grain varchar, period varchar, staff_id varchar,"
-        " publication_id varchar, state varchar, \"at\" timestamptz, message_id varchar, values_sent varchar)"
+        ' publication_id varchar, state varchar, "at" timestamptz, message_id varchar, values_sent varchar)'
     )
     connection.execute(
         "create table if not exists audit.restatements (kpi varchar, scope varchar, staff_id varchar,"

@@ -5,7 +5,7 @@ select
     staff_id,
     publication_id,
     state,
-    "at",
+    "at", -- noqa: RF06 (a word of SQL in DuckDB 2.0)
     message_id,
     values_sent
 from {{ source('audit', 'scorecards_sent') }}
