@@ -30,6 +30,16 @@ class Agency:
     run: Run
     moment: datetime = field(default=datetime(2026, 10, 18, 1, 0, tzinfo=UTC))
 
+    @classmethod
+    def at(cls, root: Path, as_of: date = AS_OF) -> Agency:
+        """An empty agency in a home of its own."""
+        home = Home.at(root)
+        home.make()
+        # Nobody is writing in a test: no wait for files to settle. No machine's own AMKPI_* either.
+        agency = cls(Run(home, load_settings(home, {"AMKPI_SETTLE_SECONDS": "0"}), as_of))
+        agency.run = replace(agency.run, now=lambda: agency.moment)
+        return agency
+
     @property
     def home(self) -> Home:
         return self.run.home
@@ -89,13 +99,7 @@ def make_agency(tmp_path: Path) -> Callable[..., Agency]:
     """Makes agencies: `make_agency(name="a", as_of=...)`."""
 
     def make(name: str = "home", as_of: date = AS_OF) -> Agency:
-        home = Home.at(tmp_path / name)
-        home.make()
-        # Nobody is writing in a test: no wait for files to settle. No machine's own AMKPI_* either.
-        settings = load_settings(home, {"AMKPI_SETTLE_SECONDS": "0"})
-        agency = Agency(Run(home, settings, as_of))
-        agency.run = replace(agency.run, now=lambda: agency.moment)
-        return agency
+        return Agency.at(tmp_path / name, as_of)
 
     return make
 
