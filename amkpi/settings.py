@@ -100,7 +100,9 @@ class Settings(BaseModel):
     mail_from: str = Field(
         "KPI scorecards <scorecards@localhost.localdomain>", description="the sender of the scorecards"
     )
-    operator_email: str | None = Field(None, description="who runs the pipeline: is told of blocked and failed mails")
+    operator_email: str = Field(
+        "", description="who runs the pipeline and is told of blocked or failed mails; empty: nobody"
+    )
     keep_audit_pages: int = Field(60, ge=1, description="the newest audit pages that stay")
     kpi: KpiVariables
 

@@ -28,7 +28,7 @@ def show_status(run: Run) -> None:
     screen = console.out()
     waiting = landing.waiting(run.home.landing) if run.home.landing.is_dir() else []
     if current_file(run.home) is None:
-        screen.print(f"published   nothing yet in {run.home.published}")
+        screen.print(f"published   nothing yet in {run.home.published}", soft_wrap=True)
     else:
         with published(run.home, run.settings) as connection:
             identity, as_of, at, version = connection.execute(

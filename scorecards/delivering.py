@@ -60,7 +60,7 @@ def options_of(settings: Settings) -> Options:
     """The agency's choices, from its settings."""
     return Options(
         mail_from=settings.mail_from,
-        operator_email=settings.operator_email,
+        operator_email=settings.operator_email or None,
         default_language=settings.scorecard_language,
         leadership=settings.scorecard_leadership,
         workbook=settings.scorecard_workbook,
