@@ -231,7 +231,7 @@ def _run_chain(folder: Path, screen: Screen) -> None:
             _run_dag(bag.dags[dag_id], screen)
             _no_longer_due(dag_id)
             finished.append(dag_id)
-    if (loaded and WAITS_FOR_FIRST not in finished) or not _are_joined():
+    if (loaded and WAITS_FOR_FIRST not in finished) or not _are_joined(bag):
         raise AmkpiError(
             f"nothing that {FIRST} does makes {WAITS_FOR_FIRST} due: the task that loads must have the asset among its"
             f" outlets, and {WAITS_FOR_FIRST} must be scheduled on it; see {folder}"
@@ -312,18 +312,13 @@ def _due() -> list[str]:
         return sorted(set(session.scalars(select(AssetDagRunQueue.target_dag_id))))
 
 
-def _are_joined() -> bool:
-    """Whether an asset joins the two DAGs in Airflow's database; it tells so also when nothing was loaded."""
-    from airflow.models.asset import DagScheduleAssetReference, TaskOutletAssetReference
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
+def _are_joined(bag: Any) -> bool:
+    """Whether the one DAG may ring for every family, and the other hears it; it tells so also when nothing came."""
+    from amkpi.orchestration import RAW, ROWS
 
-    rung = select(TaskOutletAssetReference.asset_id).where(TaskOutletAssetReference.dag_id == FIRST)
-    with create_session() as session:
-        heard = select(DagScheduleAssetReference.asset_id).where(
-            DagScheduleAssetReference.dag_id == WAITS_FOR_FIRST, DagScheduleAssetReference.asset_id.in_(rung)
-        )
-        return session.scalars(heard).first() is not None
+    rung = {outlet.name for task in bag.dags[FIRST].tasks for outlet in task.outlets}
+    heard = {asset.name for asset in bag.dags[WAITS_FOR_FIRST].timetable.asset_condition.objects}
+    return RAW.name in rung and heard >= {asset.name for asset in ROWS.values()}
 
 
 def _no_longer_due(dag_id: str) -> None:

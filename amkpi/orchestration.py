@@ -1,4 +1,4 @@
-"""What the DAGs share: the asset that joins them, the pool of the one writer, retries, the clock, and how a step fails.
+"""What the DAGs share: the assets that join them, the pool of the one writer, retries, the clock, and how a step fails.
 
 Airflow reads every DAG file again and again, so nothing here imports more than `airflow.sdk` at the top.
 """
@@ -10,28 +10,61 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, CronTriggerTimetable
+from airflow.sdk import Asset, AssetAlias, AssetAny, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from amkpi.errors import AmkpiError, AuditBlocked
+from amkpi.home import Home
+from amkpi.settings import Settings, load_settings
+from amkpi.watching import LandingTrigger
+from ingestion.extracts import FAMILIES
 
 if TYPE_CHECKING:
     from amkpi.steps import Run
 
-# New rows in `raw`. An event is a doorbell: who hears it takes everything that is there, not what the event names.
-RAW = Asset(name="raw", group="amkpi")
+# An event is a doorbell: who hears it takes everything that is there, not what the event names.
+# A file is ready in LANDING.
+LANDING = Asset(name="landing", group="amkpi", watchers=[AssetWatcher(name="landing", trigger=LandingTrigger())])
+# New rows of a family in `raw`.
+ROWS = {family: Asset(name=f"raw_{family}", group="amkpi") for family in FAMILIES}
+ANY_ROWS = AssetAny(*ROWS.values())
+# Through it one task rings for the families that got rows, and for no other.
+RAW = AssetAlias(name="raw", group="amkpi")
 # New marts are published.
 MARTS = Asset(name="marts", group="amkpi")
 
 # Of one slot: DuckDB lets one process write. Without it two of three writers fail on the lock.
 POOL = "warehouse"
 
-# From the environment alone: HOME/amkpi.toml may not be there, or be wrong, when Airflow reads the DAG files.
-TIMEZONE = os.environ.get("AMKPI_TIMEZONE") or "Asia/Ho_Chi_Minh"
+
+def schedule_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings of when things run. Raises AmkpiError.
+
+    From the environment alone: HOME/amkpi.toml may not be there, or be wrong, when Airflow reads the DAG files.
+    """
+    names = ("AMKPI_TIMEZONE", "AMKPI_WATCH_LANDING", "AMKPI_SWEEP_MINUTES")
+    return load_settings(
+        Home.at(Path("/nowhere")), {name: environment[name] for name in names if environment.get(name)}
+    )
+
+
+def load_schedule(settings: Settings) -> Any:
+    """When `load_extracts` runs: as the watch rings, and as the sweep is due; each works without the other."""
+    minutes, sweep = settings.sweep_minutes, None
+    if minutes:
+        cron = f"*/{minutes} * * * *" if minutes < 60 else "0 * * * *"
+        sweep = CronTriggerTimetable(cron, timezone=settings.timezone)
+    if not settings.watch_landing:
+        return sweep
+    return [LANDING] if sweep is None else AssetOrTimeSchedule(timetable=sweep, assets=LANDING)
+
+
+WHEN = schedule_settings(os.environ)
+TIMEZONE = WHEN.timezone
 NIGHTLY = CronTriggerTimetable("0 2 * * *", timezone=TIMEZONE)
-EVERY_TEN_MINUTES = CronTriggerTimetable("*/10 * * * *", timezone=TIMEZONE)
 
 # Waits of 1, 2 and 4 minutes outlast an `amkpi run` by hand, which holds the lock that a task finds taken.
 DEFAULT_ARGS: Mapping[str, Any] = {
@@ -44,8 +77,11 @@ DEFAULT_ARGS: Mapping[str, Any] = {
     "execution_timeout": timedelta(hours=1),
 }
 
-# What was begun ends first: a load that came between build and audit would make the audit refuse the build as stale.
+# Who gets the one writer's slot first. What was begun ends first, since a load between build and audit makes the build
+# stale. A load goes before a build that has not begun: the build then has its rows too, and a burst gives few builds.
 BEGUN = {"priority_weight": 10, "weight_rule": "absolute"}
+BEFORE_BUILDS = {"priority_weight": 5, "weight_rule": "absolute"}
+LAST = {"priority_weight": 1, "weight_rule": "absolute"}
 
 say = logging.getLogger(__name__).info
 

@@ -62,6 +62,10 @@ class Settings(BaseModel):
     settle_seconds: float = Field(2.0, ge=0, description="a file that changed this lately may still be being written")
     max_quarantined_share: float = Field(0.2, ge=0, le=1, description="more of an extract held back: no publication")
     warn_quarantined_share: float = Field(0.02, ge=0, le=1, description="this much of an extract held back: a warning")
+    watch_landing: bool = Field(True, description="load as soon as a file is ready; of Airflow's environment only")
+    sweep_minutes: int = Field(
+        10, ge=0, le=60, description="load every so many minutes besides; 0: never; of Airflow's environment only"
+    )
     keep_publications: int = Field(7, ge=1, description="the newest publications that stay")
     keep_daily_days: int = Field(31, ge=0, description="days of which each one's last publication stays")
     memory_limit: str = Field("1GB", description="what DuckDB may use before it spills to disk")
@@ -118,6 +122,8 @@ class Settings(BaseModel):
     RESULT_NEUTRAL: ClassVar[frozenset[str]] = frozenset(
         {
             "settle_seconds",
+            "watch_landing",
+            "sweep_minutes",
             "keep_publications",
             "keep_daily_days",
             "keep_audit_pages",

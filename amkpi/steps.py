@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -23,8 +23,9 @@ from amkpi.publishing import PublishReport
 from amkpi.settings import SHIPPED_SOURCES, Settings, load_settings
 from amkpi.warehouse import connect
 from expectations.findings import Finding
-from ingestion import loading
+from ingestion import loading, pending
 from ingestion.loading import LoadReport
+from ingestion.raw import create_tables
 
 Progress = Callable[[str], None]
 
@@ -95,7 +96,8 @@ def load(run: Run, progress: Progress = silent) -> LoadReport:
     """Take everything that is ready in LANDING into `raw`. Raises AmkpiError."""
     run.home.make()
     with run.home.lock(), connect(run.home, run.settings) as connection:
-        return loading.load(connection, run.home, run.settings, run.now, SHIPPED_SOURCES, progress)
+        report = loading.load(connection, run.home, run.settings, run.now, SHIPPED_SOURCES, progress)
+        return replace(report, pending=pending.pending(connection))
 
 
 def rebuild(run: Run, progress: Progress = silent) -> int:
@@ -133,6 +135,9 @@ def build(run: Run, progress: Progress = silent) -> BuildReport:
     """Build the marts in the warehouse. Raises AmkpiError, AuditBlocked for a broken rule of the models."""
     run.home.make()
     with run.home.lock():
+        with connect(run.home, run.settings) as connection:
+            create_tables(connection)
+            pending.take_up(connection)
         return building.build(run.home, run.settings, run.as_of, progress)
 
 

@@ -24,11 +24,11 @@ from typing import Any
 
 from airflow.sdk import AssetOrTimeSchedule, Param, dag, task
 
-from amkpi.orchestration import BEGUN, DEFAULT_ARGS, MARTS, NIGHTLY, RAW, run_for_task, say, told_to_airflow
+from amkpi.orchestration import ANY_ROWS, BEGUN, DEFAULT_ARGS, LAST, MARTS, NIGHTLY, run_for_task, say, told_to_airflow
 
 
 @dag(
-    schedule=AssetOrTimeSchedule(timetable=NIGHTLY, assets=RAW),
+    schedule=AssetOrTimeSchedule(timetable=NIGHTLY, assets=ANY_ROWS),
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
@@ -39,7 +39,7 @@ from amkpi.orchestration import BEGUN, DEFAULT_ARGS, MARTS, NIGHTLY, RAW, run_fo
     doc_md=__doc__,
 )
 def build_marts() -> None:
-    @task
+    @task(**LAST)
     def build(*, params: Any) -> dict[str, Any]:
         """Build for the date asked for; the later tasks get it from here, so that no midnight comes between them."""
         from amkpi import steps

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -24,9 +24,10 @@ from amkpi.home import Home
 from amkpi.settings import Settings
 from ingestion import custody, journal, landing, mapping, snapshots
 from ingestion.custody import archived
-from ingestion.extracts import EXTRACTS, Extract
+from ingestion.extracts import EXTRACTS, Extract, Family
 from ingestion.journal import Delivery
 from ingestion.landing import Seen
+from ingestion.pending import Pending
 from ingestion.raw import create_tables, literal, typed_rows
 from ingestion.reading import Content, TextRows, Unreadable, batch_schema, examine, loose, open_text
 from ingestion.unpacking import DEFAULT_LIMIT
@@ -40,10 +41,14 @@ _LEDGER = "delivery, run, file_name, extract, source, sha256, bytes, status, rea
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What one load did: its run number (None when there was nothing) and its deliveries."""
+    """What one load did: its run number (None when there was nothing) and its deliveries.
+
+    pending: by family, what no build has taken up yet, of this load and those before it.
+    """
 
     run: int | None
     deliveries: tuple[Delivery, ...]
+    pending: Mapping[Family, Pending] = field(default_factory=dict)
 
     def count(self, status: str) -> int:
         """How many deliveries got this status."""

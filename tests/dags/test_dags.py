@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from amkpi.errors import AmkpiError, AuditBlocked
+from ingestion.pending import Pending
 
 pytestmark = pytest.mark.slow  # the first import of Airflow costs 7 s, its database 4 s
 
@@ -20,19 +21,24 @@ DAG_IDS = ("load_extracts", "build_marts", "send_scorecards")
 AN_HOUR = timedelta(hours=1)
 
 
-def loads(rows: int, **counts: int) -> Any:
+def loads(pending: dict[str, Pending] | None = None, **counts: int) -> Any:
     """A load that reports this, and touches nothing."""
-    report = SimpleNamespace(run=1, rows_read=rows, count=lambda status: counts.get(status, 0))
+    rows = sum(news.rows for news in (pending or {}).values())
+    report = SimpleNamespace(run=1, rows_read=rows, pending=pending or {}, count=lambda status: counts.get(status, 0))
     return lambda run, progress: report
 
 
-def asset_events() -> list[Any]:
+ONE_CLIENT = {"contract": Pending(1, 1, {"clients": 1})}
+
+
+def asset_events() -> list[tuple[str, Any]]:
+    """Each event's asset and what it says, in their order."""
     from airflow.models.asset import AssetEvent
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
     with create_session() as session:
-        return [event.extra for event in session.scalars(select(AssetEvent).order_by(AssetEvent.id))]
+        return [(event.name, event.extra) for event in session.scalars(select(AssetEvent).order_by(AssetEvent.id))]
 
 
 def take_due() -> set[str]:
@@ -105,11 +111,13 @@ def test_reading_the_dag_files_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_marts_are_built_on_new_raw_data_and_every_night_at_two(bag: Any) -> None:
-    from amkpi.orchestration import RAW
+def test_marts_are_built_on_new_rows_of_any_family_and_every_night_at_two(bag: Any) -> None:
+    from airflow.sdk import AssetAny
 
     schedule = bag.dags["build_marts"].timetable
-    assert schedule.asset_condition == RAW or RAW in schedule.asset_condition.objects
+    assert isinstance(schedule.asset_condition, AssetAny)
+    families = {asset.name for asset in schedule.asset_condition.objects}
+    assert families == {"raw_contract", "raw_project", "raw_survey", "raw_reference"}
     assert schedule.timetable.expression == "0 2 * * *"
     assert str(schedule.timetable.timezone) == "Asia/Ho_Chi_Minh"
 
@@ -121,18 +129,29 @@ def test_marts_are_built_then_audited_then_published(bag: Any) -> None:
     assert dag.get_task("publish").upstream_task_ids == {"audit"}
 
 
-def test_what_was_begun_goes_before_a_load(bag: Any) -> None:
+def test_what_was_begun_goes_before_a_load_and_a_load_before_a_build(bag: Any) -> None:
+    from airflow.task.weight_rule import WeightRule
+
     load = bag.dags["load_extracts"].get_task("load")
-    for task_id in ("audit", "publish"):
-        assert bag.dags["build_marts"].get_task(task_id).priority_weight > load.priority_weight
+    build, audit, publish = (bag.dags["build_marts"].get_task(name) for name in ("build", "audit", "publish"))
+    assert build.priority_weight < load.priority_weight < min(audit.priority_weight, publish.priority_weight)
+    # What comes after a task must not make it heavier.
+    assert {task.weight_rule for task in (load, build, audit, publish)} == {WeightRule.ABSOLUTE}
 
 
-def test_a_load_that_brought_rows_makes_the_build_due(bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("amkpi.steps.load", loads(7, loaded=2, rejected=1))
+def test_a_load_that_brought_rows_rings_for_their_families_alone(
+    bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    news = {"contract": Pending(2, 7, {"clients": 3, "contracts": 4}), "survey": Pending(1, 5, {"peer_reviews": 5})}
+    monkeypatch.setattr("amkpi.steps.load", loads(news, loaded=3, rejected=1))
     take_due()
+    before = len(asset_events())
     run = hurry(bag.dags["load_extracts"]).test()
     assert states(run) == {"load": "success"}
-    assert asset_events()[-1] == {"run": 1, "rows": 7, "loaded": 2, "duplicate": 0, "rejected": 1}
+    assert dict(asset_events()[before:]) == {
+        "raw_contract": {"files": 2, "rows": 7, "extracts": {"clients": 3, "contracts": 4}},
+        "raw_survey": {"files": 1, "rows": 5, "extracts": {"peer_reviews": 5}},
+    }
     assert take_due() == {"build_marts"}
 
 
@@ -140,7 +159,7 @@ def test_a_load_that_brought_rows_makes_the_build_due(bag: Any, home: Path, monk
 def test_a_load_that_brought_no_rows_is_skipped_and_makes_nothing_due(
     bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch, counts: dict[str, int]
 ) -> None:
-    monkeypatch.setattr("amkpi.steps.load", loads(0, **counts))
+    monkeypatch.setattr("amkpi.steps.load", loads(**counts))
     take_due()
     before = len(asset_events())
     run = hurry(bag.dags["load_extracts"]).test()
@@ -209,7 +228,7 @@ def test_a_lock_held_by_another_run_is_waited_for(bag: Any, home: Path, monkeypa
         tries.append(datetime.now(UTC))
         if len(tries) == 1:
             raise AmkpiError("another run holds the home")
-        return loads(1, loaded=1)(run, progress)
+        return loads(ONE_CLIENT, loaded=1)(run, progress)
 
     monkeypatch.setattr("amkpi.steps.load", load)
     run = hurry(bag.dags["load_extracts"]).test()
