@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -18,13 +18,14 @@ from amkpi.publishing import current_file
 from amkpi.reading import published
 from amkpi.steps import Run
 from amkpi.warehouse import connect
-from ingestion import landing, quarantine
+from ingestion import custody, landing, quarantine
 from ingestion.judging import judge
+from ingestion.landing import Seen
 from ingestion.raw import create_tables
 
 
 def show_status(run: Run) -> None:
-    """Print the current publication, the files that wait in LANDING and the rows held back, by reason."""
+    """Print the current publication, the files that wait or that a run has taken, and the rows held back, by reason."""
     screen = console.out()
     waiting = landing.waiting(run.home.landing) if run.home.landing.is_dir() else []
     if current_file(run.home) is None:
@@ -65,10 +66,21 @@ def show_status(run: Run) -> None:
             f" (see {escape(str(run.home.audits / audit.page))})",
             soft_wrap=True,
         )
-    names = ", ".join(escape(seen.name) for seen in waiting[:5]) + (" …" if len(waiting) > 5 else "")
-    screen.print(
-        f"waiting     {len(waiting)} files in {run.home.landing}{': ' + names if names else ''}", soft_wrap=True
-    )
+    claimed = custody.claimed(run.home)
+    if claimed:
+        screen.print(
+            f"taken       {_files(claimed)}; taken by a run that is at work or was cut off: the next run finishes what"
+            " that one leaves",
+            soft_wrap=True,
+        )
+    screen.print(f"waiting     {_files(waiting, f'in {escape(str(run.home.landing))}')}", soft_wrap=True)
+
+
+def _files(seen: Sequence[Seen], where: str = "") -> str:
+    """How many files, and the names of the first."""
+    names = ", ".join(escape(each.name) for each in seen[:5]) + (" …" if len(seen) > 5 else "")
+    count = f"{len(seen)} file{'' if len(seen) == 1 else 's'}"
+    return " ".join([count, *([where] if where else [])]) + (f": {names}" if names else "")
 
 
 def show_quarantine(run: Run, extract: str | None, file_name: str | None, reason: str | None) -> None:

@@ -11,7 +11,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC
@@ -96,16 +96,31 @@ def put_back(home: Home, claimed: Seen) -> None:
 
 def left_over(home: Home) -> list[Seen]:
     """The files that a run which was cut off had claimed, in the order in which it had."""
+    for path in _below_incoming(home):
+        if _is_partial(path):
+            path.unlink()  # a copy that was not finished; the original lies in LANDING
+    return claimed(home)
+
+
+def claimed(home: Home) -> list[Seen]:
+    """The files that a run at work, or one that was cut off, has claimed, in the order in which it did."""
     found: list[Seen] = []
-    for folder, _, names in os.walk(incoming(home)):
-        for name in names:
-            path = Path(folder) / name
-            number, *rest = path.relative_to(incoming(home)).parts
-            if name.startswith(".") and name.endswith(".part"):
-                path.unlink()  # a copy that was not finished; the original lies in LANDING
-            elif number.isdecimal() and rest:
+    for path in _below_incoming(home):
+        number, *rest = path.relative_to(incoming(home)).parts
+        if number.isdecimal() and rest and not _is_partial(path):
+            # A run at work may settle it meanwhile.
+            with suppress(FileNotFoundError):
                 found.append(look(path, shown(Path(*rest))))
     return sorted(found, key=lambda seen: int(seen.path.relative_to(incoming(home)).parts[0]))
+
+
+def _below_incoming(home: Home) -> Iterator[Path]:
+    for folder, _, names in os.walk(incoming(home)):
+        yield from (Path(folder) / name for name in names)
+
+
+def _is_partial(path: Path) -> bool:
+    return path.name.startswith(".") and path.name.endswith(".part")
 
 
 def keep(home: Home, path: Path, deliveries: Sequence[Delivery]) -> None:

@@ -1,163 +1,156 @@
-"""One agency, delivered as every format and encoding that a tool exports: the same marts, the same quarantine."""
+"""One agency in every format and encoding, with everything wrong that can be: the marts of its clean delivery.
+
+What must be held back and what must stand in the ledger is said by the plan that spoiled it (`planting.py`).
+"""
 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
-import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-import xlsxwriter
-import zstandard
 
+from ingestion.judging import judge
+from tests.amkpi.formats import FORMATS, Format, as_parquet, windows_1258
+from tests.amkpi.planting import BAD, RUNS, Dirty, Plan, dirty, plan
 from tests.amkpi.test_publishing import REPRODUCIBLE
 from tests.conftest import AS_OF, Agency
+from tests.ingestion.test_loading import files_below
 from tests.oracle.agencies import random_agency
+from tests.oracle.contract import EXTRACTS
 
 pytestmark = pytest.mark.slow
 
-Table = tuple[list[str], list[list[str]]]
-
-
-def table_of(data: bytes) -> Table:
-    """Header and rows of a clean CSV file."""
-    header, *rows = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
-    return header, rows
-
-
-def delimited(delimiter: str, encoding: str = "utf-8", end: str = "\n") -> Callable[[Table], bytes]:
-    def write(table: Table) -> bytes:
-        text = io.StringIO(newline="")
-        csv.writer(text, delimiter=delimiter, lineterminator=end).writerows([table[0], *table[1]])
-        return text.getvalue().encode(encoding)
-
-    return write
-
-
-def as_json(table: Table) -> bytes:
-    header, rows = table
-    return json.dumps([{h: v or None for h, v in zip(header, row, strict=True)} for row in rows]).encode()
-
-
-def as_lines(table: Table) -> bytes:
-    header, rows = table
-    return b"\n".join(json.dumps(dict(zip(header, row, strict=True)), ensure_ascii=False).encode() for row in rows)
-
-
-def as_parquet(table: Table) -> bytes:
-    header, rows = table
-    columns = {h: pa.array([row[i] for row in rows], pa.string()) for i, h in enumerate(header)}
-    sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink)
-    return sink.getvalue()
-
-
-def as_xlsx(table: Table) -> bytes:
-    sink = io.BytesIO()
-    with xlsxwriter.Workbook(sink, {"in_memory": True, "strings_to_formulas": False}) as book:
-        sheet = book.add_worksheet()
-        for r, row in enumerate([table[0], *table[1]]):
-            for c, value in enumerate(row):
-                sheet.write_string(r, c, value)
-    return sink.getvalue()
-
-
-FORMATS: Mapping[str, Callable[[Table], bytes]] = {
-    "csv": delimited(";", end="\r\n"),
-    "tsv": delimited("\t"),
-    "json": as_json,
-    "ndjson": as_lines,
-    "jsonl": as_lines,
-    "parquet": as_parquet,
-    "xlsx": as_xlsx,
-    "csv.gz": lambda table: gzip.compress(delimited("|")(table)),
-    "csv.zst": lambda table: zstandard.ZstdCompressor().compress(delimited(",", "utf-8-sig")(table)),
-    "ndjson.gz": lambda table: gzip.compress(as_lines(table)),
-}
-# Plain text in the other encodings; windows-1258 has no way to say some letters that NFC has in one.
-ENCODED = {"utf-16": delimited(",", "utf-16"), "bom": delimited(",", "utf-8-sig")}
-
-
-def marts(agency: Agency) -> dict[str, list[tuple[object, ...]]]:
-    """The reproducible marts, and what is held back by reason."""
-    found = {name: agency.rows(f"select * from marts.{name} order by all") for name in REPRODUCIBLE}
-    found["held"] = agency.rows(
-        "select extract, reason, column_name, keeps_older_row, count(*) from marts.quarantined_rows"
-        " group by all order by all"
-    )
-    return found
+REASONS = (
+    *("malformed_row", "missing_required", "bad_type", "bad_enum", "out_of_range", "bad_date_order"),
+    *("unknown_reference", "missing_fx_rate"),
+)
+(CLEAN,) = random_agency(41, as_of=AS_OF, size="tiny")
+Rows = dict[str, list[tuple[Any, ...]]]
 
 
 @pytest.fixture(scope="module")
-def clean() -> dict[str, Table]:
-    """A clean agency's tables by extract."""
-    (files,) = random_agency(41, as_of=AS_OF)
-    return {name.split("/")[0]: table_of(data) for name, data in files.items()}
-
-
-@pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory, clean: dict[str, Table]) -> dict[str, list[tuple[object, ...]]]:
-    """What the plain CSV delivery gives, with one bad row and one deletion in it."""
-    agency = Agency.at(tmp_path_factory.mktemp("plain") / "home")
-    agency.load({f"{name}/a.csv": delimited(",")(table) for name, table in worsened(clean).items()})
-    agency.build()
-    return marts(agency)
-
-
-def worsened(tables: dict[str, Table]) -> dict[str, Table]:
-    """The tables with a deletion, a wrong date, a wrong number and an unknown client among their rows."""
-    found = {name: ([*header, "is_deleted"], [[*row, ""] for row in rows]) for name, (header, rows) in tables.items()}
-    header, rows = found["contracts"]
-    rows[0][-1] = "true"
-    rows[1][header.index("signed_date")] = "31/12/2026"
-    rows[2][header.index("client_id")] = "nobody"
-    header, rows = found["project_costs"]
-    rows[0][header.index("amount")] = "1.000,5"
-    return found
-
-
-@pytest.mark.parametrize("ending", FORMATS)
-def test_every_extract_in_one_format_gives_the_same_marts(
-    make_agency: Callable[..., Agency], clean: dict[str, Table], expected: dict[str, object], ending: str
-) -> None:
-    agency = make_agency()
-    agency.load({f"{name}/x.{ending}": FORMATS[ending](table) for name, table in worsened(clean).items()})
-    agency.build()
-    assert {row[0] for row in agency.rows("select status from raw.ledger")} == {"loaded"}
-    assert marts(agency) == expected
-
-
-@pytest.mark.parametrize("encoding", ENCODED)
-def test_every_extract_in_one_encoding_gives_the_same_marts(
-    make_agency: Callable[..., Agency], clean: dict[str, Table], expected: dict[str, object], encoding: str
-) -> None:
-    agency = make_agency()
-    agency.load({f"{name}/x.csv": ENCODED[encoding](table) for name, table in worsened(clean).items()})
-    agency.build()
-    assert marts(agency) == expected
-
-
-def test_a_mix_over_three_runs_with_broken_and_unfinished_files_between_gives_the_same_marts(
-    make_agency: Callable[..., Agency], clean: dict[str, Table], expected: dict[str, object]
-) -> None:
-    agency = make_agency()
-    tables = sorted(worsened(clean).items())
-    endings = list(FORMATS)
-    for run in range(3):
-        files: dict[str, str | bytes] = {
-            f"{name}/x.{endings[i % len(endings)]}": FORMATS[endings[i % len(endings)]](table)
-            for i, (name, table) in enumerate(tables)
-            if i % 3 == run
+def planned() -> Plan:
+    """The clean agency with everything planted."""
+    return plan(
+        {
+            name.split("/")[0]: list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+            for name, data in CLEAN.items()
         }
-        files |= {f"clients/broken{run}.xlsx": b"no workbook", f"clients/late{run}.csv.part": b"client_id\n"}
-        agency.load(files)
+    )
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Agency:
+    """The clean delivery, built: of which nothing is held back."""
+    agency = Agency.at(tmp_path_factory.mktemp("clean") / "home")
+    agency.load(CLEAN)
     agency.build()
-    statuses = dict(agency.rows("select status, count(*) from raw.ledger group by all"))
-    assert statuses == {"loaded": len(tables), "rejected": 3}
-    assert len(list(Path(agency.home.landing).rglob("*.part"))) == 3
-    assert marts(agency) == expected
+    assert agency.rows("select * from judged.quarantine") == []
+    return agency
+
+
+def current_rows(agency: Agency) -> Rows:
+    """The rows that count downstream: all that the marts are made of."""
+    shown = "select * exclude (_updated_at, _delivery, _line) from current_rows"
+    with agency.warehouse() as connection:
+        return {name: connection.execute(f"{shown}.{name} order by all").fetchall() for name in EXTRACTS}
+
+
+def marts(agency: Agency) -> Rows:
+    """The reproducible marts."""
+    return {name: agency.rows(f"select * from marts.{name} order by all") for name in REPRODUCIBLE}
+
+
+def deliver(agency: Agency, files: Dirty, in_one_run: bool) -> None:
+    """Load all runs' files, at once or one after the other."""
+    if in_one_run:
+        agency.load({name: data for run in files.runs for name, data in run.items()})
+    else:
+        for run in files.runs:
+            agency.load(run)
+
+
+def check_kept(agency: Agency, files: Dirty) -> None:
+    """What is not loaded lies where it must, beside its reason, and what was being written was left alone."""
+    assert files_below(agency.home.landing) == files.unfinished
+    aside = {name for name, _, status, *_ in files.ledger if status == "rejected"}
+    assert files_below(agency.home.rejected).keys() == aside | {f"{name}.reason.json" for name in aside}
+
+
+def mixed(run: int, extract: str) -> Format:
+    """Another format for each extract and run, each of them used."""
+    return list(FORMATS.values())[(run * len(EXTRACTS) + list(EXTRACTS).index(extract)) % len(FORMATS)]
+
+
+@pytest.mark.parametrize("in_one_run", [True, False], ids=["one run", "three runs"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_in_every_format_the_same_rows_count_and_all_that_was_planted_is_held_back(
+    make_agency: Callable[..., Agency], clean: Agency, planned: Plan, name: str, in_one_run: bool
+) -> None:
+    agency, files = make_agency(), dirty(planned, lambda run, extract: FORMATS[name])
+    deliver(agency, files, in_one_run)
+    with agency.warehouse() as connection:
+        judge(connection, agency.run.settings.kpi.reporting_currency)
+    assert current_rows(agency) == current_rows(clean)
+    held = agency.rows(
+        "select q.extract, file_name, _line, q.reason, column_name, keeps_older_row from judged.quarantine as q"
+        " inner join raw.ledger on _delivery = delivery"
+    )
+    assert set(held) == files.quarantine
+    assert len(held) == len(files.quarantine)
+    ledger = agency.rows(
+        "select file_name, extract, status, rows_read, rows_read - rows_held, rows_held from raw.ledger, lateral"
+        " (select count(*) as rows_held from judged.quarantine where _delivery = delivery)"
+    )
+    assert set(ledger) == files.ledger
+    assert len(ledger) == len(files.ledger)
+    in_raw = agency.rows(" union all ".join(f"select _file, count(*) from raw.{each} group by 1" for each in EXTRACTS))
+    assert set(in_raw) == {(file, read) for file, _, _, read, _, _ in files.ledger if read}
+    check_kept(agency, files)
+
+
+@pytest.mark.parametrize("in_one_run", [True, False], ids=["one run", "three runs"])
+def test_a_mix_of_all_formats_gives_exactly_the_marts_of_the_clean_delivery(
+    make_agency: Callable[..., Agency], clean: Agency, planned: Plan, in_one_run: bool
+) -> None:
+    agency, files = make_agency(), dirty(planned, mixed)
+    deliver(agency, files, in_one_run)
+    agency.build()
+    assert marts(agency) == marts(clean)
+    assert (
+        set(
+            agency.rows(
+                "select extract, file_name, line_number, reason, column_name, keeps_older_row"
+                " from marts.quarantined_rows"
+            )
+        )
+        == files.quarantine
+    )
+    assert (
+        set(
+            agency.rows(
+                "select file_name, extract, status, rows_read, rows_loaded, rows_quarantined from marts.load_ledger"
+            )
+        )
+        == files.ledger
+    )
+    check_kept(agency, files)
+
+
+def test_the_plan_has_every_reason_and_the_mix_every_format(planned: Plan) -> None:
+    files = dirty(planned, mixed)
+    assert {reason for _, _, _, reason, _, _ in files.quarantine} == set(REASONS)
+    assert {keeps for *_, keeps in files.quarantine} == {True, False}
+    assert {id(mixed(run, extract)) for run in range(RUNS) for extract in EXTRACTS} == {
+        id(form) for form in FORMATS.values()
+    }
+    assert BAD.keys() == EXTRACTS.keys()
+    # The code pages say what they should: letters beyond ASCII, and no UTF-8 by chance.
+    data = files.runs[0] | files.runs[1] | files.runs[2]
+    assert any("Đ".encode() in content for content in data.values())
+    with pytest.raises(UnicodeDecodeError):
+        windows_1258("Trà Nguyễn").decode()
+    assert as_parquet("fx_rates", ["rate"], [{"rate": "1.5"}]).data.startswith(b"PAR1")

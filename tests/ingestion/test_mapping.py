@@ -398,6 +398,15 @@ def test_an_expression_finds_a_column_whose_name_is_spelled_otherwise_in_the_fil
     assert result(mapping, rows)[0]["client_name"] == "A"
 
 
+@pytest.mark.parametrize("sql", ['"Native"', 'nfc_normalize("Native")', 'Strip_Accents("Native")', 'trim("Native")'])
+def test_a_text_is_not_cut_at_a_zero_byte(tmp_path: Path, sql: str) -> None:
+    assert converted(tmp_path, f"{{ sql: '{sql}' }}", "department", ["Tr\xe0\0 x", "e\u0323\0 y", "z\0"]) == [
+        "Tr\xe0\0 x",
+        "e\u0323\0 y",
+        "z\0",
+    ]
+
+
 def test_an_expression_without_columns_gives_every_row_its_value(tmp_path: Path) -> None:
     assert converted(tmp_path, "{ sql: \"upper('x')\" }", "department", ["a", "b"]) == ["X", "X"]
 
