@@ -10,6 +10,7 @@ from __future__ import annotations
 import duckdb
 
 from ingestion.extracts import EXTRACTS, Column, Extract
+from ingestion.textrows import ERROR_CELL
 
 # What Python's str.isspace calls white space: DuckDB's trim alone takes spaces only.
 WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
@@ -182,9 +183,15 @@ def _missing(extract: Extract, columns: list[Column]) -> list[tuple[str, str, st
 
 def _bad_type(columns: list[Column]) -> list[tuple[str, str, str]]:
     return [
-        (column.name, "bad_type", f"c_{column.name} is not null and {column.name} is null")
+        (
+            column.name,
+            "bad_type",
+            # Any text is a text, but for what stands in the place of one.
+            f"c_{column.name} = {literal(ERROR_CELL)}"
+            if column.type == "text"
+            else f"c_{column.name} is not null and {column.name} is null",
+        )
         for column in columns
-        if column.type != "text"
     ]
 
 

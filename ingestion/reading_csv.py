@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,8 @@ from ingestion.unpacking import DEFAULT_LIMIT, utf8_chunks
 DELIMITERS = (",", ";", "\t", "|")
 BLOCK_BYTES = 4 << 20
 _SEARCHED_ROWS = 20
+# What Excel understands as the first line of a CSV, and writes in no other place: the delimiter, before the header.
+_SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?[\r\n]*', re.IGNORECASE)
 
 
 def read_csv(path: Path, encoding: str, known: frozenset[str], limit: int = DEFAULT_LIMIT) -> TextRows:
@@ -46,8 +49,9 @@ def read_csv(path: Path, encoding: str, known: frozenset[str], limit: int = DEFA
     header: list[str] = []
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
+        given = _given_delimiter(lines) if lines.skip_blank() else None
         if lines.skip_blank():
-            delimiter = _delimiter(lines.waiting()[0], known)
+            delimiter = given or _delimiter(lines.waiting()[0], known)
             _refuse_titles(lines.waiting(), delimiter, known)
             reader = csv.reader(lines, delimiter=delimiter, strict=True)
             header = next(reader)
@@ -124,6 +128,15 @@ def _blocks(parts: Iterator[bytes]) -> Iterator[bytes]:
             raise Unreadable(f"not readable as CSV: it has a line of more than {MAX_LINE_BYTES >> 20} MiB")
     if buffer:
         yield bytes(buffer)
+
+
+def _given_delimiter(lines: _Lines) -> str | None:
+    """The delimiter that a first line `sep=;` gives; the lines then go on with the header."""
+    found = _SEPARATOR_LINE.fullmatch(lines.waiting()[0])
+    if found is None:
+        return None
+    next(lines)
+    return found[1]
 
 
 def _delimiter(first: str, known: frozenset[str]) -> str:

@@ -19,6 +19,7 @@ import python_calamine as calamine
 
 from ingestion.textrows import (
     BATCH_ROWS,
+    ERROR_CELL,
     TextRows,
     Unreadable,
     batch,
@@ -38,13 +39,11 @@ _SHEET = re.compile(rb"""<(?:\w+:)?sheet\s[^>]*?\b\w+:id\s*=\s*["']([^"']*)["']"
 _RELATION = re.compile(rb"<(?:\w+:)?Relationship\s([^>]*)>")
 _ATTRIBUTE = re.compile(rb"""(\w+)\s*=\s*["']([^"']*)["']""")
 _OVERLAP = 512
-# No rule takes it for a value; an empty cell in its place would say that there was nothing.
-_FAILED = "(an error in the workbook)"
 _SEARCHED_ROWS = 20
 
 
 def read_xlsx(path: Path, known: frozenset[str], limit: int = DEFAULT_LIMIT) -> TextRows:
-    """Open the first sheet of a workbook; a row's line is its number in the sheet.
+    """Open the first sheet of a workbook that is not hidden; a row's line is its number in the sheet.
 
     known: the loosely matched names of the columns that the caller looks for. limit: what the workbook may unpack to.
     Raises `Unreadable`.
@@ -82,7 +81,7 @@ def _batches(
     for line, row in all_rows():
         # A sheet is as wide as its widest row: only a cell with something in it beyond the header is one too many.
         end = len(row)
-        while end > width and not row[end - 1]:
+        while end > width and not row[end - 1].strip():
             end -= 1
         taken.append(row[:end] + [""] * (width - end))
         lines.append(line)
@@ -101,12 +100,10 @@ def _rows(path: Path, failed: Sequence[frozenset[tuple[int, int]]]) -> Iterator[
     # A panic of the library is no Exception; one of a hostile file is its fault, not the program's.
     try:
         with path.open("rb") as file, calamine.load_workbook(file) as workbook:
-            sheets = workbook.sheets_metadata
-            place = next((i for i, sheet in enumerate(sheets) if sheet.typ == calamine.SheetTypeEnum.WorkSheet), None)
-            if place is None:
-                raise Unreadable("not readable as XLSX: it has no sheet with cells")
+            place, *others = _sheets(workbook)
             sheet = workbook.get_sheet_by_index(place)
             if sheet.start is None:
+                _refuse_data_elsewhere(workbook, others)
                 return
             errors = failed[place] if place < len(failed) else frozenset()
             rows_with_errors = {row for row, _ in errors}
@@ -116,7 +113,7 @@ def _rows(path: Path, failed: Sequence[frozenset[tuple[int, int]]]) -> Iterator[
                 if number in rows_with_errors:
                     for column, cell in enumerate(row, first_column):
                         if not cell and (number, column) in errors:
-                            row[column - first_column] = _FAILED
+                            row[column - first_column] = ERROR_CELL
                 if any(row):
                     yield number, row
     except (calamine.CalamineError, OSError, ValueError, OverflowError) as error:
@@ -125,6 +122,25 @@ def _rows(path: Path, failed: Sequence[frozenset[tuple[int, int]]]) -> Iterator[
         if type(error).__name__ == "PanicException":
             raise Unreadable(_broken(error)) from error
         raise
+
+
+def _sheets(workbook: calamine.CalamineWorkbook) -> list[int]:
+    """The places of the sheets with cells, those that are shown before those that are hidden. Raises Unreadable."""
+    sheets = workbook.sheets_metadata
+    found = [i for i, sheet in enumerate(sheets) if sheet.typ == calamine.SheetTypeEnum.WorkSheet]
+    if not found:
+        raise Unreadable("not readable as XLSX: it has no sheet with cells")
+    return sorted(found, key=lambda i: sheets[i].visible != calamine.SheetVisibleEnum.Visible)
+
+
+def _refuse_data_elsewhere(workbook: calamine.CalamineWorkbook, places: Sequence[int]) -> None:
+    """Refuse a workbook whose first sheet is empty while another is not: no rows at all would be a loss unseen."""
+    for place in places:
+        if workbook.get_sheet_by_index(place).start is not None:
+            name = workbook.sheets_metadata[place].name
+            raise Unreadable(
+                f"its first sheet is empty, and the sheet {name} is not: move the table to the first sheet"
+            )
 
 
 def _broken(error: BaseException) -> str:

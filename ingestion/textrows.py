@@ -14,6 +14,10 @@ MAX_FIELD_CHARS = 16 * 1024 * 1024
 MAX_LINE_BYTES = MAX_FIELD_CHARS
 # A Jira export has hundreds of columns; none has thousands.
 MAX_COLUMNS = 2_000
+# What stands in the place of a cell that holds an error instead of a value (#N/A): no rule takes it for one.
+ERROR_CELL = "(an error in the workbook)"
+# Marks that show nothing, which a tool that writes two byte order marks or a copy from a web page leaves in a name.
+_INVISIBLE = "\ufeff\u200b"
 
 
 class Unreadable(Exception):
@@ -44,7 +48,7 @@ def batch_schema(columns: int) -> pa.Schema:
 
 def loose(name: str) -> str:
     """A header name as it is matched: without case, outer spaces, and space, hyphen or underscore."""
-    return "".join(ch for ch in name.strip().casefold() if ch not in " -_\u00a0")
+    return "".join(ch for ch in name.strip().casefold() if ch not in " -_\u00a0" + _INVISIBLE)
 
 
 def checked_header(names: Sequence[str]) -> tuple[str, ...]:

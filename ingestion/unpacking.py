@@ -21,6 +21,14 @@ _ZSTD_WINDOW = 1 << 27
 PACKED = (".gz", ".zst")
 TEXT = (".csv", ".tsv", ".txt", ".json", ".ndjson", ".jsonl")
 BINARY = (".parquet", ".xlsx")
+# How files begin that are often delivered under an ending that is not theirs: what it is, and what to do.
+_BEGINNINGS = (
+    (b"PK\x03\x04", "a zip or an Excel workbook", "a workbook ends in .xlsx, a zip is unpacked before delivery"),
+    (b"\x1f\x8b", "packed with gzip", "its name ends in .gz, as in .csv.gz"),
+    (b"\x28\xb5\x2f\xfd", "packed with zstd", "its name ends in .zst, as in .csv.zst"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook or one with a password", "save it as .xlsx without a password"),
+    (b"%PDF-", "a PDF", "deliver the table that it was made from"),
+)
 # 2 GiB, as the setting max_unpacked_bytes.
 DEFAULT_LIMIT = 2 * 1024**3
 
@@ -51,17 +59,38 @@ def examine(path: Path, limit: int = DEFAULT_LIMIT) -> Content:
     """
     digest = hashlib.sha256()
     size = 0
+    start = b""
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
+            start = start or chunk
             digest.update(chunk)
             size += len(chunk)
-    encoding, problem = "utf-8-sig", None
-    if PurePosixPath(ending(path.name)).stem in TEXT or ending(path.name) in TEXT:
+    encoding = "utf-8-sig"
+    kind = ending(path.name)
+    problem = _mistaken(kind, start)
+    if problem is None and (PurePosixPath(kind).stem in TEXT or kind in TEXT):
         try:
             encoding = _encoding(chunks(path, limit))
         except Unreadable as error:
             problem = str(error)
     return Content(digest.hexdigest(), size, encoding, problem)
+
+
+def _mistaken(kind: str, start: bytes) -> str | None:
+    """Why a file that begins so is not what its ending says; None where it may be."""
+    suffix = PurePosixPath(f"a{kind}").suffix
+    own = {".xlsx": b"PK\x03\x04", ".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}.get(suffix)
+    if kind not in TEXT and own is None:
+        return None
+    name = {".xlsx": "XLSX", ".gz": "gzip", ".zst": "zstd"}.get(suffix, suffix.removeprefix(".").upper())
+    for beginning, what, mend in _BEGINNINGS:
+        if beginning != own and start.startswith(beginning):
+            return f"not readable as {name}: this is {what}; {mend}"
+    if suffix == ".xlsx" and not start.startswith(b"PK"):
+        return (
+            "not readable as XLSX: this is no workbook; a text of fields ends in .csv, all else is saved as .xlsx anew"
+        )
+    return None
 
 
 def _encoding(parts: Iterator[bytes]) -> str:
@@ -73,6 +102,9 @@ def _encoding(parts: Iterator[bytes]) -> str:
             start += chunk[:2]
             if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 encoding = "utf-16"
+            elif len(start) == 2 and start.count(0) == 1:
+                # Every second byte of plain letters in UTF-16.
+                raise Unreadable("the text is UTF-16 without its byte order mark, or no text: save it as UTF-8")
         # Go on to the end all the same: whether it unpacks is told here.
         if encoding == "utf-8-sig" and not (chunk.isascii() and not utf8.getstate()[0]):
             try:

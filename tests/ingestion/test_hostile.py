@@ -103,6 +103,22 @@ def test_a_link_to_another_workbook_is_not_followed(agency: Agency) -> None:
     assert agency.rows("select client_id, client_name from raw.clients") == [("C1", "saved before")]
 
 
+def test_an_error_in_a_cell_is_held_back_whatever_the_column(agency: Agency) -> None:
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["client_id", "client_name", "industry"])
+        for row, formulas in enumerate((("#N/A", "One", "x"), ("C2", "#REF!", "x"), ("C3", "Three", "#DIV/0!")), 1):
+            for place, value in enumerate(formulas):
+                sheet.write_formula(row, place, "=A9", None, value)
+    agency.load({"clients/a.xlsx": out.getvalue()})
+    assert agency.rows("select _line, _reason, _column from typed.clients order by 1") == [
+        (2, "bad_type", "client_id"),
+        (3, "bad_type", "client_name"),
+        (4, "bad_type", "industry"),
+    ]
+
+
 @pytest.mark.parametrize("kind", ["file", "folder", "nothing", "landing"])
 def test_a_link_is_never_followed(agency: Agency, tmp_path: Path, kind: str) -> None:
     secret = tmp_path / "secret"

@@ -54,6 +54,20 @@ def test_more_semicolons_than_commas_do_not_beat_the_names_that_are_known(tmp_pa
     assert opened(tmp_path, "a;b;c;d,client_id,client_name\n").header == ("a;b;c;d", "client_id", "client_name")
 
 
+@pytest.mark.parametrize(("first", "delimiter"), [("sep=;", ";"), ('"SEP=|"', "|"), ("sep=\t", "\t"), ("sep=,", ",")])
+def test_excels_line_that_names_the_delimiter_is_no_title(tmp_path: Path, first: str, delimiter: str) -> None:
+    # A header that alone would look as if it had another delimiter.
+    header = delimiter.join(["client_id", '"client_name,a;b;c|d"'])
+    rows = opened(tmp_path, f"\ufeff{first}\r\n\r\n{header}\r\nC1{delimiter}One\r\n")
+    assert rows.header == ("client_id", "client_name,a;b;c|d")
+    assert listed(rows) == [(4, ["C1", "One"])]
+    assert opened(tmp_path, f"{first}\n").header == ()
+
+
+def test_marks_that_show_nothing_do_not_hide_a_column() -> None:
+    assert loose("\ufeffclient_id\u200b") == loose("Client ID") == "clientid"
+
+
 def test_a_header_may_hold_a_quoted_newline(tmp_path: Path) -> None:
     rows = opened(tmp_path, 'client_id;"two\nlines";client_name\nC1;x;One\n')
     assert rows.header == ("client_id", "two\nlines", "client_name")

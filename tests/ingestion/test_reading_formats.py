@@ -268,6 +268,56 @@ def test_what_is_no_workbook_is_refused(tmp_path: Path, content: bytes) -> None:
     assert "not readable as XLSX" in refusal(tmp_path, "a.xlsx", content)
 
 
+def test_the_first_sheet_that_is_shown_is_read(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
+        lists = book.add_worksheet("lists")
+        lists.write_row(0, 0, ["client_id", "client_name"])
+        lists.write_formula(1, 0, "=1/0", None, "#N/A")
+        lists.hide()
+        shown = book.add_worksheet("Khách hàng")
+        shown.write_row(0, 0, ["client_id", "client_name"])
+        shown.write_row(1, 0, ["C1", "One"])
+        shown.activate()
+        book.add_worksheet("more").write_row(0, 0, ["client_id", "client_name"])
+    assert read(tmp_path, "a.xlsx", out.getvalue()) == [("client_id", "client_name"), (2, ["C1", "One"])]
+
+
+def test_an_empty_first_sheet_before_one_with_cells_is_refused_rather_than_no_rows(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
+        book.add_worksheet()
+        book.add_worksheet("Khách hàng").write_row(0, 0, ["client_id", "client_name"])
+    assert "the sheet Khách hàng is not: move the table" in refusal(tmp_path, "a.xlsx", out.getvalue())
+
+
+def test_blanks_beyond_the_header_are_nothing(tmp_path: Path) -> None:
+    content = xlsx(["client_id", "client_name", "  "], ["C1", "x", " ", "\u00a0"])
+    assert read(tmp_path, "a.xlsx", content) == [("client_id", "client_name"), (2, ["C1", "x"])]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "mend"),
+    [
+        ("a.csv", xlsx(["client_id"]), "a workbook ends in .xlsx"),
+        ("a.json", gzip.compress(b"[]"), "its name ends in .gz"),
+        ("a.csv", zstandard.ZstdCompressor().compress(b"x"), "its name ends in .zst"),
+        ("a.csv.gz", xlsx(["client_id"]), "a zip is unpacked before delivery"),
+        ("a.csv.zst", gzip.compress(b"x"), "its name ends in .gz"),
+        ("a.xlsx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "save it as .xlsx without a password"),
+        ("a.xlsx", b"client_id\nC1\n", "ends in .csv"),
+        ("a.xlsx", b"<html><table>", "saved as .xlsx anew"),
+        ("a.csv", b"%PDF-1.7", "deliver the table"),
+        ("a.csv", "client_id\nĐ\n".encode("utf-16-le"), "without its byte order mark"),
+        ("a.ndjson", '{"client_id": "Đ"}'.encode("utf-16-be"), "without its byte order mark"),
+    ],
+)
+def test_a_file_that_is_not_what_its_ending_says_is_refused_with_what_it_is(
+    tmp_path: Path, name: str, content: bytes, mend: str
+) -> None:
+    assert mend in refusal(tmp_path, name, content)
+
+
 CSV = b"client_id,client_name\n" + b"".join(b"C%d,Nguy\xe1\xbb\x85n\n" % i for i in range(1000))
 
 
