@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -32,6 +33,9 @@ MappingsHomeOption = Annotated[
     Path | None, typer.Option("--home", envvar="AMKPI_HOME", help="whose own mappings count too")
 ]
 LandingOption = Annotated[Path | None, typer.Option("--landing", help="where extracts arrive [default: HOME/landing]")]
+BesideOption = Annotated[
+    bool, typer.Option("--beside", help="publish as a file of its own; current.duckdb stays where it is")
+]
 AsOfOption = Annotated[
     str | None, typer.Option("--as-of", metavar="YYYY-MM-DD", help="the run's date [default: today]")
 ]
@@ -82,9 +86,11 @@ def options(
 
 
 @app.command()
-def run(home: HomeOption = None, landing: LandingOption = None, as_of: AsOfOption = None) -> None:
+def run(
+    beside: BesideOption = False, home: HomeOption = None, landing: LandingOption = None, as_of: AsOfOption = None
+) -> None:
     """Load, build, audit, publish; then show the KPIs."""
-    prepared = Run.prepare(home, landing, as_of)
+    prepared = replace(Run.prepare(home, landing, as_of), beside=beside)
     _load(prepared)
     if _build(prepared):
         _audit(prepared)
@@ -119,9 +125,11 @@ def audit(home: HomeOption = None, landing: LandingOption = None, as_of: AsOfOpt
 
 
 @app.command()
-def publish(home: HomeOption = None, landing: LandingOption = None, as_of: AsOfOption = None) -> None:
+def publish(
+    beside: BesideOption = False, home: HomeOption = None, landing: LandingOption = None, as_of: AsOfOption = None
+) -> None:
     """Publish the audited build."""
-    _publish(Run.prepare(home, landing, as_of))
+    _publish(replace(Run.prepare(home, landing, as_of), beside=beside))
 
 
 @app.command()
@@ -349,7 +357,10 @@ def _audit(prepared: Run) -> None:
 def _publish(prepared: Run) -> None:
     with console.step("publish") as (_, result):
         report = steps.publish(prepared)
-        result(f"{report.file}" if report.is_new else f"nothing changed: {report.file.name} is current")
+        if report.beside:
+            result(f"{report.file}, beside what readers see" + ("" if report.is_new else ": nothing changed"))
+        else:
+            result(f"{report.file}" if report.is_new else f"nothing changed: {report.file.name} is current")
 
 
 def main() -> None:

@@ -11,6 +11,10 @@ class AmkpiError(Exception):
     exit_code = 1
 
 
+class StaleBuild(AmkpiError):
+    """The warehouse holds no build of its present inputs: something was loaded, or never built. A build mends it."""
+
+
 class AuditBlocked(AmkpiError):
     """The audit found something that must not be published. The last good publication stays. Exit code 3.
 

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,14 +87,18 @@ LAST = {"priority_weight": 1, "weight_rule": "absolute"}
 say = logging.getLogger(__name__).info
 
 
-def run_for_task(params: Mapping[str, Any] | None = None) -> Run:
-    """The run that AMKPI_HOME, AMKPI_LANDING and the param `as_of` describe, or AMKPI_AS_OF when the param is empty.
+def run_for_task(said: Mapping[str, Any] | None = None) -> Run:
+    """The run that AMKPI_HOME, AMKPI_LANDING and `as_of` describe, or AMKPI_AS_OF when that is empty.
 
-    Raises AmkpiError.
+    said: a DAG's params, or what an earlier task of the same run said (`Run.said`). A date that a person asks for, and
+    that is earlier than what readers see, is published beside. Raises AmkpiError.
     """
-    from amkpi.steps import Run  # DuckDB and Arrow cost a second to import: not while Airflow reads DAG files
+    from amkpi import steps  # DuckDB and Arrow cost a second to import: not while Airflow reads DAG files
 
-    return Run.prepare(as_of=(params or {}).get("as_of") or None)
+    given = said or {}
+    run = steps.Run.prepare(as_of=given.get("as_of") or None)
+    beside = given["beside"] if "beside" in given else bool(given.get("as_of")) and steps.is_past(run)
+    return replace(run, beside=beside)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from amkpi import __version__
-from amkpi.errors import AmkpiError, AuditBlocked
+from amkpi.errors import AmkpiError, AuditBlocked, StaleBuild
 from amkpi.home import Home
 from amkpi.settings import PROJECT_ROOT, Settings
 from amkpi.warehouse import connect
@@ -36,7 +36,8 @@ BEHIND_EVIDENCE = (
     "int_management_chain",
     "int_left_out",
 )
-
+# An empty file of this name and a publication's id says that it lies beside the one that readers open.
+_BESIDE = ".beside_"
 
 # The sources on which a publication's rows rest.
 SHAPE_RESULTS = (
@@ -54,11 +55,12 @@ SHAPE_RESULTS = (
 
 @dataclass(frozen=True)
 class PublishReport:
-    """What was published: its id, its file, and whether that is new."""
+    """What was published: its id, its file, whether that is new, and whether it lies beside what readers open."""
 
     publication_id: str
     file: Path
     is_new: bool
+    beside: bool = False
 
 
 @cache
@@ -97,12 +99,43 @@ def is_current(home: Home, identity: str) -> bool:
     return current_file(home) == published_file(home, identity)
 
 
-def is_published(home: Home, settings: Settings, as_of: date) -> bool:
-    """Whether readers already see what a build of the warehouse as it is now would publish."""
+def is_published(home: Home, settings: Settings, as_of: date, beside: bool = False) -> bool:
+    """Whether readers already see what a build of the warehouse as it is now would publish.
+
+    beside: or it lies beside what they see.
+    """
     if current_file(home) is None:
         return False
     with connect(home, settings) as connection:
-        return _exists(connection, "raw", "ledger") and is_current(home, publication_id(connection, settings, as_of))
+        if not _exists(connection, "raw", "ledger"):
+            return False
+        identity = publication_id(connection, settings, as_of)
+    return is_current(home, identity) or (beside and published_file(home, identity).exists())
+
+
+def current_as_of(home: Home) -> date | None:
+    """The date of the publication that readers see; None before the first. Raises AmkpiError where it is broken."""
+    file = current_file(home)
+    return None if file is None else _as_of(file)
+
+
+def besides(home: Home) -> list[tuple[Path, date]]:
+    """The publications that lie beside the one that readers open, and their dates; the newest first."""
+    files = [published_file(home, mark.name.removeprefix(_BESIDE)) for mark in home.published.glob(f"{_BESIDE}*")]
+    return [(file, _as_of(file)) for file in _newest_first(files) if file != current_file(home)]
+
+
+def _as_of(file: Path) -> date:
+    try:
+        with duckdb.connect(str(file), read_only=True) as connection:
+            found: date = connection.execute("select as_of from marts.publication").fetchall()[0][0]
+            return found
+    except duckdb.Error as error:
+        raise AmkpiError(f"{file} cannot be opened: {str(error).splitlines()[0]}") from error
+
+
+def _newest_first(files: Iterable[Path]) -> list[Path]:
+    return sorted((f for f in files if f.exists()), key=lambda file: file.stat().st_mtime_ns, reverse=True)
 
 
 def mark_building(connection: duckdb.DuckDBPyConnection) -> None:
@@ -125,11 +158,11 @@ def mark_built(home: Home, settings: Settings, as_of: date) -> str:
 def check_built(home: Home, settings: Settings, as_of: date) -> str:
     """The publication id of the build in the warehouse, if it is whole and of just these inputs.
 
-    Raises AmkpiError otherwise: something came between the steps.
+    Raises StaleBuild otherwise: something came between the steps.
     """
     with connect(home, settings) as connection:
         if not _exists(connection, "raw", "ledger"):
-            raise AmkpiError("nothing was built yet: run `amkpi build` first")
+            raise StaleBuild("nothing was built yet: run `amkpi build` first")
         wanted = publication_id(connection, settings, as_of)
         built = (
             connection.execute("select publication_id from audit.build").fetchall()
@@ -137,7 +170,7 @@ def check_built(home: Home, settings: Settings, as_of: date) -> str:
             else []
         )
     if built != [(wanted,)]:
-        raise AmkpiError(
+        raise StaleBuild(
             f"the warehouse holds no build of these inputs, settings and date ({as_of}): run `amkpi build` first"
         )
     return wanted
@@ -177,17 +210,22 @@ def publish(
     as_of: date,
     moment: datetime,
     tell: Callable[[duckdb.DuckDBPyConnection], None] = lambda connection: None,
+    beside: bool = False,
 ) -> PublishReport:
     """Publish the build in the warehouse under its id. `tell` fills what only the moment of publishing knows.
 
-    Raises AmkpiError when there is no whole build of these inputs or it was not audited, AuditBlocked when its audit
-    failed. A failure leaves the current publication in place.
+    beside: as a file of its own, and the link stays where it is, if it points anywhere yet. Raises AmkpiError when
+    there is no whole build of these inputs or it was not audited, AuditBlocked when its audit failed. A failure leaves
+    the current publication in place.
     """
-    if is_published(home, settings, as_of):
-        file = home.current.resolve()
-        return PublishReport(file.stem.removeprefix("kpi_"), file, is_new=False)
+    beside = beside and current_file(home) is not None
+    if is_published(home, settings, as_of, beside):
+        with connect(home, settings) as connection:
+            identity = publication_id(connection, settings, as_of)
+        return PublishReport(identity, published_file(home, identity), False, not is_current(home, identity))
     identity = check_built(home, settings, as_of)
     target = published_file(home, identity)
+    mark = home.published / f"{_BESIDE}{identity}"
     partial = target.with_name(f".{target.name}.part")
     partial.unlink(missing_ok=True)
     with connect(home, settings) as connection:
@@ -206,10 +244,14 @@ def publish(
     with partial.open("rb") as written:
         os.fsync(written.fileno())
     partial.chmod(0o444)
+    if beside:
+        mark.touch()
     partial.replace(target)
-    _swing(home, target)
-    _prune(home, settings, moment)
-    return PublishReport(identity, target, is_new=True)
+    if not beside:
+        mark.unlink(missing_ok=True)
+        _swing(home, target)
+    prune(home, settings, moment)
+    return PublishReport(identity, target, True, beside)
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
@@ -255,11 +297,16 @@ def _swing(home: Home, target: Path) -> None:
         os.close(folder)
 
 
-def _prune(home: Home, settings: Settings, moment: datetime) -> None:
-    """Remove publications that are neither among the newest nor the last of one of the past days."""
+def prune(home: Home, settings: Settings, moment: datetime) -> int:
+    """Remove publications that are neither among the newest nor the last of one of the past days; returns how many.
+
+    Those beside are counted for themselves, the newest stay: what is made by hand must not push out a night's.
+    """
     zone = ZoneInfo(settings.timezone)
-    files = sorted(home.published.glob("kpi_*.duckdb"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    keep = set(files[: settings.keep_publications]) | {current_file(home)}
+    marks = {published_file(home, mark.name.removeprefix(_BESIDE)): mark for mark in home.published.glob(f"{_BESIDE}*")}
+    beside = _newest_first(marks)
+    files = [path for path in _newest_first(home.published.glob("kpi_*.duckdb")) if path not in marks]
+    keep = {current_file(home), *files[: settings.keep_publications], *beside[: settings.keep_publications]}
     oldest = moment.astimezone(zone).date() - timedelta(days=settings.keep_daily_days)
     days: set[date] = set()
     for path in files:
@@ -267,6 +314,10 @@ def _prune(home: Home, settings: Settings, moment: datetime) -> None:
         if day >= oldest and day not in days:
             days.add(day)
             keep.add(path)
-    for path in files:
-        if path not in keep:
-            path.unlink()
+    gone = [path for path in (*files, *beside) if path not in keep]
+    for path in gone:
+        path.unlink()
+    for path, mark in marks.items():
+        if not path.exists():
+            mark.unlink()
+    return len(gone)

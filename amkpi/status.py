@@ -14,7 +14,7 @@ from rich.table import Table
 
 from amkpi import console, wording
 from amkpi.auditing import last_audit
-from amkpi.publishing import current_file
+from amkpi.publishing import besides, current_file
 from amkpi.reading import published
 from amkpi.steps import Run
 from amkpi.warehouse import connect
@@ -44,6 +44,8 @@ def show_status(run: Run) -> None:
             rejected = connection.execute("select count(*) from load_ledger where status = 'rejected'").fetchall()[0][0]
         screen.print(f"published   {identity}, as of {wording.day(as_of)}, at {at:%d/%m/%Y %H:%M %z} by {version}")
         screen.print(f"file        {run.home.current} -> {current_file(run.home)}", soft_wrap=True)
+        for file, date in besides(run.home):
+            screen.print(f"beside      {file}, as of {wording.day(date)}", soft_wrap=True)
         if reasons:
             table = Table(title="held back", title_justify="left", box=box.SIMPLE_HEAD)
             for name in ("extract", "reason", "rows", "since"):

@@ -11,13 +11,14 @@ from dataclasses import astuple, dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
 
 from amkpi import auditing, building, publishing
 from amkpi.building import BuildReport
-from amkpi.errors import AmkpiError, AuditBlocked
+from amkpi.errors import AmkpiError, AuditBlocked, StaleBuild
 from amkpi.home import Home
 from amkpi.publishing import PublishReport
 from amkpi.settings import SHIPPED_SOURCES, Settings, load_settings
@@ -46,12 +47,16 @@ def sample_date() -> date:
 
 @dataclass(frozen=True)
 class Run:
-    """For which agency, with which settings, as of which date, by which clock."""
+    """For which agency, with which settings, as of which date, by which clock.
+
+    beside: what is published is a file beside the one that readers open, and takes nobody's place.
+    """
 
     home: Home
     settings: Settings
     as_of: date
     now: Callable[[], datetime] = utc_now
+    beside: bool = False
 
     @classmethod
     def prepare(cls, home: Path | None = None, landing: Path | None = None, as_of: str | None = None) -> Run:
@@ -71,6 +76,10 @@ class Run:
         except ValueError as error:
             raise AmkpiError(f"--as-of {text!r} is no date: say it as YYYY-MM-DD") from error
         return cls(place, settings, day)
+
+    def said(self) -> dict[str, Any]:
+        """What the later steps of a run must be told, JSON-ready: so that no midnight comes between them."""
+        return {"as_of": self.as_of.isoformat(), "beside": self.beside}
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,12 @@ def build(run: Run, progress: Progress = silent) -> BuildReport:
     with run.home.lock():
         with connect(run.home, run.settings) as connection:
             create_tables(connection)
-            pending.take_up(connection)
+            if run.beside:
+                identity = publishing.publication_id(connection, run.settings, run.as_of)
+                if publishing.published_file(run.home, identity).exists():
+                    return BuildReport(identity, 0, 0, is_new=False)
+            else:
+                pending.take_up(connection)  # what is beside is no answer to what came
         return building.build(run.home, run.settings, run.as_of, progress)
 
 
@@ -148,7 +162,7 @@ def audit(run: Run, progress: Progress = silent) -> AuditReport:
     """
     run.home.make()
     with run.home.lock():
-        if publishing.is_published(run.home, run.settings, run.as_of):
+        if publishing.is_published(run.home, run.settings, run.as_of, run.beside):
             return AuditReport((), is_new=False)
         identity = publishing.check_built(run.home, run.settings, run.as_of)
         from expectations.auditing import audit_warehouse  # Great Expectations costs 9 s to import: only here
@@ -172,8 +186,39 @@ def publish(run: Run, progress: Progress = silent) -> PublishReport:
     run.home.make()
     with run.home.lock():
         return publishing.publish(
-            run.home, run.settings, run.as_of, run.now(), lambda connection: _tell_of_mails(run.home, connection)
-        )
+            run.home, run.settings, run.as_of, run.now(), lambda connection: _tell_of_mails(run.home, connection),
+            run.beside,
+        )  # fmt: skip
+
+
+def is_past(run: Run) -> bool:
+    """Whether readers see a later date than the run's: what it publishes must not take that one's place."""
+    seen = publishing.current_as_of(run.home)
+    return seen is not None and run.as_of < seen
+
+
+def audit_afresh(run: Run, progress: Progress = silent) -> AuditReport:
+    """Audit, after building anew where a load came in between: a run that has begun ends with a publication.
+
+    Raises AmkpiError, AuditBlocked.
+    """
+    try:
+        return audit(run, progress)
+    except StaleBuild as stale:
+        progress(f"{stale}; built again")
+        build(run, progress)
+        return audit(run, progress)
+
+
+def publish_afresh(run: Run, progress: Progress = silent) -> PublishReport:
+    """Publish, after building and auditing anew where a load came in between. Raises AmkpiError, AuditBlocked."""
+    try:
+        return publish(run, progress)
+    except StaleBuild as stale:
+        progress(f"{stale}; built again")
+        build(run, progress)
+        audit(run, progress)
+        return publish(run, progress)
 
 
 def _tell_of_mails(home: Home, connection: duckdb.DuckDBPyConnection) -> None:

@@ -1,15 +1,18 @@
 """Build the marts from `raw`, audit them, and publish them: readers see the new KPIs all at once, or the old ones.
 
 **When.** Whenever `load_extracts` brought rows, and every night at 02:00 in AMKPI_TIMEZONE, since a new day alone
-changes what is overdue. A run that finds nothing changed publishes nothing new. By hand: *Trigger*, with `as_of` for
-another date than today.
+changes what is overdue. A run that finds nothing changed publishes nothing new. What became due while a run was going
+on is built after it. By hand: *Trigger*, with
+
+- `as_of` for another date than today. Where readers see a later one, what comes out is published *beside* it, as
+  `published/kpi_<publication id>.duckdb`, and `current.duckdb` stays: the last task says the file.
+- `rebuild` to make the warehouse anew from archive/ and state/ first: after a loss, or when in doubt.
 
 **When it fails.** The last line of the failed task's log says what, where and how to mend it.
 
 - `build` or `audit` blocked (no retries): the data breaks a rule. The line names it; have the source deliver better
   data, and what it delivers starts the next run by itself. `amkpi audit` shows each finding with its advice.
-- `audit` or `publish` finds no build of these inputs: files were loaded in between. If that load brought rows, a run
-  for them is due already; if not, trigger this DAG again.
+- Files that were loaded between the tasks are no failure: `audit` and `publish` then build again themselves.
 - Anything else was retried three times. Mend what the line says, then clear the failed task.
 
 **What readers see meanwhile.** The last good publication, for as long as it takes.
@@ -33,7 +36,8 @@ from amkpi.orchestration import ANY_ROWS, BEGUN, DEFAULT_ARGS, LAST, MARTS, NIGH
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
     params={
-        "as_of": Param(None, type=["null", "string"], format="date", description="empty: today where the agency is")
+        "as_of": Param(None, type=["null", "string"], format="date", description="empty: today where the agency is"),
+        "rebuild": Param(False, type="boolean", description="make the warehouse anew from archive/ and state/ first"),
     },
     tags=["amkpi", "marts"],
     doc_md=__doc__,
@@ -46,8 +50,10 @@ def build_marts() -> None:
 
         with told_to_airflow():
             run = run_for_task(params)
+            if params["rebuild"]:
+                steps.rebuild(run, say)
             report = steps.build(run, say)
-        return {"as_of": run.as_of.isoformat(), "models": report.models, "tests": report.tests}
+        return {**run.said(), "models": report.models, "tests": report.tests}
 
     @task(**BEGUN)
     def audit(built: dict[str, Any]) -> dict[str, Any]:
@@ -55,10 +61,11 @@ def build_marts() -> None:
         from amkpi import steps
 
         with told_to_airflow():
-            report = steps.audit(run_for_task(built), say)
+            run = run_for_task(built)
+            report = steps.audit_afresh(run, say)
         for warning in report.warnings:
             say(f"{warning.suite}: {warning.expectation}: {warning.observed}; {warning.advice}")
-        return {"as_of": built["as_of"], "expectations": len(report.findings), "warnings": len(report.warnings)}
+        return {**run.said(), "expectations": len(report.findings), "warnings": len(report.warnings)}
 
     @task(outlets=[MARTS], **BEGUN)
     def publish(audited: dict[str, Any]) -> dict[str, Any]:
@@ -66,8 +73,10 @@ def build_marts() -> None:
         from amkpi import steps
 
         with told_to_airflow():
-            report = steps.publish(run_for_task(audited), say)
-        return {"publication": report.publication_id, "file": str(report.file)}
+            report = steps.publish_afresh(run_for_task(audited), say)
+        if report.beside:
+            say(f"published beside: {report.file}; readers still see the later date")
+        return {"publication": report.publication_id, "file": str(report.file), "beside": report.beside}
 
     publish(audit(build()))
 

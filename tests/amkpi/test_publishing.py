@@ -160,10 +160,87 @@ def test_old_publications_go_but_the_newest_and_each_days_last_stay(agency: Agen
         path.touch()
         os.utime(path, (now - age, now - age))
     os.utime(newest, (now, now))
-    publishing._prune(agency.home, agency.run.settings, agency.moment)
+    publishing.prune(agency.home, agency.run.settings, agency.moment)
     stay = {path.stem[4:] for path in agency.home.published.glob("kpi_*.duckdb")}
     # a is the second newest; c the last of its day; b, d and the one of 40 days ago go.
     assert stay == {newest.stem[4:], "a" * 16, "c" * 16}
+
+
+def test_a_publication_beside_leaves_readers_with_theirs_and_is_made_once(agency: Agency) -> None:
+    small(agency, 100)
+    agency.run = replace(agency.run, beside=True)
+    current = agency.publish_unaudited()
+    assert agency.home.current.resolve() == current, "the first is what readers open, however it was asked for"
+    assert not steps.is_past(agency.run)
+    assert publishing.besides(agency.home) == []
+
+    agency.load({"clients/late.csv": CLIENTS + "D,Khác\n"})
+    agency.run = replace(agency.run, as_of=AS_OF - timedelta(days=17))
+    assert steps.is_past(agency.run)
+    agency.build()
+    file = agency.publish_unaudited()
+    assert agency.home.current.resolve() == current
+    assert publishing.besides(agency.home) == [(file, AS_OF - timedelta(days=17))]
+    assert agency.load().pending.keys() == {"contract"}, "what readers see has still to take up the late client"
+    assert not steps.build(agency.run).is_new
+    assert not steps.audit(agency.run).is_new
+    again = steps.publish(agency.run)
+    assert (again.file, again.is_new, again.beside) == (file, False, True)
+
+    over = replace(agency.run, beside=False)
+    steps.build(over)
+    with agency.warehouse() as connection:
+        connection.execute("update audit.build set passed = true")
+    assert steps.publish(over).is_new
+    assert agency.home.current.resolve() == file
+    assert publishing.besides(agency.home) == [], "what readers open lies beside nothing"
+
+
+def test_publications_beside_push_out_no_nights_one_and_their_newest_stay(agency: Agency) -> None:
+    agency.set(keep_publications=2, keep_daily_days=0)
+    now = agency.moment.timestamp()
+    nights, beside = ["a" * 16, "b" * 16, "c" * 16], ["d" * 16, "e" * 16, "f" * 16]
+    for age, name in enumerate([*beside, *nights]):
+        path = agency.home.published / f"kpi_{name}.duckdb"
+        path.touch()
+        os.utime(path, (now - 86400 * (age + 1), now - 86400 * (age + 1)))
+    for name in beside:
+        (agency.home.published / f".beside_{name}").touch()
+    assert publishing.prune(agency.home, agency.run.settings, agency.moment) == 2
+    stay = {path.stem[4:] for path in agency.home.published.glob("kpi_*.duckdb")}
+    assert stay == {*nights[:2], *beside[:2]}
+    assert {path.name for path in agency.home.published.glob(".beside_*")} == {f".beside_{n}" for n in beside[:2]}
+
+
+def test_a_load_between_the_steps_makes_them_build_again(agency: Agency, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def audit(run: object, progress: object) -> str:
+        calls.append("audit")
+        publishing.check_built(agency.home, agency.run.settings, agency.run.as_of)
+        return "audited"
+
+    def publish(run: object, progress: object) -> str:
+        calls.append("publish")
+        publishing.check_built(agency.home, agency.run.settings, agency.run.as_of)
+        return "published"
+
+    def build(run: object, progress: object) -> None:
+        calls.append("build")
+        with agency.warehouse() as connection:
+            publishing.mark_building(connection)
+        publishing.mark_built(agency.home, agency.run.settings, agency.run.as_of)
+
+    for step in (audit, publish, build):
+        monkeypatch.setattr(steps, step.__name__, step)
+    agency.load({"clients/c.csv": CLIENTS})
+    build(None, None)
+    assert steps.audit_afresh(agency.run) == "audited"
+    agency.load({"clients/d.csv": CLIENTS + "D,Khác\n"})
+    assert steps.audit_afresh(agency.run) == "audited"
+    agency.load({"clients/e.csv": CLIENTS})  # a duplicate: it makes no build due, and yet is another delivery
+    assert steps.publish_afresh(agency.run) == "published"
+    assert calls == ["build", "audit", "audit", "build", "audit", "publish", "build", "audit", "publish"]
 
 
 READER = """

@@ -183,7 +183,9 @@ def test_the_tasks_call_the_steps_of_the_command_line_all_for_one_date(
 
     monkeypatch.setattr("amkpi.steps.build", step("build", SimpleNamespace(models=1, tests=1)))
     monkeypatch.setattr("amkpi.steps.audit", step("audit", SimpleNamespace(findings=(), warnings=())))
-    monkeypatch.setattr("amkpi.steps.publish", step("publish", SimpleNamespace(publication_id="a", file=home)))
+    monkeypatch.setattr(
+        "amkpi.steps.publish", step("publish", SimpleNamespace(publication_id="a", file=home, beside=False))
+    )
     run = hurry(bag.dags["build_marts"]).test()
     assert run.state == "success"
     day = date(2026, 10, 17)
@@ -203,6 +205,55 @@ def test_the_param_as_of_goes_before_the_environment(
     monkeypatch.setattr("amkpi.steps.build", build)
     hurry(bag.dags["build_marts"]).test(run_conf={"as_of": given})
     assert asked == [built]
+
+
+@pytest.mark.parametrize(
+    ("given", "seen", "beside"),
+    [
+        ({"as_of": "2026-03-31"}, date(2026, 10, 17), True),
+        ({"as_of": "2026-10-17"}, date(2026, 10, 17), False),
+        ({"as_of": "2026-10-18"}, date(2026, 10, 17), False),
+        ({"as_of": "2026-03-31"}, None, False),  # the first publication is what readers open
+        ({}, date(2026, 12, 31), False),  # the night's own run, though somebody published a later date by hand
+    ],
+)
+def test_a_date_that_a_person_asks_for_and_that_is_past_is_published_beside(
+    bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], seen: date | None, beside: bool
+) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def step(name: str, report: Any) -> Any:
+        def call(run: Any, progress: Any) -> Any:
+            asked.append((name, run.beside))
+            # What readers see changes while the run goes on: it stays what it was when it began.
+            monkeypatch.setattr("amkpi.publishing.current_as_of", lambda home: date(2020, 1, 1))
+            return report
+
+        return call
+
+    monkeypatch.setattr("amkpi.publishing.current_as_of", lambda home: seen)
+    monkeypatch.setattr("amkpi.steps.build", step("build", SimpleNamespace(models=1, tests=1)))
+    monkeypatch.setattr("amkpi.steps.audit", step("audit", SimpleNamespace(findings=(), warnings=())))
+    published = SimpleNamespace(publication_id="a", file=home, beside=beside)
+    monkeypatch.setattr("amkpi.steps.publish", step("publish", published))
+    assert hurry(bag.dags["build_marts"]).test(run_conf=given).state == "success"
+    assert asked == [("build", beside), ("audit", beside), ("publish", beside)]
+
+
+@pytest.mark.parametrize(("conf", "calls"), [({"rebuild": True}, ["rebuild", "build"]), ({}, ["build"])])
+def test_the_param_rebuild_makes_the_warehouse_anew_first(
+    bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch, conf: dict[str, bool], calls: list[str]
+) -> None:
+    done: list[str] = []
+
+    def build(run: Any, progress: Any) -> Any:
+        done.append("build")
+        raise AuditBlocked("far enough")
+
+    monkeypatch.setattr("amkpi.steps.rebuild", lambda run, progress: done.append("rebuild"))
+    monkeypatch.setattr("amkpi.steps.build", build)
+    hurry(bag.dags["build_marts"]).test(run_conf=conf)
+    assert done == calls
 
 
 def test_a_blocked_audit_fails_at_once_and_nothing_is_published(
