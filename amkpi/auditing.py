@@ -42,7 +42,10 @@ BORDERS = {
 
 @dataclass(frozen=True)
 class KeptAudit:
-    """An audit that was kept. `moment` is aware; `page` is the name of its page in HOME/audits/."""
+    """An audit that was kept. `moment` is aware; `page` is the name of its page in HOME/audits/.
+
+    blocking: what kept the build from being published, each as `expectation: what was observed`.
+    """
 
     moment: datetime
     publication_id: str
@@ -50,6 +53,7 @@ class KeptAudit:
     passed: bool
     warnings: int
     page: str
+    blocking: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -169,13 +173,23 @@ def last_audit(home: Home) -> KeptAudit | None:
     with _open(home) as audits:
         row = audits.execute(
             "select moment, publication_id, as_of, passed, (select count(*) from findings where"
-            " findings.audit = audits.audit and not success and severity = 'warning'), page"
+            " findings.audit = audits.audit and not success and severity = 'warning'), page, audit"
             " from audits order by audit desc limit 1"
         ).fetchone()
-    if row is None:
-        return None
-    moment, identity, as_of, passed, warnings, page = row
-    return KeptAudit(datetime.fromisoformat(moment), identity, date.fromisoformat(as_of), bool(passed), warnings, page)
+        if row is None:
+            return None
+        moment, identity, as_of, passed, warnings, page, audit = row
+        blocking = tuple(
+            f"{expectation}: {observed}"
+            for expectation, observed in audits.execute(
+                "select expectation, observed from findings where audit = ? and not success and severity = 'blocking'"
+                " order by expectation, table_name",
+                [audit],
+            )
+        )
+    return KeptAudit(
+        datetime.fromisoformat(moment), identity, date.fromisoformat(as_of), bool(passed), warnings, page, blocking
+    )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from amkpi import console
 from amkpi.errors import AmkpiError
 from amkpi.steps import Run
 from scorecards import delivering
+from scorecards.reporting import Report
 
 # Named as Airflow does, so that the command and the DAG send by the same connection.
 CONNECTION = "AIRFLOW_CONN_AMKPI_SMTP"
@@ -35,13 +36,15 @@ def send_scorecards(run: Run, grain: str, period: str | None, to: tuple[str, ...
     given = Connection.from_json(text) if text.lstrip().startswith("{") else Connection(uri=text)
     server = delivering.server_of(given)
     with console.step("scorecards") as (progress, result):
-        report = delivering.send(run, server, grain, period, to, resend, delivering.options_of(run.settings), progress)
+        report = delivering.send(
+            run, server, grain, period, to, resend, options=delivering.options_of(run.settings), progress=progress
+        )
         result(f"{report.count('sent')} sent, {report.count('sent_before')} sent before")
     _show(report)
     if report.held:
         raise AmkpiError(f"nobody was sent anything: {report.held}")
 
 
-def _show(report: delivering.Report) -> None:
+def _show(report: Report) -> None:
     for outcome in report.trouble:
         console.warn(f"{outcome.staff_id}: {outcome.fate}: {outcome.what}")

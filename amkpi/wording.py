@@ -25,12 +25,15 @@ def number(value: float, places: int, language: Language) -> str:
 
 
 def money(value: float, currency: str, language: Language) -> str:
-    """Money, shortened to millions or billions: `1,32 tỷ VND`; without a currency where a heading names it."""
+    """Money, shortened to millions or billions: `1,32 tỷ VND`; without a currency where a heading names it.
+
+    Two places, or none where there is nothing after the point: `455 triệu VND` is just that.
+    """
     exact = Decimal(repr(value))
-    for step, name in _MONEY_STEPS[language]:
-        if abs(exact) >= step:
-            return f"{number(float(exact / step), 2, language)} {name} {currency}".rstrip()
-    return f"{number(value, 0 if exact == exact.to_integral_value() else 2, language)} {currency}".rstrip()
+    step, name = next(((step, name) for step, name in _MONEY_STEPS[language] if abs(exact) >= step), (Decimal(1), ""))
+    scaled = exact / step
+    places = 0 if scaled == scaled.to_integral_value() else 2
+    return " ".join(part for part in (number(float(scaled), places, language), name, currency) if part)
 
 
 def kpi_value(value: float | None, unit: str, currency: str, language: Language) -> str:

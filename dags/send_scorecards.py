@@ -9,8 +9,9 @@ sent stands in HOME/state/. A run that finds nothing due is *skipped*. By hand: 
 
 **When it fails.** The last line of the task's log says what, where and how to mend it.
 
-- *held*: the publication is too old, or its audit blocked a newer one. Nobody was sent anything, and the operator was
-  told what holds it. Mend that; the next publication starts this DAG again.
+- *held*: the publication is too old, is of before the day these scorecards fell due, or an audit blocked a newer one.
+  Nobody was sent anything, and the operator was told what holds it. Mend that; the next publication starts this DAG
+  again.
 - *deferred*: the server would not take a mail now, or cannot be reached. Tried again with the retries and every day.
 - *uncertain*: the connection broke before the server's answer. Not sent again by itself: ask the reader, then
   `amkpi scorecards --send --resend STAFF_ID`.
@@ -51,6 +52,7 @@ def send_scorecards() -> None:
 
         from scorecards import delivering
 
+        reports = []
         with told_to_airflow():
             run = run_for_task()
             options = delivering.options_of(run.settings)
@@ -58,16 +60,18 @@ def send_scorecards() -> None:
             if not wanted:
                 raise AirflowSkipException("no scorecards are due")
             server = delivering.server_of(Connection.get("amkpi_smtp"))
-            reports = [
-                delivering.send(run, server, grain, period, options=options, progress=say) for grain, period in wanted
-            ]
-        trouble = [line for report in reports for line in delivering.operator_text(report).splitlines() if line]
-        for line in trouble:
-            say(line)
-        counts = {fate: sum(report.count(fate) for report in reports) for fate in ("sent", "sent_before", "uncertain")}
-        if any(report.held or report.count("deferred") for report in reports):
-            raise AirflowException("; ".join(trouble))
-        return counts
+            for each in wanted:
+                reports.append(
+                    delivering.send(
+                        run, server, each.grain, each.period, since=each.since, options=options, progress=say
+                    )
+                )
+                for line in delivering.log_lines(reports[-1]):
+                    say(line)
+        waiting = [report for report in reports if report.held or report.count("deferred")]
+        if waiting:
+            raise AirflowException("; ".join(line for report in waiting for line in delivering.log_lines(report)))
+        return {fate: sum(report.count(fate) for report in reports) for fate in ("sent", "sent_before", "uncertain")}
 
     send()
 

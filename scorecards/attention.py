@@ -23,15 +23,6 @@ class Behind:
     recipient: Recipient
     speech: Speech
 
-    def records_of(self, subject: Subject, kpi: str) -> list[Record]:
-        """The records that count for the reader's own, their team's or the company's value.
-
-        A team's records are those of the people who are in it on as_of: of others nothing is named.
-        """
-        own = {self.recipient.staff_id}
-        people = {"own": {subject.staff_id}, "team": self.recipient.team | own}.get(subject.scope)
-        return [r for r in self.facts.records if r.kpi == kpi and (people is None or r.staff_id in people)]
-
     def client(self, client_id: str | None) -> str:
         """A client by name, and by id where two may share a name."""
         if client_id is None:
@@ -58,7 +49,7 @@ class Behind:
             "cost_to_budget_ratio": self._overruns,
             "internal_collaboration_score": self._collaboration,
         }
-        found = ways[kpi.name](subject, self.records_of(subject, kpi.name))
+        found = ways[kpi.name](subject, self.facts.records_of(subject, kpi.name))
         if len(found) <= MOST_RECORDS:
             return tuple(found)
         rest = len(found) - MOST_RECORDS
@@ -76,7 +67,7 @@ class Behind:
                 what = say("contract {id} cancelled: −{amount}", id=plain(record.source_id or ""), amount=amount)
                 found.append(self._join(self.client(record.client_id), what, self.who(record.staff_id)))
         if subject.scope != "own":
-            found += self._gaps_of_people()
+            found += self._gaps_of_people(subject)
         if found:
             return found
         signed = sorted(records, key=lambda r: -(r.numerator or 0.0))
@@ -86,9 +77,22 @@ class Behind:
             found.append(self._join(self.client(record.client_id), what))
         return found or [say("No contract was signed in this period")]
 
-    def _gaps_of_people(self) -> list[str]:
+    def _people(self, subject: Subject) -> list[str]:
+        """Those of the reader's people, the reader among them, who were in the team, or anywhere, at the period's end.
+
+        Of others nothing is named, though their records may count.
+        """
+        return [
+            staff_id
+            for staff_id in sorted(self.recipient.team | {self.recipient.staff_id})
+            if subject.scope == "company"
+            or staff_id == subject.staff_id
+            or self.facts.is_under(staff_id, subject.staff_id, self.facts.close)
+        ]
+
+    def _gaps_of_people(self, subject: Subject) -> list[str]:
         gaps = []
-        for staff_id in self.recipient.team | {self.recipient.staff_id}:
+        for staff_id in self._people(subject):
             key = (Subject("own", staff_id), "client_revenue", self.facts.period.start)
             value, line = self.facts.values.get(key), self.facts.lines.get(key)
             if value and line and line.target is not None and value.value is not None and value.value < line.target:
@@ -190,16 +194,17 @@ class Behind:
     def _collaboration(self, subject: Subject, records: Sequence[Record]) -> list[str]:
         if subject.scope == "own":
             return [self.speech.say("Reviews are counted without naming the reviewers")]
+        target = self.facts.lines[subject, "internal_collaboration_score", self.facts.period.start].target
         scores = []
-        for staff_id in self.recipient.team:
+        for staff_id in self._people(subject):
             value = self.facts.values.get((Subject("own", staff_id), "internal_collaboration_score",
                                            self.facts.period.start))  # fmt: skip
-            if value and value.value is not None:
+            if value and value.value is not None and target is not None and value.value < target:
                 scores.append((value.value, staff_id))
         return [
             self._join(plain(self.facts.people[staff_id].full_name), self.speech.value(value, "score"))
             for value, staff_id in sorted(scores)
-        ][:MOST_RECORDS] or [self.speech.say("Reviews are counted without naming the reviewers")]
+        ] or [self.speech.say("Reviews are counted without naming the reviewers")]
 
 
 def _newest_first(records: Iterable[Record]) -> list[Record]:

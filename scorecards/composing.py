@@ -114,9 +114,7 @@ class _Composer:
             attention=tuple(self._attention(main, kpi) for kpi in missed[:MOST_ATTENTION]),
             cards=cards,
             matrix=self._matrix(members) if members else None,
-            people_title=speech.count(
-                "{n} person needs attention most", "{n} people need attention most", len(needing)
-            ),
+            people_title=speech.say("Who needs attention most"),
             people_in_mail=tuple(self._card(Subject("own", member)) for member in needing),
             everyone=tuple(self._card(Subject("own", member)) for member in everyone),
             changes=changes[:MOST_CHANGES],
@@ -131,7 +129,7 @@ class _Composer:
                 Definition(speech.choose(kpi.label), speech.choose(kpi.question), speech.choose(kpi.formula))
                 for kpi in kpis()
             ),
-            evidence=self._evidence(main, subjects),
+            evidence=self._evidence(main),
             told=self._told_now(subjects, members),
             words=_headings(speech, period.before()),
         )  # fmt: skip
@@ -476,9 +474,8 @@ class _Composer:
         ]
         return tuple(told)
 
-    def _evidence(self, main: Subject, subjects: tuple[Subject, ...]) -> tuple[EvidenceRow, ...]:
-        behind = Behind(self.facts, self.recipient, self.speech)
-        rows: list[Record] = [record for kpi in kpis() for record in behind.records_of(main, kpi.name)]
+    def _evidence(self, main: Subject) -> tuple[EvidenceRow, ...]:
+        rows: list[Record] = [record for kpi in kpis() for record in self.facts.records_of(main, kpi.name)]
         return tuple(
             EvidenceRow(
                 kpi=self.speech.choose(next(kpi.label for kpi in kpis() if kpi.name == record.kpi)),
@@ -575,7 +572,9 @@ def _headings(speech: Speech, before: Period) -> dict[str, str]:
         "behind": say("Behind it"),
         "changed": say("Changed since the last mail"),
         "warnings": say("Data warnings"),
+        "score_and_rating": say("Weighted score and rating"),
         "everyone": say("Everybody's scorecard is in the attached PDF."),
+        "most_help": say("Those who need attention most; everybody is in the attached PDF."),
         "all_people": say("All people"),
         "definitions": say("What the KPIs mean"),
         "page": say("page"),

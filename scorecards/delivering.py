@@ -9,31 +9,28 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from amkpi.auditing import last_audit
 from amkpi.catalogue import Language
 from amkpi.errors import AmkpiError
 from amkpi.reading import published
 from amkpi.settings import Settings
 from amkpi.steps import Progress, Run, silent
+from scorecards import reporting
 from scorecards.composing import compose
 from scorecards.facts import Facts, Publication, read_facts, read_publication
 from scorecards.history import History, Sending, last_told
-from scorecards.messages import Mail, message, sender_address
+from scorecards.messages import Mail, message, note, sender_address
 from scorecards.model import Scorecard
 from scorecards.periods import Period
 from scorecards.recipients import Audience, audience
+from scorecards.reporting import Held, Outcome, Report, answered, ask_and_resend, operator_subject, operator_text
 from scorecards.restating import causes
 from scorecards.smtp import NoConnection, Server, Session
-
-Fate = Literal["written", "sent", "sent_before", "deferred", "refused", "uncertain", "unreachable", "no_scorecard"]
-# What the operator must know of; the rest went as it should.
-TROUBLE: tuple[Fate, ...] = ("uncertain", "refused", "deferred", "unreachable")
+from scorecards.words import Said, Speech, say_later
 
 
 @dataclass(frozen=True)
@@ -86,48 +83,31 @@ def server_of(connection: Any) -> Server:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one person's scorecard."""
-
-    staff_id: str
-    fate: Fate
-    what: str
-
-
-@dataclass(frozen=True)
-class Report:
-    """What became of everybody's. held: why nobody was sent anything; None when nothing was held."""
+class Wanted:
+    """Scorecards that ought to have gone out by now. since: the day they fell due; an older publication will not do."""
 
     grain: str
     period: str
-    publication_id: str
-    outcomes: tuple[Outcome, ...]
-    held: str | None = None
-
-    def count(self, *fates: Fate) -> int:
-        """How many people met one of these fates."""
-        return sum(outcome.fate in fates for outcome in self.outcomes)
-
-    @property
-    def trouble(self) -> tuple[Outcome, ...]:
-        """Whom the operator must look after."""
-        return tuple(outcome for outcome in self.outcomes if outcome.fate in TROUBLE)
+    since: date
 
 
-def due(now: datetime, options: Options) -> tuple[tuple[str, str], ...]:
-    """Which (grain, period) scorecards ought to have gone out by now; sending them again sends nothing twice.
+def due(now: datetime, options: Options) -> tuple[Wanted, ...]:
+    """Which scorecards ought to have gone out by now; sending them again sends nothing twice.
 
-    now: aware, in the agency's time zone. From Monday at the hour on: the month to date, once a week. From so many days
-    after a month's end, at the hour: that month, once.
+    now: aware, in the agency's time zone. From Monday at the hour on: the month to date, once a week, until the month
+    ends. From so many days after a month's end, at the hour: that month, once.
     """
-    wanted: list[tuple[str, str]] = []
+    wanted: list[Wanted] = []
     today = now.date()
     month = Period.holding("month", today)
     before = month.before()
-    if now >= _at(now, before.end + timedelta(days=options.close_after_days), options.weekly_hour):
-        wanted.append(("month", before.key))
-    if now >= _at(now, today - timedelta(days=today.weekday()), options.weekly_hour):
-        wanted.append(("month", month.key))
+    closes = before.end + timedelta(days=options.close_after_days)
+    if now >= _at(now, closes, options.weekly_hour):
+        wanted.append(Wanted("month", before.key, closes))
+    monday = today - timedelta(days=today.weekday())
+    # The first days of a month belong to a week whose mail is out: its first mail is the next Monday's.
+    if monday >= month.start and now >= _at(now, monday, options.weekly_hour):
+        wanted.append(Wanted("month", month.key, monday))
     return tuple(wanted)
 
 
@@ -155,7 +135,7 @@ def render(
         partial = outbox / f".{mail.file_name}.part"
         partial.write_bytes(mail.content)
         partial.replace(outbox / mail.file_name)
-        outcomes.append(Outcome(mail.staff_id, "written", mail.file_name))
+        outcomes.append(Outcome(mail.staff_id, "written", answered(mail.file_name)))
     return due_now.report(outcomes)
 
 
@@ -166,61 +146,50 @@ def send(
     period: str | None = None,
     to: Sequence[str] = (),
     resend: Sequence[str] = (),
+    since: date | None = None,
     options: Options | None = None,
     progress: Progress = silent,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Report:
     """Send the scorecards of the current publication, each person's once an edition, and tell the operator of trouble.
 
-    resend: staff ids whose scorecard goes again though it was sent, refused or is uncertain. A blocked or stale
-    publication goes to nobody: the report says what holds it. Raises AmkpiError when another sender is at work, or
-    when the mail could not be made.
+    resend: staff ids whose scorecard goes again though it was sent, refused or is uncertain. since: the day they fell
+    due. A publication of before that day, a stale one, or one whose successor the audit blocked goes to nobody: the
+    report says what holds it. Raises AmkpiError when another sender is at work, or when the mail could not be made.
     """
     options = options or Options()
     sender = sender_address(options.mail_from)
     with _alone(run):
         history = History(run.home.state)
         _recover(history, run)
-        due_now = _prepare(run, grain, period, tuple(to) or tuple(resend), options)
-        held = what_holds(run, due_now.facts.publication, options)
+        with published(run.home, run.settings) as connection:
+            publication = read_publication(connection)
         line = _Line(server, sender.addr_spec)
         try:
+            held = what_holds(run, publication, options, since)
             if held:
-                report = due_now.report(due_now.outcomes, held)
+                chosen = _period(grain, period, publication)
+                report = Report(chosen.grain, chosen.key, publication.publication_id, (), held)
             else:
-                outcomes = _send_all(due_now, history, line, run, resend, options, progress, sleep)
-                report = due_now.report(outcomes)
-            _tell_operator(report, history, line, options, due_now.facts.publication, run)
+                due_now = _prepare(run, grain, period, tuple(to) or tuple(resend), options)
+                report = due_now.report(_send_all(due_now, history, line, run, resend, options, progress, sleep))
+            _tell_operator(report, history, line, options, run)
         finally:
             line.close()
     return report
 
 
-def what_holds(run: Run, publication: Publication, options: Options) -> str | None:
-    """Why this publication must not go out: it is older than the run, or a newer build was blocked."""
-    age = (run.as_of - publication.as_of).days
-    if age <= options.stale_after_days:
-        return None
-    held = f"the publication is of {publication.as_of}, {age} days before {run.as_of}"
-    found = _blocking_findings(run)
-    return f"{held}; blocked by: {found}" if found else f"{held}: run `amkpi run` and see why nothing newer came"
-
-
-def _blocking_findings(run: Run) -> str:
-    """What the last audit found that blocks, from the warehouse; nothing where it cannot be read."""
-    import duckdb
-
-    if not run.home.warehouse.is_file():
-        return ""
-    try:
-        with duckdb.connect(str(run.home.warehouse), read_only=True) as connection:
-            rows = connection.execute(
-                "select expectation, observed from audit.results where not success and severity = 'blocking'"
-                " order by all"
-            ).fetchall()
-    except duckdb.Error:
-        return ""
-    return "; ".join(f"{expectation}: {observed}" for expectation, observed in rows)
+def what_holds(run: Run, publication: Publication, options: Options, since: date | None = None) -> Held | None:
+    """Why this publication must not go out: a newer one is blocked, it is stale, or of before the day they fell due."""
+    reasons: list[Said] = []
+    audit = last_audit(run.home)
+    if audit is not None and not audit.passed and audit.as_of >= publication.as_of:
+        reasons.append(reporting.blocked(audit.as_of, "; ".join(audit.blocking), str(run.home.audits / audit.page)))
+    if (run.as_of - publication.as_of).days > options.stale_after_days:
+        reasons.append(reporting.too_old(publication.as_of, run.as_of))
+    elif since is not None and publication.as_of < since:
+        reasons.append(reporting.not_yet(publication.as_of, since))
+    return Held(tuple(reasons)) if reasons else None
 
 
 @dataclass(frozen=True)
@@ -231,20 +200,23 @@ class _Due:
     cards: tuple[Scorecard, ...]
     outcomes: tuple[Outcome, ...]
 
-    def report(self, outcomes: Sequence[Outcome], held: str | None = None) -> Report:
+    def report(self, outcomes: Sequence[Outcome]) -> Report:
         return Report(
             self.facts.period.grain,
             self.facts.period.key,
             self.facts.publication.publication_id,
             tuple(sorted(outcomes, key=lambda outcome: outcome.staff_id)),
-            held,
         )
+
+
+def _period(grain: str, period: str | None, publication: Publication) -> Period:
+    return Period.parse(grain, period) if period else Period.holding(grain, publication.as_of)
 
 
 def _prepare(run: Run, grain: str, period: str | None, to: Sequence[str], options: Options) -> _Due:
     with published(run.home, run.settings) as connection:
         publication = read_publication(connection)
-        chosen = Period.parse(grain, period) if period else Period.holding(grain, publication.as_of)
+        chosen = _period(grain, period, publication)
         facts = read_facts(connection, chosen)
     everyone = audience(
         facts.people, publication.as_of, run.settings.kpi.account_roles, options.leadership, options.default_language
@@ -265,7 +237,11 @@ def _prepare(run: Run, grain: str, period: str | None, to: Sequence[str], option
             continue
         card = compose(facts, recipient, last_told(sendings, recipient.staff_id), cause)
         if card is None:
-            outcomes.append(Outcome(recipient.staff_id, "no_scorecard", f"has no scorecard in {chosen.key}"))
+            outcomes.append(
+                Outcome(
+                    recipient.staff_id, "no_scorecard", say_later("has no scorecard in {period}", period=chosen.key)
+                )
+            )
         else:
             cards.append(card)
     return _Due(facts, tuple(cards), tuple(outcomes))
@@ -300,14 +276,14 @@ def _send_all(
         before = known.get((mail.grain, mail.period, mail.edition, mail.staff_id))
         if before and mail.staff_id not in resend:
             if before.state == "sent":
-                outcomes.append(Outcome(mail.staff_id, "sent_before", before.at.isoformat()))
+                outcomes.append(Outcome(mail.staff_id, "sent_before", answered(before.at.isoformat())))
                 continue
             if before.state == "uncertain":
-                why = f"{before.answer}; ask {before.address}, and send again by hand with --resend {mail.staff_id}"
+                why = ask_and_resend(before.answer, before.address, mail.staff_id)
                 outcomes.append(Outcome(mail.staff_id, "uncertain", why))
                 continue
             if before.state == "refused" and before.address == mail.address:
-                outcomes.append(Outcome(mail.staff_id, "refused", f"{mail.address}: {before.answer}"))
+                outcomes.append(Outcome(mail.staff_id, "refused", answered(before.answer, mail.address)))
                 continue
         waiting.append((mail, before.tries if before else 0))
     for round_ in range(options.tries):
@@ -337,14 +313,14 @@ def _send_all(
                 last[mail.staff_id] = answer
                 again.append((mail, tries + 1))
             elif state == "uncertain":
-                why = f"{answer}; ask {mail.address}, and send again by hand with --resend {mail.staff_id}"
+                why = ask_and_resend(answer, mail.address, mail.staff_id)
                 outcomes.append(Outcome(mail.staff_id, "uncertain", why))
             elif state == "refused":
-                outcomes.append(Outcome(mail.staff_id, "refused", f"{mail.address}: {answer}"))
+                outcomes.append(Outcome(mail.staff_id, "refused", answered(answer, mail.address)))
             else:
-                outcomes.append(Outcome(mail.staff_id, "sent", answer))
+                outcomes.append(Outcome(mail.staff_id, "sent", answered(answer)))
         waiting = again
-    outcomes += [Outcome(mail.staff_id, "deferred", f"{mail.address}: {last[mail.staff_id]}") for mail, _ in waiting]
+    outcomes += [Outcome(mail.staff_id, "deferred", answered(last[mail.staff_id], mail.address)) for mail, _ in waiting]
     return outcomes
 
 
@@ -388,49 +364,32 @@ def _alone(run: Run) -> Iterator[None]:
         yield
 
 
-def operator_text(report: Report) -> str:
-    """What the operator must know, or nothing."""
-    lines: list[str] = []
-    if report.held:
-        lines += [f"Scorecards of {report.grain} {report.period} were sent to nobody: {report.held}.", ""]
-    for fate, title in (
-        ("uncertain", "Uncertain: the connection broke before the server's answer. Not sent again by itself."),
-        ("refused", "Refused for good by the server. Mend the address in the staff extract, or --resend by hand."),
-        ("deferred", "Not taken for now. The next run tries again."),
-        ("unreachable", "No scorecard could be addressed."),
-    ):
-        found = [outcome for outcome in report.outcomes if outcome.fate == fate]
-        if found:
-            lines += [title, *(f"- {outcome.staff_id}: {outcome.what}" for outcome in found), ""]
-    return "\n".join(lines)
-
-
-def _tell_operator(
-    report: Report, history: History, line: _Line, options: Options, publication: Publication, run: Run
-) -> None:
+def _tell_operator(report: Report, history: History, line: _Line, options: Options, run: Run) -> None:
     """Mail the operator what needs them, each text once; the caller has the report in any case."""
-    text = operator_text(report)
-    if not text or not options.operator_email:
+    if not options.operator_email:
+        return
+    speech = Speech(options.default_language, run.settings.kpi.reporting_currency)
+    text = operator_text(report, speech)
+    if not text:
+        return
+    digest = hashlib.sha256(f"{report.publication_id}\n{text}".encode()).hexdigest()[:32]
+    if history.operator_knows(digest):
         return
     sender, operator = sender_address(options.mail_from), sender_address(options.operator_email)
-    digest = hashlib.sha256(f"{publication.publication_id}\n{text}".encode()).hexdigest()[:32]
-    if not history.note_for_operator(digest):
-        return
-    mail = EmailMessage(policy=SMTP)
-    mail["From"], mail["To"] = sender, operator
-    mail["Subject"] = f"Scorecards {report.period}: {'held' if report.held else f'{len(report.trouble)} need you'}"
-    mail["Date"] = format_datetime(run.now())
-    mail["Message-ID"] = f"<{digest}@{sender.domain}>"
-    mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(text, cte="quoted-printable")
-    note = Mail("", operator.addr_spec, report.grain, report.period, "", "", "", mail.as_bytes(), ())
+    content = note(sender, operator, operator_subject(report, speech), text, run.now(), digest)
+    mail = Mail("", operator.addr_spec, report.grain, report.period, "", "", "", content, ())
     try:
         line.open()
-        state, _ = line.deliver(note)
     except NoConnection:
-        state = "deferred"
-    if state in ("deferred", "refused"):
-        history.forget_note(digest)
+        return
+    # Noted afterwards: whoever is killed in between tells twice, not never.
+    if line.deliver(mail)[0] in ("sent", "uncertain"):
+        history.note_for_operator(digest)
+
+
+def log_lines(report: Report) -> list[str]:
+    """What the operator is told, in English and as lines of a log."""
+    return [line for line in operator_text(report, Speech("en", "XXX")).splitlines() if line]
 
 
 def _at(now: datetime, day: date, hour: int) -> datetime:

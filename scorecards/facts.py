@@ -80,6 +80,15 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Over:
+    """Somebody was over a person, directly or through others, from the first to the last of these days."""
+
+    manager_id: str
+    first: date
+    last: date
+
+
+@dataclass(frozen=True)
 class Held:
     """A row in quarantine, with the ids that say whom it touches; its content stays where it is."""
 
@@ -123,10 +132,36 @@ class Facts:
     lines: Mapping[tuple[Subject, str, date], Line]
     scores: Mapping[tuple[Subject, date], Score]
     records: tuple[Record, ...]
+    managers: Mapping[str, tuple[Over, ...]]
     client_revenue: Mapping[str, float]
     delivered: Mapping[str, date]
     held: tuple[Held, ...]
     broken: tuple[Broken, ...]
+
+    @property
+    def close(self) -> date:
+        """The last day that the period's values know of."""
+        return min(self.period.end, self.publication.as_of)
+
+    def is_under(self, staff_id: str | None, manager_id: str | None, day: date) -> bool:
+        """Whether that person was in that manager's team on the day."""
+        return any(
+            over.manager_id == manager_id and over.first <= day <= over.last
+            for over in self.managers.get(staff_id or "", ())
+        )
+
+    def records_of(self, subject: Subject, kpi: str) -> list[Record]:
+        """The records that a value counts: a team's are those whose person was in it on the record's own day.
+
+        The collaboration score, which has no records but a row a person, is that of who was there at the close.
+        """
+        return [record for record in self.records if record.kpi == kpi and self._counts(record, subject)]
+
+    def _counts(self, record: Record, subject: Subject) -> bool:
+        if subject.scope == "company" or record.staff_id == subject.staff_id:
+            return True
+        day = record.event_date or self.close
+        return subject.scope == "team" and self.is_under(record.staff_id, subject.staff_id, day)
 
 
 def read_publication(connection: duckdb.DuckDBPyConnection) -> Publication:
@@ -184,6 +219,12 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period) -> Facts:
             [period.grain, period.start],
         ).fetchall()
     )
+    managers: dict[str, list[Over]] = {}
+    for staff_id, *over in connection.execute(
+        "select staff_id, manager_id, valid_from, valid_to from intermediate.int_management_chain"
+        " where not is_loop order by all"
+    ).fetchall():
+        managers.setdefault(staff_id, []).append(Over(*over))
     year = Period.holding("trailing_12m", min(period.end, read_publication(connection).as_of))
     client_revenue = dict(
         connection.execute(
@@ -221,6 +262,7 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period) -> Facts:
         lines=lines,
         scores=scores,
         records=records,
+        managers={staff_id: tuple(found) for staff_id, found in managers.items()},
         client_revenue=client_revenue,
         delivered=delivered,
         held=held,

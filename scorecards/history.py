@@ -103,15 +103,16 @@ class History:
             rows = connection.execute(f"select {_COLUMNS} from sendings order by at, {', '.join(_KEY)}").fetchall()
         return tuple(_sending(row) for row in rows)
 
-    def note_for_operator(self, digest: str) -> bool:
-        """Remember that the operator is being told this; False when they were told before."""
+    def operator_knows(self, digest: str) -> bool:
+        """Whether the operator was told this before."""
         with self._open() as connection:
-            return connection.execute("insert or ignore into operator_notes values (?)", [digest]).rowcount == 1
+            found = connection.execute("select 1 from operator_notes where digest = ?", [digest]).fetchone()
+        return found is not None
 
-    def forget_note(self, digest: str) -> None:
-        """The operator could not be told after all."""
+    def note_for_operator(self, digest: str) -> None:
+        """Remember that the operator was told this."""
         with self._open() as connection:
-            connection.execute("delete from operator_notes where digest = ?", [digest])
+            connection.execute("insert or ignore into operator_notes values (?)", [digest])
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from email import message_from_bytes
 from email.errors import MessageError
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP, default
+from email.policy import SMTP, EmailPolicy, default
 from email.utils import format_datetime, parseaddr
+from typing import Any
 from urllib.parse import quote
 
 from amkpi.errors import AmkpiError
@@ -19,6 +22,38 @@ from scorecards.model import Scorecard, Told
 from scorecards.words import plain
 
 SCORECARD_HEADER = "X-Amkpi-Scorecard"
+
+
+class _WholeWords(EmailPolicy):
+    """Writes headers that are not ASCII by the older of Python's two ways.
+
+    The newer one loses the space where it folds a long line: `5 chỉ số cần chú ý` arrived as `5 chỉ sốcần chú ý`.
+    """
+
+    def fold(self, name: str, value: Any) -> str:
+        """The header as lines."""
+        if str(value).isascii():
+            return str(super().fold(name, value))
+        if not hasattr(value, "addresses"):
+            return f"{name}: {self._encoded(str(value), len(name) + 2)}{self.linesep}"
+        named = (
+            f"{self._encoded(each.display_name, len(name) + 2)}{self.linesep} <{each.addr_spec}>"
+            if each.display_name
+            else each.addr_spec
+            for each in value.addresses
+        )
+        return f"{name}: {f',{self.linesep} '.join(named)}{self.linesep}"
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        """The same as bytes, all ASCII."""
+        return self.fold(name, value).encode("ascii")
+
+    def _encoded(self, text: str, before: int) -> str:
+        return Header(text, "utf-8", maxlinelen=75, header_name="x" * (before - 2)).encode(linesep=self.linesep)
+
+
+# How every message of ours is written.
+POLICY = _WholeWords(linesep=SMTP.linesep)
 
 
 @dataclass(frozen=True)
@@ -73,7 +108,7 @@ def message(card: Scorecard, sender: Address, reply_to: str | None = None, workb
 
     reply_to: the operator, who is also asked to take a reader off the list. workbook: attach the evidence as XLSX.
     """
-    card = rendering.fitted(card)
+    whole, card = card, rendering.fitted(card)
     recipient, staff = card.recipient, quote(card.recipient.staff_id, safe="")
     edition = edition_of(card.is_provisional, card.as_of)
     digest = hashlib.sha256(
@@ -81,13 +116,12 @@ def message(card: Scorecard, sender: Address, reply_to: str | None = None, workb
             (card.grain, card.period, recipient.staff_id, recipient.language, edition, card.publication_id)
         ).encode()
     ).hexdigest()[:32]
-    mail = EmailMessage(policy=SMTP)
+    mail = EmailMessage(policy=POLICY)
     mail["From"] = sender
     mail["To"] = recipient.address
     mail["Subject"] = card.subject
     mail["Date"] = format_datetime(card.published_at)
     mail["Message-ID"] = f"<{digest}@{sender.domain}>"
-    mail["Content-Language"] = recipient.language
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
     mail["List-ID"] = f"KPI scorecards <scorecards.{sender.domain}>"
@@ -107,10 +141,12 @@ def message(card: Scorecard, sender: Address, reply_to: str | None = None, workb
         filename="chart.png",
     )  # fmt: skip
     name = f"scorecard_{card.grain}_{card.period}_{staff}"
-    mail.add_attachment(rendering.pdf(card), "application", "pdf", filename=f"{name}.pdf")
+    mail.add_attachment(rendering.pdf(whole), "application", "pdf", filename=f"{name}.pdf")
     if workbook:
         kind = "vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-        mail.add_attachment(rendering.workbook(card), "application", kind, filename=f"{name}.xlsx")
+        mail.add_attachment(rendering.workbook(whole), "application", kind, filename=f"{name}.xlsx")
+    # Last: Python moves what is called Content-* into the first part when a second one comes.
+    mail["Content-Language"] = recipient.language
     for number, part in enumerate(part for part in mail.walk() if part.is_multipart()):
         part.set_boundary(f"=_{number}_{digest}")
     made = Mail(
@@ -126,3 +162,15 @@ def message(card: Scorecard, sender: Address, reply_to: str | None = None, workb
     )
     made.check()
     return made
+
+
+def note(sender: Address, to: Address, subject: str, text: str, at: datetime, digest: str) -> bytes:
+    """A mail of plain text, such as the operator's. digest: what it is known by; the same gives the same Message-ID."""
+    mail = EmailMessage(policy=POLICY)
+    mail["From"], mail["To"] = sender, to
+    mail["Subject"] = plain(subject)
+    mail["Date"] = format_datetime(at)
+    mail["Message-ID"] = f"<{digest}@{sender.domain}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(text, cte="quoted-printable")
+    return mail.as_bytes()

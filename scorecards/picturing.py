@@ -6,15 +6,24 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
 
 WIDTHS = (360, 640, 1000)
+# Chromium's own switch for `prefers-color-scheme`; --force-dark-mode changes nothing in a page.
+LOOKS = {"light": 1, "dark": 0}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--hide-scrollbars", "--allow-file-access-from-files")  # fmt: skip
+# No mail is taller, even on the narrowest screen; what is below its end is cut off.
+TALLEST = 15_000
+_BELOW = (255, 0, 255)
+# A window is never narrower than 500 px; a frame in it is. It becomes as high as the mail that it shows.
+_FRAME = """<body style="margin:0;background:rgb{below}">
+<iframe src="mail.html" style="border:0;display:block;width:{width}px;height:600px"
+ onload="this.style.height = this.contentDocument.documentElement.scrollHeight + 'px'"></iframe></body>"""
 
 
 def browser() -> str | None:
@@ -22,8 +31,10 @@ def browser() -> str | None:
     return next((found for name in BROWSERS if (found := shutil.which(name))), None)
 
 
-def pictures(mail: Path, folder: Path, height: int = 2400) -> Iterator[Path]:
-    """Take a mail's HTML at three widths, light and dark; gives each picture's file. Needs `browser()`."""
+def pictures(
+    mail: Path, folder: Path, widths: Sequence[int] = WIDTHS, looks: Sequence[str] = tuple(LOOKS)
+) -> Iterator[Path]:
+    """Take a whole mail's HTML at these widths (px), light and dark; gives each picture's file. Needs `browser()`."""
     program = browser()
     if program is None:
         return
@@ -37,19 +48,28 @@ def pictures(mail: Path, folder: Path, height: int = 2400) -> Iterator[Path]:
         place = Path(work)
         (place / "chart.png").write_bytes(chart.get_content())
         (place / "mail.html").write_text(page.get_content().replace("cid:chart", "chart.png"), encoding="utf-8")
-        for width in WIDTHS:
-            # A window is never narrower than 500 px; a frame in it is.
-            frame = f'<iframe src="mail.html" style="border:0;width:{width}px;height:{height}px"></iframe>'
-            (place / "frame.html").write_text(f'<body style="margin:0">{frame}</body>', encoding="utf-8")
-            for looks, scheme in (("light", 1), ("dark", 0)):
-                target = folder / f"{mail.stem}_{width}_{looks}.png"
+        for width in widths:
+            (place / "frame.html").write_text(_FRAME.format(below=_BELOW, width=width), encoding="utf-8")
+            for look in looks:
+                target = folder / f"{mail.stem}_{width}_{look}.png"
                 subprocess.run(
-                    [program, *FLAGS, f"--user-data-dir={place / 'profile'}", f"--window-size={width},{height}",
-                     f"--blink-settings=preferredColorScheme={scheme}", f"--screenshot={target}",
+                    [program, *FLAGS, f"--user-data-dir={place / 'profile'}", f"--window-size={width},{TALLEST}",
+                     f"--blink-settings=preferredColorScheme={LOOKS[look]}", f"--screenshot={target}",
                      (place / "frame.html").as_uri()],
                     check=True, capture_output=True, timeout=120,
                 )  # fmt: skip
+                _crop(target, width)
                 yield target
+
+
+def _crop(picture: Path, width: int) -> None:
+    """Cut off what is beside and below the mail."""
+    from PIL import Image
+
+    with Image.open(picture) as whole:
+        image = whole.convert("RGB")
+    end = next((y for y in range(image.height) if image.getpixel((0, y)) == _BELOW), image.height)
+    image.crop((0, 0, min(width, image.width), end)).quantize(128).save(picture, optimize=True)
 
 
 def main() -> None:

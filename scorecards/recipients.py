@@ -9,6 +9,7 @@ from email.errors import MessageError
 from email.headerregistry import Address
 
 from amkpi.catalogue import Language
+from scorecards.words import Said, say_later
 
 COMPANY_ROLE = "group_account_director"
 
@@ -60,7 +61,7 @@ class Unreachable:
     """Somebody due a scorecard who cannot be sent one, and why; told to the operator."""
 
     staff_id: str
-    why: str
+    why: Said
 
 
 @dataclass(frozen=True)
@@ -95,35 +96,37 @@ def audience(
         if not person.is_active or not (own or leads or company):
             continue
         address = _address(person)
-        if isinstance(address, str):
+        if isinstance(address, Said):
             unreachable.append(Unreachable(staff_id, address))
             continue
         locale = (person.locale or "").strip().lower().replace("_", "-").split("-")[0]
         language: Language = "en" if locale == "en" else "vi" if locale == "vi" else default_language
         found.append(Recipient(person, address, language, own, leads, company, team, _managers(person, here)))
     for staff_id in sorted(set(leadership) - here.keys()):
-        unreachable.append(Unreachable(staff_id, "is on the leadership list, but nobody has this staff_id"))
+        why = say_later("is on the leadership list, but nobody has this staff_id")
+        unreachable.append(Unreachable(staff_id, why))
     holders: dict[str, list[str]] = {}
     for recipient in found:
         holders.setdefault(recipient.address.addr_spec.casefold(), []).append(recipient.staff_id)
     shared = {key: others for others in holders.values() if len(others) > 1 for key in others}
     for staff_id, others in sorted(shared.items()):
-        unreachable.append(Unreachable(staff_id, f"shares one address with others: {', '.join(others)}"))
+        why = say_later("shares one address with others: {people}", people=", ".join(others))
+        unreachable.append(Unreachable(staff_id, why))
     return Audience(tuple(recipient for recipient in found if recipient.staff_id not in shared), tuple(unreachable))
 
 
-def _address(person: Person) -> Address | str:
+def _address(person: Person) -> Address | Said:
     """The person's address, or why there is none."""
     given = (person.email or "").strip()
     if not given:
-        return "has no address"
+        return say_later("has no address")
     if not given.isascii() or any(not character.isprintable() for character in given):
-        return "has an address that mail servers do not take: not plain ASCII"
+        return say_later("has an address that mail servers do not take: not plain ASCII")
     try:
         address = Address(display_name=_one_line(person.full_name), addr_spec=given)
     except (MessageError, ValueError, IndexError):
-        return "has an address that is none"
-    return address if address.username and "." in address.domain else "has an address that is none"
+        return say_later("has an address that is none")
+    return address if address.username and "." in address.domain else say_later("has an address that is none")
 
 
 def _one_line(text: str) -> str:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from scorecards.model import Scorecard
+from scorecards.model import ScoreBar, Scorecard
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 FONTS = Path(__file__).resolve().parent / "fonts"
@@ -26,7 +26,7 @@ def _environment(escaped: bool) -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     # Not `select_autoescape()`: it knows *.html, not *.html.j2.
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=escaped,
         undefined=StrictUndefined,
@@ -34,6 +34,13 @@ def _environment(escaped: bool) -> Any:
         lstrip_blocks=not escaped,
         keep_trailing_newline=True,
     )
+    environment.filters["no_widow"] = _no_widow
+    return environment
+
+
+def _no_widow(text: str) -> str:
+    """The text with its last sign or two, `₫` or `%`, kept on the line of what stands before."""
+    return re.sub(r" (?=\S{1,2}$)", "\u00a0", text)
 
 
 @cache
@@ -120,15 +127,15 @@ def chart(card: Scorecard) -> bytes:
     bold = ImageFont.truetype(str(FONTS / "NotoSans-Bold.ttf"), 33)
     small = ImageFont.truetype(str(FONTS / "NotoSans-Regular.ttf"), 30)
     draw.text((0, 0), card.chart_title, font=small, fill="#c9d4e8")
-    top = max([100.0, *(bar.score for bar in card.chart if bar.score is not None)])
     slot = width / len(card.chart)
     draw.line((0, floor, width, floor), fill="#4a5f8a", width=2)
     for place, bar in enumerate(card.chart):
         middle = slot * (place + 0.5)
         last = place == len(card.chart) - 1
         draw.text((middle, floor + 8), bar.period, font=small, fill="#c9d4e8", anchor="ma")
-        rise = floor - 4 if bar.score is None else floor - 160 * max(0.0, bar.score) / top
-        if bar.score is not None:
+        share = _height(bar.score, card.chart)
+        rise = floor - 4 if share is None else floor - 160 * share
+        if share is not None:
             box = (middle - 40, min(rise, floor - 3), middle + 40, floor)
             draw.rectangle(box, fill="#8fb3f0" if last else "#4f6ea8")
         said = bar.text + (f" {bar.rating}" if bar.rating else "")
@@ -136,6 +143,12 @@ def chart(card: Scorecard) -> bytes:
     out = io.BytesIO()
     image.quantize(32, method=Image.Quantize.FASTOCTREE).save(out, "PNG", compress_level=9)
     return out.getvalue()
+
+
+def _height(score: float | None, bars: tuple[ScoreBar, ...]) -> float | None:
+    """A bar's height as a share of the highest, or of 100 where all are lower."""
+    top = max([100.0, *(bar.score for bar in bars if bar.score is not None)])
+    return None if score is None else max(0.0, score) / top
 
 
 def pdf(card: Scorecard) -> bytes:
@@ -156,6 +169,8 @@ def pdf(card: Scorecard) -> bytes:
         "chart_title": card.chart_title,
         "chart_text": card.chart_text,
         "cards": [asdict(each) for each in card.cards],
+        "matrix": asdict(card.matrix) if card.matrix else None,
+        "bars": [asdict(each) | {"height": _height(each.score, card.chart)} for each in card.chart],
         "everyone": [asdict(each) for each in card.everyone],
         "changes": list(card.all_changes),
         "warnings": list(card.warnings),

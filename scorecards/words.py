@@ -6,12 +6,14 @@ import gettext
 import io
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from babel.numbers import get_currency_symbol
 
 from amkpi import wording
 from amkpi.catalogue import Language
@@ -49,7 +51,7 @@ class Speech:
 
     def __init__(self, language: Language, currency: str) -> None:
         self.language: Language = language
-        self.currency = currency
+        self.currency = get_currency_symbol(currency, locale=language)
         self._words = catalogue(language)
 
     def say(self, text: str, **parts: object) -> str:
@@ -81,6 +83,27 @@ class Speech:
     def number(self, value: float | None, places: int = 0) -> str:
         """A number; a dash for none."""
         return "–" if value is None else wording.number(value, places, self.language)
+
+
+@dataclass(frozen=True)
+class Said:
+    """A text of the catalogue with its parts, said in a language that is chosen later."""
+
+    text: str
+    parts: tuple[tuple[str, str], ...] = ()
+
+    def in_(self, speech: Speech) -> str:
+        """The text in that language. Raises LookupError for one that no catalogue has."""
+        return speech.say(self.text, **dict(self.parts))
+
+    def __str__(self) -> str:
+        """In English, as the command line speaks."""
+        return self.in_(Speech("en", "XXX"))
+
+
+def say_later(text: str, **parts: object) -> Said:
+    """What `Speech.say` takes, kept for later."""
+    return Said(text, tuple((name, str(part)) for name, part in parts.items()))
 
 
 def plain(text: str) -> str:

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "scorecards": {
         *FOUNDATION,
         "scorecards",
+        "amkpi.auditing",
         "amkpi.catalogue",
         "amkpi.explaining",
         "amkpi.publishing",

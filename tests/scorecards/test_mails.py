@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -31,13 +32,24 @@ from scorecards.words import LOCALES
 from tests.scorecards import agency
 
 WORDS = {
-    "vi": ("Thực tế", "Mục tiêu", "Đạt", "Trạng thái", "tỷ VND", "triệu VND"),
-    "en": ("Actual", "Target", "Attained", "Status", "bn VND", "m VND"),
+    "vi": ("Thực tế", "Mục tiêu", "Đạt", "Trạng thái", "tỷ ₫", "triệu ₫"),
+    "en": ("Actual", "Target", "Attained", "Status", "bn ₫", "m ₫"),
 }
 STATUS = {
     "vi": {"on_target": "Đạt", "at_risk": "Theo dõi", "off_target": "Chưa đạt", "no_data": "Thiếu dữ liệu"},
     "en": {"on_target": "On target", "at_risk": "At risk", "off_target": "Off target", "no_data": "No data"},
 }
+
+
+Mails = Mapping[str, EmailMessage]
+
+
+@pytest.fixture(scope="session")
+def sent(publication: Path, tmp_path_factory: pytest.TempPathFactory) -> Mails:
+    """September's mails of the agency as it is, with the workbook; made once, for those tests that change nothing."""
+    made = agency.run_of(tmp_path_factory.mktemp("mails"))
+    made.home.current.symlink_to(publication)
+    return mails(made, workbook=True)
 
 
 def mails(run: Run, folder: str = "outbox", period: str = "2026-09", **options: object) -> dict[str, EmailMessage]:
@@ -106,11 +118,12 @@ def shown(value: float | None, unit: str, language: str) -> str:
     elif unit == "money":
         billion, million = WORDS[language][4:]
         if abs(exact) >= 10**9:
-            exact, suffix, places = exact / 10**9, f" {billion}", 2
+            exact, suffix = exact / 10**9, f" {billion}"
         elif abs(exact) >= 10**6:
-            exact, suffix, places = exact / 10**6, f" {million}", 2
+            exact, suffix = exact / 10**6, f" {million}"
         else:
-            suffix, places = " VND", 0 if exact == int(exact) else 2
+            suffix = " ₫"
+        places = 0 if exact == int(exact) else 2
     text = f"{exact.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):,}"
     return (text if language == "en" else text.translate(str.maketrans(",.", ".,"))) + suffix
 
@@ -146,8 +159,8 @@ def expected_lines(run: Run, scope: str, staff_id: str | None, language: str) ->
 @pytest.mark.parametrize(
     ("staff_id", "language"), [("M1", "vi"), ("M2", "en"), ("D1", "vi"), ("D2", "en"), ("G1", "vi")]
 )
-def test_every_figure_of_the_text_equals_the_marts(run: Run, staff_id: str, language: str) -> None:
-    lines = [line.strip() for line in part(mails(run)[staff_id], "plain").splitlines()]
+def test_every_figure_of_the_text_equals_the_marts(run: Run, sent: Mails, staff_id: str, language: str) -> None:
+    lines = [line.strip() for line in part(sent[staff_id], "plain").splitlines()]
     found = [line for line in lines if line.startswith(WORDS[language][0] + ": ")]
     scopes = [("company", None)] if staff_id == "G1" else []
     scopes += [("team", staff_id)] if staff_id[0] in "GD" else []
@@ -160,8 +173,8 @@ def test_every_figure_of_the_text_equals_the_marts(run: Run, staff_id: str, lang
     assert all(block in people.values() for block in blocks)
 
 
-def test_every_figure_of_the_pdf_equals_the_marts_for_everybody_in_it(run: Run) -> None:
-    reader = PdfReader(io.BytesIO(attached(mails(run)["D1"], "pdf")))
+def test_every_figure_of_the_pdf_equals_the_marts_for_everybody_in_it(run: Run, sent: Mails) -> None:
+    reader = PdfReader(io.BytesIO(attached(sent["D1"], "pdf")))
     text = " ".join(" ".join(page.extract_text() for page in reader.pages).split())
     with published(run.home, run.settings) as connection:
         for scope, staff_id in (("team", "D1"), ("own", "D1"), ("own", "M1"), ("own", "M2")):
@@ -181,10 +194,10 @@ def test_every_figure_of_the_pdf_equals_the_marts_for_everybody_in_it(run: Run) 
     assert root["/Lang"] == "vi"
 
 
-def test_html_and_plain_text_say_the_same(run: Run) -> None:
+def test_html_and_plain_text_say_the_same(run: Run, sent: Mails) -> None:
     with published(run.home, run.settings) as connection:
         assert connection.execute("select count(*) from scorecard_lines").fetchall() != [(0,)]
-    for staff_id, mail in mails(run).items():
+    for staff_id, mail in sent.items():
         page = read(part(mail, "html"))
         for line in part(mail, "plain").splitlines():
             for piece in re.split(r" \| |: |; | · |^\s*[-*]+ |^== | ==$|^\d\. ", line.strip()):
@@ -194,8 +207,8 @@ def test_html_and_plain_text_say_the_same(run: Run) -> None:
                     assert piece in page or bare in page or piece.strip("(): -") in page, (staff_id, piece)
 
 
-def test_the_chart_is_carried_along_and_its_alt_text_tells_its_numbers(run: Run) -> None:
-    mail = mails(run)["D1"]
+def test_the_chart_is_carried_along_and_its_alt_text_tells_its_numbers(run: Run, sent: Mails) -> None:
+    mail = sent["D1"]
     page = Page(part(mail, "html"))
     assert [value for name, value in page.attributes if name == "src"] == ["cid:chart"]
     image = next(p for p in mail.walk() if p.get_content_type() == "image/png")
@@ -212,8 +225,8 @@ def test_the_chart_is_carried_along_and_its_alt_text_tells_its_numbers(run: Run)
     assert alt.endswith(told)
 
 
-def test_hostile_client_names_are_text_and_nothing_more(run: Run) -> None:
-    for mail in mails(run, workbook=True).values():
+def test_hostile_client_names_are_text_and_nothing_more(sent: Mails) -> None:
+    for mail in sent.values():
         html = part(mail, "html")
         page = Page(html)
         known = "html head meta title style body div table tr td th p h1 h2 h3 ul li b small br span img"
@@ -232,13 +245,13 @@ def test_hostile_client_names_are_text_and_nothing_more(run: Run) -> None:
         assert "=cmd|' /C calc'!A0" in strings
         pdf = PdfReader(io.BytesIO(attached(mail, "pdf")))
         assert "/OpenAction" not in pdf.trailer["/Root"]
-    everything = "".join(part(mail, "plain") for mail in mails(run).values())
+    everything = "".join(part(mail, "plain") for mail in sent.values())
     assert "日本広告" in everything
     assert "=cmd|' /C calc'!A0" in everything
 
 
-def test_a_pdf_carries_its_fonts_and_japanese_can_be_read(run: Run) -> None:
-    pdf = PdfReader(io.BytesIO(attached(mails(run)["D1"], "pdf")))
+def test_a_pdf_carries_its_fonts_and_japanese_can_be_read(sent: Mails) -> None:
+    pdf = PdfReader(io.BytesIO(attached(sent["D1"], "pdf")))
     assert "日本広告" in "".join(page.extract_text() for page in pdf.pages)
     fonts = {
         str(font.get_object()["/BaseFont"])
@@ -249,10 +262,10 @@ def test_a_pdf_carries_its_fonts_and_japanese_can_be_read(run: Run) -> None:
     assert any("CJK" in name for name in fonts)
 
 
-def test_no_name_of_people_outside_the_team_appears_anywhere(run: Run) -> None:
+def test_no_name_of_people_outside_the_team_appears_anywhere(sent: Mails) -> None:
     names = {each.staff_id: each.full_name for each in agency.PEOPLE}
     allowed = {"M1": "M1", "M2": "M2", "M3": "M3", "D1": ("D1", "M1", "M2"), "D2": ("D2", "M3"), "G1": tuple(names)}
-    for staff_id, mail in mails(run, workbook=True).items():
+    for staff_id, mail in sent.items():
         pdf = PdfReader(io.BytesIO(attached(mail, "pdf")))
         whole = " ".join([part(mail, "plain"), read(part(mail, "html")), *(page.extract_text() for page in pdf.pages)])
         with zipfile.ZipFile(
@@ -316,8 +329,8 @@ def _words(text: str) -> set[str]:
     return {word.lower() for word in re.findall(r"[^\W\d_]+", re.sub(r"{\w+}", "", text)) if len(word) > 1}
 
 
-def test_the_subject_says_the_score_the_rating_and_how_much_needs_attention(run: Run) -> None:
-    found = mails(run)
+def test_the_subject_says_the_score_the_rating_and_how_much_needs_attention(run: Run, sent: Mails) -> None:
+    found = sent
     with published(run.home, run.settings) as connection:
         score, rating = connection.execute(
             "select weighted_score, rating from scorecards"
@@ -334,8 +347,8 @@ def test_the_subject_says_the_score_the_rating_and_how_much_needs_attention(run:
     assert found["G1"]["Subject"].startswith("T9/2026 · Toàn công ty: ")
 
 
-def test_attention_is_ranked_by_weight_times_shortfall_and_is_at_most_three(run: Run) -> None:
-    text = part(mails(run)["D1"], "plain")
+def test_attention_is_ranked_by_weight_times_shortfall_and_is_at_most_three(run: Run, sent: Mails) -> None:
+    text = part(sent["D1"], "plain")
     named = re.findall(r"^\d\. ([^:]+):", text, flags=re.MULTILINE)
     with published(run.home, run.settings) as connection:
         rows = connection.execute(
@@ -408,7 +421,7 @@ def test_what_changed_since_the_last_mail_is_said_from_to_and_only_to_who_was_to
     lines = found["D1"].split("Thay đổi từ thư trước ==\n")[1].split("\n\n")[0].splitlines()
     assert len(lines) == 2, "whoever is outside the team is not told of"
     assert re.fullmatch(r"- Tỷ lệ giao đúng hạn, T8/2026, Nhóm Lan: – → [\d,]+% \(.*\)", lines[0])
-    assert re.fullmatch(rf"- Doanh thu khách hàng, T8/2026, Trần {agency.DIACRITICS}: 1,00 triệu VND → .*", lines[1])
+    assert re.fullmatch(rf"- Doanh thu khách hàng, T8/2026, Trần {agency.DIACRITICS}: 1 triệu ₫ → .*", lines[1])
 
 
 def test_the_same_publication_and_history_give_the_same_bytes(run: Run) -> None:
@@ -464,21 +477,19 @@ def test_a_director_with_forty_people_gets_less_than_gmail_cuts_and_everybody_in
         assert somebody.full_name in read(page)
 
 
-def test_nothing_remote_is_loaded(run: Run) -> None:
-    for mail in mails(run).values():
+def test_nothing_remote_is_loaded(sent: Mails) -> None:
+    for mail in sent.values():
         page = part(mail, "html")
         assert not re.search(r"https?://|url\(|@import|@font-face|<script|<link|<iframe", page)
 
 
-def test_the_status_word_stands_in_every_line_and_is_never_hidden(run: Run) -> None:
-    page = part(mails(run)["D1"], "html")
+def test_the_status_word_stands_in_every_line_and_is_never_hidden(sent: Mails) -> None:
+    page = part(sent["D1"], "html")
     style = page.split("<style>")[1].split("</style>")[0]
     assert "display" not in style
     assert page.count("display:none") == 1, "the preview line alone"
     rows = re.findall(r"<tr [^>]*valign=top.*?</tr>\n", page, flags=re.DOTALL)
     assert len(rows) >= 16
     for row in rows:
-        assert re.search(
-            r"(&nbsp;|\xa0)(Đạt|Theo dõi|Chưa đạt|Thiếu dữ liệu|Không mục tiêu)(&nbsp;|\xa0)",
-            row,
-        )
+        bare = " ".join(row.replace("&nbsp;", " ").split())
+        assert re.search(r" (Đạt|Theo dõi|Chưa đạt|Thiếu dữ liệu|Không mục tiêu) ", bare)
