@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
+from collections.abc import Mapping, Set
 
-from scorecards.facts import Facts, Held
+from scorecards.facts import Broken, Facts, Held
 from scorecards.recipients import Recipient
 from scorecards.words import Speech, plain
 
 MOST_WARNINGS = 5
 MOST_PLACES = 3
 # What moved in closed periods each reader is told value by value, of their own alone.
-_SAID_ELSEWHERE = frozenset({"closed_periods_stand_still"})
+SAID_ELSEWHERE = frozenset({"closed_periods_stand_still"})
+# Of single records: each touches those whom its rows name, or whose clients and records. The others touch everybody.
+_OF_RECORDS = frozenset(
+    {
+        "amounts_are_like_the_clients_usual",
+        "delivered_projects_have_a_budget",
+        "delivered_projects_have_costs",
+        "every_active_client_has_a_manager",
+        "no_two_clients_share_a_name",
+        "owners_are_account_staff",
+    }
+)
 
 
 def caveats_for(facts: Facts, reader: Recipient, speech: Speech) -> tuple[str, ...]:
     """What this reader should know about the data behind their figures; at most five lines.
 
     A row in quarantine touches who, or whose people, it names, or whose client or project it is about; the company's
-    readers all of them. What the audit says is about a whole extract and touches everybody.
+    readers all of them. So does what the audit says of single records, where it names them all; what it says of a whole
+    extract touches everybody.
     """
     found: list[str] = []
     groups: dict[tuple[str, str], list[Held]] = defaultdict(list)
@@ -41,8 +55,17 @@ def caveats_for(facts: Facts, reader: Recipient, speech: Speech) -> tuple[str, .
                 places=places,
             )
         )
-    said = {_finding_word(speech, b.expectation) for b in facts.broken if b.expectation not in _SAID_ELSEWHERE}
-    found += sorted(said)
+    ids = people | projects | {r.client_id for r in facts.records if r.staff_id in people}
+    ids |= {client for client, manager in facts.client_managers.items() if manager in people}
+    words = finding_words(speech)
+    unknown = speech.say("The audit warns about the data: the operator knows the details")
+    found += sorted(
+        {
+            words.get(broken.expectation, unknown)
+            for broken in facts.broken
+            if broken.expectation not in SAID_ELSEWHERE and (reader.company or _concerns(broken, ids))
+        }
+    )
     if len(found) > MOST_WARNINGS:
         rest = len(found) - MOST_WARNINGS + 1
         found = [*found[: MOST_WARNINGS - 1], speech.count("{n} more warning", "{n} more warnings", rest)]
@@ -58,6 +81,13 @@ def _touches(facts: Facts, held: Held, people: frozenset[str], projects: set[str
         if column == "project_id" and key in projects:
             return True
     return False
+
+
+def _concerns(broken: Broken, ids: Set[str | None]) -> bool:
+    """Whether what the audit found touches whoever has these people, clients and records."""
+    if broken.expectation not in _OF_RECORDS or not broken.are_all:
+        return True
+    return any(word in ids for row in broken.rows for word in re.split(r"[\s,;]+", row))
 
 
 def _extract_word(speech: Speech, extract: str) -> str:
@@ -91,7 +121,8 @@ def _reason_word(speech: Speech, reason: str) -> str:
     }.get(reason, plain(reason))
 
 
-def _finding_word(speech: Speech, expectation: str) -> str:
+def finding_words(speech: Speech) -> Mapping[str, str]:
+    """What a reader is told of an expectation that was not met, by its name."""
     say = speech.say
     return {
         "hardly_any_rows_are_quarantined": say("An unusual share of an extract is held back: figures may still move"),
@@ -108,4 +139,4 @@ def _finding_word(speech: Speech, expectation: str) -> str:
         "no_two_clients_share_a_name": say("Two clients share a name"),
         "owners_are_account_staff": say("Work belongs to people who are no account staff"),
         "no_clock_is_ahead": say("A source's clock is ahead: its rows count as of their load"),
-    }.get(expectation, say("The audit warns about the data: the operator knows the details"))
+    }

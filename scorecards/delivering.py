@@ -22,7 +22,7 @@ from amkpi.steps import Progress, Run, silent
 from scorecards import reporting
 from scorecards.composing import compose
 from scorecards.facts import Facts, Publication, read_facts, read_publication
-from scorecards.history import History, Sending, last_told
+from scorecards.history import History, Sending, edition_of, last_told
 from scorecards.messages import Mail, message, note, sender_address
 from scorecards.model import Scorecard
 from scorecards.periods import Period
@@ -272,20 +272,14 @@ def _send_all(
     outcomes = list(due_now.outcomes)
     waiting: list[tuple[Mail, int]] = []
     for card in due_now.cards:
-        mail = _message(card, options)
-        before = known.get((mail.grain, mail.period, mail.edition, mail.staff_id))
-        if before and mail.staff_id not in resend:
-            if before.state == "sent":
-                outcomes.append(Outcome(mail.staff_id, "sent_before", answered(before.at.isoformat())))
+        staff_id = card.recipient.staff_id
+        before = known.get((card.grain, card.period, edition_of(card.is_provisional, card.as_of), staff_id))
+        if before and staff_id not in resend:
+            done = _done_with(before, card.recipient.address.addr_spec)
+            if done:
+                outcomes.append(done)
                 continue
-            if before.state == "uncertain":
-                why = ask_and_resend(before.answer, before.address, mail.staff_id)
-                outcomes.append(Outcome(mail.staff_id, "uncertain", why))
-                continue
-            if before.state == "refused" and before.address == mail.address:
-                outcomes.append(Outcome(mail.staff_id, "refused", answered(before.answer, mail.address)))
-                continue
-        waiting.append((mail, before.tries if before else 0))
+        waiting.append((_message(card, options), before.tries if before else 0))
     for round_ in range(options.tries):
         if round_ and waiting:
             sleep(options.retry_wait)
@@ -322,6 +316,17 @@ def _send_all(
         waiting = again
     outcomes += [Outcome(mail.staff_id, "deferred", answered(last[mail.staff_id], mail.address)) for mail, _ in waiting]
     return outcomes
+
+
+def _done_with(before: Sending, address: str) -> Outcome | None:
+    """What is said of somebody whom this edition was tried with before; None where it is to be tried again."""
+    if before.state == "sent":
+        return Outcome(before.staff_id, "sent_before", answered(before.at.isoformat()))
+    if before.state == "uncertain":
+        return Outcome(before.staff_id, "uncertain", ask_and_resend(before.answer, before.address, before.staff_id))
+    if before.state == "refused" and before.address == address:
+        return Outcome(before.staff_id, "refused", answered(before.answer, before.address))
+    return None
 
 
 class _Line:

@@ -101,10 +101,15 @@ class Held:
 
 @dataclass(frozen=True)
 class Broken:
-    """An expectation of the audit that was not met, and kept nobody from publishing."""
+    """An expectation of the audit that was not met, and kept nobody from publishing.
+
+    rows: the first rows concerned, as the audit names each by its ids. are_all: whether there are no more.
+    """
 
     expectation: str
     table_name: str | None
+    rows: tuple[str, ...]
+    are_all: bool
 
 
 @dataclass(frozen=True)
@@ -247,9 +252,10 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period) -> Facts:
         ).fetchall()
     )
     broken = tuple(
-        Broken(*row)
-        for row in connection.execute(
-            "select distinct expectation, table_name from quality_results where not success order by all"
+        Broken(expectation, table_name, tuple(found := json.loads(rows or "[]")), 0 < len(found) >= count)
+        for expectation, table_name, rows, count in connection.execute(
+            "select expectation, table_name, rows_concerned, unexpected_count from quality_results where not success"
+            " order by all"
         ).fetchall()
     )
     return Facts(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -53,7 +52,8 @@ create table marts.load_ledger (file_name varchar, extract varchar, sha256 varch
 create table marts.quarantined_rows (extract varchar, file_name varchar, line_number bigint, reason varchar,
     column_name varchar, raw_row varchar, first_seen_at timestamptz, keeps_older_row boolean);
 create table marts.quality_results (suite varchar, expectation varchar, table_name varchar, column_name varchar,
-    success boolean, severity varchar, observed varchar, unexpected_count bigint);
+    success boolean, severity varchar, observed varchar, unexpected_count bigint, advice varchar, since timestamptz,
+    rows_concerned json);
 """
 
 
@@ -200,14 +200,6 @@ class Marts:
                 event = day.replace(day=15) if kpi == "cost_to_budget_ratio" else day
                 self._add("kpi_evidence", kpi, staff_id, client, event, "month", period.start, extract, source_id,
                           numerator, denominator)  # fmt: skip
-
-    def hold(self, extract: str, reason: str, line: int = 2, **cells: str) -> None:
-        """A row in quarantine that names these ids."""
-        self._add("quarantined_rows", extract, f"{extract}/a.csv", line, reason, None, json.dumps(cells), NOW, False)
-
-    def warn(self, expectation: str) -> None:
-        """An expectation of the audit that was not met."""
-        self._add("quality_results", "raw", expectation, "contracts", None, False, "warning", "English words", 3)
 
 
 def publish(home: Home, **changes: object) -> Path:

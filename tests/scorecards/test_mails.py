@@ -376,8 +376,10 @@ def test_warnings_reach_only_those_whom_they_touch(run: Run) -> None:
             '{"owner_id": "M1"}', now(), false);
         insert into quarantined_rows values ('peer_reviews', 'peer_reviews/x.csv', 9, 'bad_type', null, null, now(),
             false);
-        insert into quality_results values ('raw', 'no_clock_is_ahead', 'contracts', null, false, 'warning', 'x',
-            1);""",
+        insert into quality_results values ('raw', 'no_clock_is_ahead', 'contracts', null, false, 'warning', 'x', 1,
+            'mend', now(), '["a.csv:2"]');
+        insert into quality_results values ('agency', 'owners_are_account_staff', 'records', 'staff_id', false,
+            'warning', 'x', 1, 'mend', now(), '["contracts HDM2-8-1 of 2026-08-11, M2 Lê Đức Đạt is designer"]');""",
     )
     found = {staff_id: part(mail, "plain") for staff_id, mail in mails(run).items()}
     assert {s for s, text in found.items() if "contracts/x.csv:7" in text} == {"M1", "D1", "G1"}
@@ -385,6 +387,8 @@ def test_warnings_reach_only_those_whom_they_touch(run: Run) -> None:
     assert "1 dòng hợp đồng đang bị giữ lại, chưa được tính: thiếu tỷ giá của ngày phát sinh" in found["M1"]
     assert "A source's clock is ahead" in found["M2"]
     assert "Đồng hồ của một nguồn dữ liệu chạy trước" in found["M1"]
+    owners = ("người không phải nhân sự khách hàng", "people who are no account staff")
+    assert {s for s, text in found.items() if any(word in text for word in owners)} == {"M2", "D1", "G1"}
 
 
 def told(run: Run, staff_id: str, *values: Told) -> None:

@@ -163,3 +163,13 @@ def test_a_pruned_publication_still_leaves_what_the_rows_say(empty: Run) -> None
     (empty.home.published / f"kpi_{BEFORE}.duckdb").unlink()
     with duckdb.connect(str(empty.home.warehouse)) as connection:
         assert {r.cause for r in restatements(empty.home, connection)} == {"corrected_rows"}
+
+
+def test_without_the_publication_and_without_a_row_that_came_since_the_cause_is_unknown(empty: Run) -> None:
+    restated(empty, [("HD1", 1e6)], [("HD1", 9e5)], [FIRST])
+    (empty.home.published / f"kpi_{BEFORE}.duckdb").unlink()
+    with duckdb.connect(str(empty.home.warehouse)) as connection:
+        assert [(r.value_then, r.value_now, r.cause) for r in restatements(empty.home, connection)] == [
+            (1e6, 9e5, "unknown"),
+            (1e6, 9e5, "unknown"),
+        ]

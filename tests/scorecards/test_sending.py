@@ -132,13 +132,13 @@ def postbox() -> Postbox:
 @pytest.fixture
 def server(postbox: Postbox) -> Iterator[Server]:
     """A server without TLS."""
-    controller = Controller(postbox, hostname="127.0.0.1", port=_free_port())
+    controller = Controller(postbox, hostname="127.0.0.1", port=free_port())
     controller.start()
     yield Server("127.0.0.1", _port(controller), "none", timeout=5)
     controller.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -173,7 +173,7 @@ def test_starttls_with_a_login_that_must_be_right(run: Run, postbox: Postbox, ce
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*map(str, certificate))
     controller = Controller(
-        postbox, hostname="127.0.0.1", port=_free_port(), tls_context=context, require_starttls=True,
+        postbox, hostname="127.0.0.1", port=free_port(), tls_context=context, require_starttls=True,
         auth_required=True, authenticator=authenticate,
     )  # fmt: skip
     controller.start()
@@ -207,7 +207,7 @@ def test_tls_from_the_first_byte(run: Run, postbox: Postbox, certificate: tuple[
             ):
                 safe.recv(1024)
 
-    controller = Implicit(postbox, hostname="127.0.0.1", port=_free_port(), ssl_context=context)
+    controller = Implicit(postbox, hostname="127.0.0.1", port=free_port(), ssl_context=context)
     controller.start()
     try:
         server = Server("localhost", _port(controller), "tls", timeout=5, ca_file=str(certificate[0]))

@@ -10,7 +10,12 @@ from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 
 import scorecards
+from amkpi.catalogue import Language
+from expectations.auditing import all_suites
+from expectations.occasion import Occasion
+from scorecards.caveats import SAID_ELSEWHERE, finding_words
 from scorecards.words import LOCALES, Speech, given_name, name_key, plain
+from tests.scorecards import agency
 
 PACKAGE = Path(scorecards.__file__).parent
 
@@ -59,3 +64,19 @@ def test_names_sort_by_given_name_and_as_vietnamese_letters_follow_each_other() 
 
 def test_data_stands_on_one_line_in_nfc_without_turning_the_text_around() -> None:
     assert plain("Tra\u0300 \u202eXanh\r\n\x07 x") == "Trà Xanh x"
+
+
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_every_warning_that_can_reach_a_reader_has_words_for_them(language: Language, tmp_path: Path) -> None:
+    run = agency.run_of(tmp_path)
+    asked = [
+        expected
+        for suite in all_suites(run.settings, Occasion(agency.AS_OF, agency.NOW, 0, None))
+        for expected in suite.expected
+    ]
+    # What blocks a publication reaches nobody.
+    warnings = {expected.name for expected in asked if expected.severity == "warning"}
+    assert len(warnings) > 12
+    words = finding_words(Speech(language, "VND"))
+    assert warnings - SAID_ELSEWHERE == words.keys(), "say it in scorecards/caveats.py and both catalogues"
+    assert len(set(words.values())) == len(words)
