@@ -25,9 +25,11 @@ $(STAMP): requirements/uv.lock requirements/dev.lock pyproject.toml
 	@touch $@
 
 .PHONY: lock
-lock: $(STAMP) ## write the lock file anew from pyproject.toml
+lock: $(STAMP) ## write the lock files anew from pyproject.toml: a machine's, and the image's with the same versions
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --extra dev ../pyproject.toml -o dev.lock
+	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --extra stack -c dev.lock ../pyproject.toml -o stack.lock
 
 .PHONY: run
 run: $(STAMP) ## the main job on a made-up agency, through the real DAGs, in ./demo

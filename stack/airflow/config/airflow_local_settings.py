@@ -1,0 +1,24 @@
+"""Airflow imports this file by its name in each of its processes, before anything is started.
+
+In the scheduler it imports what tasks import: LocalExecutor forks its workers and these their tasks, so a task begins with
+dbt and Great Expectations in memory, where a fresh process needs some 10 s of two cores for them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+# The heavy ones that the steps import inside functions, and their own modules.
+OF_TASKS = (
+    "amkpi.steps",
+    "dbt.cli.main",
+    "dbt.adapters.duckdb",
+    "expectations.auditing",
+    "great_expectations",
+    "scorecards.delivering",
+)
+
+if sys.argv[1:2] == ["scheduler"]:
+    for name in OF_TASKS:
+        importlib.import_module(name)
