@@ -82,3 +82,24 @@ scorecards: $(STAMP) ## the sample agency's mails of the last closed month, and 
 	$(BIN)/amkpi scorecards --home $(DEMO_HOME) --as-of 2026-10-17 --period 2026-09
 	$(BIN)/amkpi scorecards --home $(DEMO_HOME) --as-of 2026-10-17 --period 2026-09 --to NV003 --outbox $(DEMO_HOME)/outbox/one
 	$(BIN)/python -m scorecards.picturing $(DEMO_HOME)/outbox/one $(DEMO_HOME)/outbox/pictures
+
+.PHONY: secrets
+secrets: ## the stack's secrets as files of secrets/, made once; MAIL=smtp://user:password@host:587/?security=starttls
+	@stack/make-secrets secrets "$(MAIL)"
+
+.PHONY: up
+up: secrets ## build and start the stack of docker-compose.yml, and wait until it is healthy
+	docker compose up --detach --build --wait
+	@docker compose ps
+
+.PHONY: down
+down: ## stop the stack; its data stays in the volumes
+	docker compose down
+
+.PHONY: logs
+logs: ## what the stack's containers say, as they say it
+	docker compose logs --follow --tail 100
+
+.PHONY: test-stack
+test-stack: $(STAMP) ## build the stack from nothing, break it, and print what was found (needs root; not part of make test)
+	$(BIN)/python -m pytest tests/stack/proof.py -q -x

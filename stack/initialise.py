@@ -1,8 +1,8 @@
 """What must be there before Airflow starts, as one process: every `airflow` command would cost 10 s of its own.
 
 Safe on every `make up`, and what an upgrade needs: Airflow's tables as this version wants them, the pool of the one
-writer, the mail server and the administrator's password as secrets/ says now. Exit 1 with one line that says what to mend
-when the volumes cannot be written or a setting is wrong: the stack then does not start at all.
+writer, the mail server and the administrator's password as secrets/ says now. Exit 1 with one line that says what to
+mend when the volumes cannot be written or a setting is wrong: the stack then does not start at all.
 """
 
 from __future__ import annotations
@@ -21,10 +21,17 @@ def secret(name: str) -> str:
 
 
 def prepare_home() -> None:
-    """Make the folders of HOME. Raises AmkpiError for a volume that cannot be written, and for a wrong setting."""
-    from amkpi.steps import Run
+    """Make the folders of HOME, and one for each extract in LANDING: a folder that a sender makes may be closed to us.
 
-    Run.prepare().home.make()
+    Raises AmkpiError for a volume that cannot be written, and for a wrong setting.
+    """
+    from amkpi.steps import Run
+    from ingestion.extracts import EXTRACTS
+
+    home = Run.prepare().home
+    home.make()
+    for extract in EXTRACTS:
+        (home.landing / extract).mkdir(exist_ok=True)
 
 
 def prepare_database() -> None:

@@ -1,7 +1,7 @@
 """Airflow imports this file by its name in each of its processes, before anything is started.
 
-In the scheduler it imports what tasks import: LocalExecutor forks its workers and these their tasks, so a task begins with
-dbt and Great Expectations in memory, where a fresh process needs some 10 s of two cores for them.
+In the scheduler it imports what tasks import: LocalExecutor forks its workers and these their tasks, so a task begins
+with dbt and Great Expectations in memory, where a fresh process needs some 10 s of two cores for them.
 """
 
 from __future__ import annotations

@@ -1,0 +1,201 @@
+"""The stack while it runs, as somebody outside of it sees it: files to drop, what readers see, what Airflow tells."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from tests.stack.engine import Engine, run
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = "amkpiproof"
+SERVICES = ("postgres", "api-server", "scheduler", "dag-processor", "triggerer")
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Stack:
+    """One compose project. variables: what docker-compose.yml takes from the environment."""
+
+    engine: Engine
+    variables: Mapping[str, str]
+    _token: str = field(default="", repr=False)
+
+    def compose(self, *arguments: str, timeout: float = 600, check: bool = True) -> str:
+        """Run `docker compose ...` with the catcher of mails; returns what it printed."""
+        file = self.engine.work / "stack.env"
+        file.write_text("".join(f"{name}={value}\n" for name, value in self.variables.items()))
+        command = ["docker", "compose", "--project-name", PROJECT, "--env-file", str(file), "--profile", "dev"]
+        command += ["--file", str(ROOT / "docker-compose.yml"), *arguments]
+        # Nothing of this shell's own may change what the file says.
+        clean = {
+            name: value
+            for name, value in self.engine.environment.items()
+            if not name.startswith(("AMKPI_", "COMPOSE_", "AIRFLOW")) and name not in self.variables
+        }
+        return run(command, timeout, clean, check).stdout
+
+    def up(self) -> None:
+        """Start it, and wait until all is healthy."""
+        self.compose("up", "--detach", "--wait", "--no-build")
+
+    def volume(self, name: str) -> Path:
+        """Where a volume lies on this machine."""
+        asked = self.engine.docker("volume", "inspect", f"{PROJECT}_{name}", "--format", "{{.Mountpoint}}")
+        return Path(asked.stdout.strip())
+
+    def inspect(self, service: str) -> dict[str, Any]:
+        """What the engine says of a service's container."""
+        told: list[dict[str, Any]] = json.loads(self.engine.docker("inspect", f"{PROJECT}-{service}-1").stdout)
+        return told[0]
+
+    def kill(self, service: str) -> None:
+        """End a service's main process with SIGKILL, as the kernel would.
+
+        Not by `docker kill`: that counts as wanted, and no container comes back after it.
+        """
+        pid = int(self.inspect(service)["State"]["Pid"])
+        if self.inspect(service)["HostConfig"]["Init"]:
+            pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+
+    def is_healthy(self, service: str) -> bool:
+        """Whether the engine calls it healthy."""
+        state = self.inspect(service)["State"]
+        return state["Running"] and state["Health"]["Status"] == "healthy"
+
+    def current(self) -> Path | None:
+        """The file that readers open, or None before the first publication."""
+        published = self.volume("published")
+        try:
+            return published / (published / "current.duckdb").readlink().name
+        except FileNotFoundError:
+            return None
+
+    def ask(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Rows of what is published now; none before the first publication."""
+        file = self.current()
+        if file is None:
+            return []
+        with duckdb.connect(str(file), read_only=True) as connection:
+            return connection.execute(sql, list(values)).fetchall()
+
+    def api(self, path: str, body: Any = None) -> Any:
+        """Ask Airflow's API, or send it a body."""
+        if not self._token:
+            password = Path(self.variables["SECRETS_DIR"], "admin_password").read_text()
+            self._token = self._call("/auth/token", {"username": "admin", "password": password})["access_token"]
+        return self._call(f"/api/v2/{path}", body)
+
+    def _call(self, path: str, body: Any) -> Any:
+        headers = {"Content-Type": "application/json"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        data = None if body is None else json.dumps(body).encode()
+        address = f"http://127.0.0.1:{self.variables['AIRFLOW_PORT']}{path}"
+        with urllib.request.urlopen(urllib.request.Request(address, data, headers), timeout=60) as answer:
+            return json.loads(answer.read())
+
+    def task_runs(self, dag_id: str, since: datetime) -> list[dict[str, Any]]:
+        """The task instances of a DAG that started since then, oldest first."""
+        after = urllib.parse.quote(since.isoformat())
+        told = self.api(f"dags/{dag_id}/dagRuns/~/taskInstances?start_date_gte={after}&order_by=start_date&limit=1000")
+        return [each for each in told["task_instances"] if each["start_date"]]
+
+    def is_idle(self) -> bool:
+        """Whether nothing runs, waits to run, or waits in LANDING. False while the API cannot be asked."""
+        try:
+            told = self.api("dags/~/dagRuns?state=running&state=queued&limit=50")["dag_runs"]
+        except (OSError, urllib.error.HTTPError):
+            return False
+        return not [each for each in told if each["dag_id"] in {"load_extracts", "build_marts"}]
+
+
+def until(true: Callable[[], bool], what: str, seconds: float = 300, pause: float = 0.2) -> float:
+    """Wait until it is true; returns after how many seconds. Raises TimeoutError that says what did not come."""
+    begin = time.monotonic()
+    while not true():
+        if time.monotonic() - begin > seconds:
+            raise TimeoutError(f"not within {seconds:.0f} s: {what}")
+        time.sleep(pause)
+    return time.monotonic() - begin
+
+
+@dataclass
+class Sender:
+    """Drops files with one client each, who nobody else delivers, and knows them all."""
+
+    stack: Stack
+    sent: dict[str, str] = field(default_factory=dict)  # file name below LANDING -> client_id
+
+    def drop(self, count: int = 1) -> list[str]:
+        """Drop new files; returns their client ids."""
+        clients = []
+        for _ in range(count):
+            number = len(self.sent) + 1
+            client, name = f"T{number:05d}", f"clients/drop-{number:05d}.csv"
+            self.sent[name] = client
+            self.write(name, client)
+            clients.append(client)
+        return clients
+
+    def write(self, name: str, client: str) -> None:
+        """A file of one client, as a whole."""
+        text = f"client_id,client_name,industry\n{client},Công ty Thử nghiệm {client},retail\n"
+        (self.stack.volume("landing") / name).write_text(text, encoding="utf-8")
+
+    def published(self) -> set[str]:
+        """Those of our clients that readers see."""
+        return {row[0] for row in self.stack.ask("select client_id from marts.dim_client where client_id like 'T%'")}
+
+    def all_published(self) -> bool:
+        """Whether readers see all that was ever dropped."""
+        return self.published() >= set(self.sent.values())
+
+    def amiss(self) -> list[str]:
+        """Files that readers' ledger does not hold loaded just once, with their one row."""
+        held = dict(
+            self.stack.ask(
+                "select file_name, string_agg(status || ':' || rows_loaded, ',' order by delivery)"
+                " from marts.load_ledger where file_name like '%drop-%' group by file_name"
+            )
+        )
+        return [f"{name}: {held.get(name)}" for name in self.sent if held.get(name) != "loaded:1"]
+
+
+def now() -> datetime:
+    """This moment, with its zone."""
+    return datetime.now(UTC)
+
+
+def seconds_between(one: str, other: str) -> float:
+    """Between two moments as Airflow writes them."""
+    return (datetime.fromisoformat(other) - datetime.fromisoformat(one)).total_seconds()
+
+
+@contextlib.contextmanager
+def timed(what: str, say: Callable[[str], None]) -> Any:
+    """Say how long it took."""
+    begin = time.monotonic()
+    yield
+    say(f"{what}: {time.monotonic() - begin:.0f} s")
