@@ -1,8 +1,8 @@
 """Whether a container of the stack works: `healthy.py URL [COMPONENT]`, without an import of Airflow.
 
-URL answers with Airflow's health as JSON. With a component (metadatabase, dag_processor, triggerer) its status there must
-be healthy; without one an answer is enough. Exit 0: healthy; 1: not, with the reason on standard error, which `docker
-inspect` shows.
+URL answers with Airflow's health as JSON. With a component (metadatabase, dag_processor, triggerer) its status there
+must be healthy; without one an answer is enough. Exit 0: healthy; 1: not, with the reason on standard error, which
+`docker inspect` shows.
 """
 
 from __future__ import annotations
