@@ -43,6 +43,10 @@ test: $(STAMP) ## every test
 quick: $(STAMP) ## the tests that take seconds
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not slow"
 
+.PHONY: fuzz
+fuzz: $(STAMP) ## 10,000 examples of every reader and of mappings; half an hour
+	$(BIN)/python -m pytest -n 2 -q -m long tests/ingestion
+
 .PHONY: lint
 lint: $(STAMP) docs-check ## ruff, mypy, sqlfluff, and whether docs/ is what the code says
 	$(BIN)/ruff check .

@@ -95,6 +95,9 @@ class Settings(BaseModel):
         10, gt=1, description="a contract of that many times its client's usual amount: a warning"
     )
     amount_min_others: int = Field(4, ge=1, description="other contracts of a client before its amounts are judged")
+    max_record_age_years: int = Field(
+        30, ge=1, le=1000, description="a record that is older is taken for a slip of the year: a warning"
+    )
     scorecard_language: Literal["vi", "en"] = Field("vi", description="of a mail whose reader's locale says nothing")
     scorecard_leadership: tuple[str, ...] = Field((), description="staff ids who get the company's scorecard too")
     scorecard_workbook: bool = Field(False, description="attach the evidence as XLSX")

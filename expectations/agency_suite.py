@@ -190,6 +190,13 @@ _HUGE_AMOUNTS = """
         and usual.amount > 0 and signed.amount >= {factor} * usual.amount
 """
 
+# Periods begin with the first record: one year mistyped makes thousands of empty months, which nobody would see.
+_TOO_OLD = """
+    select distinct source_extract || ' ' || source_id || ' of ' || event_date as what
+    from {{batch}}
+    where event_date < {as_of} - interval {years} year
+"""
+
 # A closed period of the same date should give what it gave. Of collaboration no figures: from two means, the number of
 # raters between them, one could work out what the last rater said.
 _MOVED = f"""
@@ -352,6 +359,20 @@ def agency_suite(settings: Settings, occasion: Occasion) -> Suite:
                     "Look for a zero too many, a currency left at VND, or a point taken for a thousands separator;"
                     " correct it in the CRM and deliver the contract again. One that is really that large needs"
                     " nothing. amount_factor says what is large."
+                ),
+            ),
+            Expected(
+                name="records_are_of_this_age",
+                table="intermediate.int_kpi_records",
+                column="event_date",
+                rule=NoRows(
+                    _TOO_OLD.format(as_of=as_of, years=settings.max_record_age_years), one="record", many="records"
+                ),
+                severity="warning",
+                advice=(
+                    "Their year was most likely mistyped (0202, 1925): they count in periods that nobody looks at, and"
+                    " every month since then is computed. Correct the date at the source and deliver the record again."
+                    " max_record_age_years says what is too old."
                 ),
             ),
             Expected(

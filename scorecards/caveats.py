@@ -133,6 +133,7 @@ def finding_words(speech: Speech) -> Mapping[str, str]:
         "loads_are_as_large_as_usual": say("A delivery was of an unusual size: figures may still move"),
         "rates_are_recent_when_used": say("Old exchange rates were used"),
         "amounts_are_like_the_clients_usual": say("An amount is far from what is usual for its client"),
+        "records_are_of_this_age": say("A date lies so far back that its year must be wrong"),
         "delivered_projects_have_a_budget": say("Delivered projects without a budget are not in the cost ratio"),
         "delivered_projects_have_costs": say("Delivered projects without costs are not in the cost ratio"),
         "every_active_client_has_a_manager": say("An active client has no account manager: it counts for nobody"),

@@ -239,6 +239,18 @@ def test_each_limit_is_a_setting(faulty: Built, expectation: str, limits: dict[s
     assert faulty.audit(**limits)[expectation].success
 
 
+def test_a_record_whose_year_must_be_wrong_is_named(sample: Built) -> None:
+    assert sample.audit()["records_are_of_this_age"].success
+    finding = sample.audit(max_record_age_years=1)["records_are_of_this_age"]
+    older = sample.ask(
+        "select count(*) from (select distinct source_extract, source_id, event_date from marts.kpi_evidence"
+        " where event_date < '2025-10-17' and kpi in ('client_revenue', 'on_time_delivery_rate',"
+        " 'client_satisfaction', 'contract_win_rate', 'cost_to_budget_ratio'))"
+    )
+    assert finding.unexpected_count == older > 100
+    assert all(row.rsplit(" of ", 1)[1] < "2025-10-17" for row in finding.rows)
+
+
 def test_how_long_somebody_who_left_may_still_own_is_a_setting(faulty: Built) -> None:
     def owners(days: int) -> list[str]:
         rows = faulty.audit(owner_grace_days=days)["owners_are_account_staff"].rows
