@@ -83,7 +83,7 @@ bench: $(STAMP) ## time and memory against one plain DuckDB script; BENCH_SIZES=
 .PHONY: scorecards
 scorecards: $(STAMP) ## the sample agency's mails of the last closed month, and pictures of one where Chromium is installed
 	test -e $(DEMO_HOME)/published/current.duckdb || $(MAKE) run
-	$(BIN)/amkpi scorecards --home $(DEMO_HOME) --as-of 2026-10-17 --period 2026-09
+	AMKPI_SCORECARD_LEADERSHIP=NV001 $(BIN)/amkpi scorecards --home $(DEMO_HOME) --as-of 2026-10-17 --period 2026-09
 	$(BIN)/amkpi scorecards --home $(DEMO_HOME) --as-of 2026-10-17 --period 2026-09 --to NV003 --outbox $(DEMO_HOME)/outbox/one
 	$(BIN)/python -m scorecards.picturing $(DEMO_HOME)/outbox/one $(DEMO_HOME)/outbox/pictures
 

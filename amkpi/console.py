@@ -172,7 +172,7 @@ def _show_company(console: Console, months: list[tuple[date, date, bool]], lines
             wording.kpi_value(value, unit, "", LANGUAGE),
             str(sample),
             wording.kpi_value(target, unit, "", LANGUAGE),
-            "" if attainment is None else f"{wording.number(100 * attainment, 0, LANGUAGE)}%",
+            "" if attainment is None else f"{wording.percent(attainment, 0, LANGUAGE)}%",
             f"[{style}]{word}[/]",
         )
     console.print(table)

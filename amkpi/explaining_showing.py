@@ -176,7 +176,7 @@ def _target(told: Explanation, language: Language) -> str:
     if value.target is not None:
         parts.append(wording.kpi_value(value.target, kpi.unit, told.currency, language))
     if value.attainment is not None:
-        parts.append(say("attained", language, share=f"{wording.number(100 * value.attainment, 0, language)}%"))
+        parts.append(say("attained", language, share=f"{wording.percent(value.attainment, 0, language)}%"))
     if value.weight is not None:
         weight = wording.number(value.weight, 0 if value.weight == int(value.weight) else 2, language)
         parts.append(say("weight", language, weight=weight))

@@ -17,11 +17,17 @@ _MONEY_STEPS: dict[Language, tuple[tuple[Decimal, str], ...]] = {
 }
 
 
-def number(value: float, places: int, language: Language) -> str:
+def number(value: float | Decimal, places: int, language: Language) -> str:
     """The number with that many places, half up, in the language's signs."""
     step = Decimal(1).scaleb(-places)
-    rounded = Decimal(repr(value)).quantize(step, ROUND_HALF_UP) if abs(value) < 1e15 else Decimal(round(value))
+    exact = value if isinstance(value, Decimal) else Decimal(repr(value))
+    rounded = exact.quantize(step, ROUND_HALF_UP) if abs(exact) < 10**15 else exact.to_integral_value()
     return format_decimal(rounded, format="#,##0." + "0" * places if places else "#,##0", locale=language)
+
+
+def percent(share: float, places: int, language: Language) -> str:
+    """A share of 1 as per cent, without the sign. A float times 100 would make 102 of 1.025, where half up is 103."""
+    return number(Decimal(repr(share)) * 100, places, language)
 
 
 def money(value: float, currency: str, language: Language) -> str:
@@ -33,7 +39,7 @@ def money(value: float, currency: str, language: Language) -> str:
     step, name = next(((step, name) for step, name in _MONEY_STEPS[language] if abs(exact) >= step), (Decimal(1), ""))
     scaled = exact / step
     places = 0 if scaled == scaled.to_integral_value() else 2
-    return " ".join(part for part in (number(float(scaled), places, language), name, currency) if part)
+    return " ".join(part for part in (number(scaled, places, language), name, currency) if part)
 
 
 def kpi_value(value: float | None, unit: str, currency: str, language: Language) -> str:
@@ -43,7 +49,7 @@ def kpi_value(value: float | None, unit: str, currency: str, language: Language)
     if unit == "money":
         return money(value, currency, language)
     if unit == "ratio":
-        return f"{number(100 * value, 1, language)}%"
+        return f"{percent(value, 1, language)}%"
     return number(value, 1, language)
 
 
@@ -74,7 +80,7 @@ def change(value: float, unit: str, currency: str, language: Language) -> str:
     if unit == "money":
         text = money(abs(value), currency, language)
     else:
-        text = number(abs(100 * value if unit == "ratio" else value), 1, language)
+        text = percent(abs(value), 1, language) if unit == "ratio" else number(abs(value), 1, language)
     # What rounds to nothing has no sign.
     sign = ("+" if value > 0 else "−") if any(digit in "123456789" for digit in text) else ""
     words = {"vi": ("điểm phần trăm", "điểm"), "en": ("percentage points", "points")}[language]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 from amkpi import wording
 from amkpi.catalogue import Kpi, kpis
@@ -323,7 +324,7 @@ class _Composer:
         size, unit = abs(line.change), kpi.unit
         amount = {
             "money": lambda: speech.value(size, unit),
-            "ratio": lambda: speech.say("{n} percentage points", n=speech.number(100 * size, 1)),
+            "ratio": lambda: speech.say("{n} percentage points", n=wording.percent(size, 1, speech.language)),
             "score": lambda: speech.say("{n} points", n=speech.number(size, 1)),
         }[unit]()
         if not any(sign in "123456789" for sign in amount):
@@ -504,10 +505,10 @@ def _attained(speech: Speech, line: Line) -> str:
     """Per cent of target; with a place more where a whole number would belie the status: 99,9%, not 100% at risk."""
     if line.attainment is None:
         return "–"
-    share = 100 * line.attainment
+    share = 100 * Decimal(repr(line.attainment))
     for edge in (90, 100):
-        if share < edge <= share + 0.5:
-            return f"{speech.number(min(share, edge - 0.1), 1)}%"
+        if edge - Decimal("0.5") <= share < edge:
+            return f"{wording.number(min(share, edge - Decimal('0.1')), 1, speech.language)}%"
     return speech.percent(line.attainment)
 
 

@@ -78,7 +78,7 @@ class Speech:
 
     def percent(self, share: float | None, places: int = 0) -> str:
         """A share as per cent."""
-        return "–" if share is None else f"{wording.number(100 * share, places, self.language)}%"
+        return "–" if share is None else f"{wording.percent(share, places, self.language)}%"
 
     def number(self, value: float | None, places: int = 0) -> str:
         """A number; a dash for none."""
