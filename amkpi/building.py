@@ -37,9 +37,15 @@ def dbt_variables(settings: Settings, as_of: date) -> dict[str, Any]:
 
 
 def build(
-    home: Home, settings: Settings, as_of: date, progress: Callable[[str], None] = lambda line: None
+    home: Home,
+    settings: Settings,
+    as_of: date,
+    progress: Callable[[str], None] = lambda line: None,
+    begun: Callable[[], None] = lambda: None,
 ) -> BuildReport:
     """Build the marts as of a date in the warehouse; `progress` gets a line a model.
+
+    begun: called once it is clear that there is something to build.
 
     Raises AuditBlocked when a test of the models fails (a broken invariant), AmkpiError when a model cannot be built.
     """
@@ -49,6 +55,7 @@ def build(
         identity = publishing.publication_id(connection, settings, as_of)
         if publishing.is_current(home, identity):
             return BuildReport(identity, 0, 0, is_new=False)
+        begun()
         publishing.mark_building(connection)
         judge(connection, settings.kpi.reporting_currency)
     models, tests = run_dbt(home, settings, as_of, ["build", "--exclude-resource-type", "unit_test"], progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from enum import StrEnum
@@ -18,6 +19,8 @@ from amkpi import __version__, console, steps
 from amkpi.errors import AmkpiError, AuditBlocked
 from amkpi.home import Home
 from amkpi.steps import Run
+from expectations.aside import AuditorAside
+from expectations.auditing import audit_warehouse
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -92,8 +95,11 @@ def run(
     """Load, build, audit, publish; then show the KPIs."""
     prepared = replace(Run.prepare(home, landing, as_of), beside=beside)
     _load(prepared)
-    if _build(prepared):
-        _audit(prepared)
+    with AuditorAside() as auditor:
+        built = _build(prepared, auditor.start)
+        if built:
+            _audit(prepared, auditor)
+    if built:
         _publish(prepared)
     console.show_publication(prepared)
 
@@ -328,9 +334,9 @@ def _load(prepared: Run) -> None:
             console.warn(f"{delivery.file_name} rejected: {delivery.reason}")
 
 
-def _build(prepared: Run) -> bool:
+def _build(prepared: Run, begun: Callable[[], None] = lambda: None) -> bool:
     with console.step("build") as (progress, result):
-        report = steps.build(prepared, progress)
+        report = steps.build(prepared, progress, begun)
         if report.is_new:
             result(f"{report.models} models, {report.tests} tests, as of {prepared.as_of:%d/%m/%Y}")
         else:
@@ -338,10 +344,10 @@ def _build(prepared: Run) -> bool:
     return report.is_new
 
 
-def _audit(prepared: Run) -> None:
+def _audit(prepared: Run, auditor: steps.Auditor = audit_warehouse) -> None:
     try:
         with console.step("audit") as (progress, result):
-            report = steps.audit(prepared, progress)
+            report = steps.audit(prepared, progress, auditor)
             if report.is_new:
                 result(f"{len(report.findings)} expectations, {len(report.warnings)} warnings")
             else:

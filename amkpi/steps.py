@@ -23,12 +23,16 @@ from amkpi.home import Home
 from amkpi.publishing import PublishReport
 from amkpi.settings import SHIPPED_SOURCES, Settings, load_settings
 from amkpi.warehouse import connect
+from expectations.auditing import audit_warehouse
 from expectations.findings import Finding
+from expectations.occasion import Occasion
 from ingestion import loading, pending
 from ingestion.loading import LoadReport
 from ingestion.raw import create_tables
 
 Progress = Callable[[str], None]
+# As `expectations.auditing.audit_warehouse`.
+Auditor = Callable[[Path, Settings, Occasion, Progress], list[Finding]]
 
 
 def silent(line: str) -> None:
@@ -140,8 +144,11 @@ def replay(run: Run, wanted: str) -> LoadReport:
         return loading.load_again(connection, run.home, run.settings, run.now, SHIPPED_SOURCES, wanted)
 
 
-def build(run: Run, progress: Progress = silent) -> BuildReport:
-    """Build the marts in the warehouse. Raises AmkpiError, AuditBlocked for a broken rule of the models."""
+def build(run: Run, progress: Progress = silent, begun: Callable[[], None] = lambda: None) -> BuildReport:
+    """Build the marts in the warehouse; `begun` is called once it is clear that there is something to build.
+
+    Raises AmkpiError, AuditBlocked for a broken rule of the models.
+    """
     run.home.make()
     with run.home.lock():
         with connect(run.home, run.settings) as connection:
@@ -152,23 +159,22 @@ def build(run: Run, progress: Progress = silent) -> BuildReport:
                     return BuildReport(identity, 0, 0, is_new=False)
             else:
                 pending.take_up(connection)  # what is beside is no answer to what came
-        return building.build(run.home, run.settings, run.as_of, progress)
+        return building.build(run.home, run.settings, run.as_of, progress, begun)
 
 
-def audit(run: Run, progress: Progress = silent) -> AuditReport:
+def audit(run: Run, progress: Progress = silent, auditor: Auditor = audit_warehouse) -> AuditReport:
     """Check what was let in and what would be let out, and keep the findings for the marts.
 
-    Raises AuditBlocked when something must not be published: publishing then refuses this build.
+    auditor: `audit_warehouse`, or what calls it elsewhere. Raises AuditBlocked when something must not be published:
+    publishing then refuses this build.
     """
     run.home.make()
     with run.home.lock():
         if publishing.is_published(run.home, run.settings, run.as_of, run.beside):
             return AuditReport((), is_new=False)
         identity = publishing.check_built(run.home, run.settings, run.as_of)
-        from expectations.auditing import audit_warehouse  # Great Expectations costs 9 s to import: only here
-
         occasion = auditing.occasion(run.home, run.settings, run.as_of, run.now())
-        found = audit_warehouse(run.home.warehouse, run.settings, occasion, progress)
+        found = auditor(run.home.warehouse, run.settings, occasion, progress)
         # Before the build may be published: what is published has a page, and is remembered.
         findings, page = auditing.keep(run.home, run.settings, identity, occasion, found)
         report = AuditReport(findings, page=page)

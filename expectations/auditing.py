@@ -37,6 +37,14 @@ def audit_warehouse(warehouse: Path, settings: Settings, occasion: Occasion, pro
     return audit_suites(warehouse, settings, all_suites(settings, occasion), progress, occasion.published)
 
 
+def nothing_could_run(settings: Settings, occasion: Occasion, reason: object) -> list[Finding]:
+    """The findings of an audit that did not come about: each expectation is without a verdict, and blocks."""
+    line = _one_line(reason)
+    return [
+        _could_not_run(suite, expected, line) for suite in all_suites(settings, occasion) for expected in suite.expected
+    ]
+
+
 def all_suites(settings: Settings, occasion: Occasion) -> tuple[Suite, ...]:
     """What is asked on this occasion."""
     return raw_suite(settings, occasion), agency_suite(settings, occasion), marts_suite(settings)
@@ -59,6 +67,12 @@ def audit_suites(
         return findings
     finally:
         _close(source)
+
+
+def import_great_expectations() -> None:
+    """Import what an audit needs, ahead of it. Raises what importing raises."""
+    import duckdb_engine  # noqa: F401 - SQLAlchemy imports it by name
+    import great_expectations.expectations  # noqa: F401
 
 
 def _open(warehouse: Path, settings: Settings, published: Path | None) -> Any:

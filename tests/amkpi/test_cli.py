@@ -117,6 +117,18 @@ def test_no_data_at_all_publishes_empty_marts_and_says_so(tmp_path: Path) -> Non
     assert "has no rows: nothing was delivered yet" in result.stdout
     counted = amkpi(tmp_path, "query", "select count(*) as n from kpi_values", "--format", "csv")
     assert counted.stdout == "n\n0\n"
+    # Again, with nothing new: it costs no import of the heavy libraries, and no process.
+    code = (
+        "import subprocess, sys; subprocess.Popen = None; from amkpi.cli import app;"
+        "app(['run', '--as-of', '2026-10-17'], standalone_mode=False);"
+        "print(sorted({'dbt', 'great_expectations', 'pandas', 'sqlalchemy'} & set(sys.modules)))"
+    )
+    again = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "AMKPI_HOME": str(tmp_path)}, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert "nothing changed" in again.stdout
+    assert again.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.slow
