@@ -13,7 +13,14 @@ from typing import Annotated
 
 import typer
 
-from amkpi import documenting_extracts, documenting_kpis, documenting_lineage, documenting_marts, documenting_settings
+from amkpi import (
+    documenting_architecture,
+    documenting_extracts,
+    documenting_kpis,
+    documenting_lineage,
+    documenting_marts,
+    documenting_settings,
+)
 from amkpi.settings import PROJECT_ROOT
 
 DOCS = PROJECT_ROOT / "docs"
@@ -25,6 +32,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "marts.md": documenting_marts.page,
     "settings.md": documenting_settings.page,
     "lineage.svg": documenting_lineage.picture,
+    "operations/architecture.svg": documenting_architecture.picture,
 }
 
 
@@ -70,6 +78,7 @@ def main(
         sys.exit(1 if old else 0)
     directory.mkdir(parents=True, exist_ok=True)
     for name in old:
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(pages[name], encoding="utf-8")
         typer.echo(f"{directory / name} written")
     if not old:
