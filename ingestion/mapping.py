@@ -39,6 +39,15 @@ class MappingError(AmkpiError):
 class _TextLoader(yaml.BaseLoader):
     """YAML whose scalars all stay text: `no`, 2019-01-01 and 0.10 are what is written. A key may stand once."""
 
+    def construct_scalar(self, node: yaml.ScalarNode) -> str:
+        text = str(super().construct_scalar(node))
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise yaml.MarkedYAMLError(
+                problem="\\ud800 to \\udfff are halves of a character: write the character itself",
+                problem_mark=node.start_mark,
+            )
+        return text
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:

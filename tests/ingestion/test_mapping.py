@@ -199,6 +199,12 @@ def test_yaml_words_and_figures_stay_as_written(tmp_path: Path) -> None:
     assert converted(tmp_path, rule, "amount", ["no", "2025-01-01", "No"]) == ["1.50", "007", "No"]
 
 
+@pytest.mark.parametrize("where", ["client_id: Account ID", "client_name"])
+def test_half_a_character_in_a_mapping_is_refused(tmp_path: Path, where: str) -> None:
+    half = where.replace("Account ID", '"\\ud83d\\ude00"').replace("client_name", '"\\ud800"')
+    assert "halves of a character" in refusal(tmp_path, CLIENTS.replace(where, half))
+
+
 def test_a_mapping_named_yaml_is_refused_not_ignored(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text(CLIENTS, encoding="utf-8")
     with pytest.raises(MappingError, match=r"rename it to m\.yml"):
