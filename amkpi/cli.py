@@ -119,6 +119,29 @@ def rebuild(home: HomeOption = None, landing: LandingOption = None, as_of: AsOfO
 
 
 @app.command()
+def backup(home: HomeOption = None, landing: LandingOption = None, as_of: AsOfOption = None) -> None:
+    """Back up archive/, state/, sources/ and amkpi.toml, while the pipeline may work."""
+    prepared = Run.prepare(home, landing, as_of)
+    with console.step("backup") as (progress, result):
+        report, gone = steps.back_up(prepared, progress)
+        size = f"{report.files} files, {report.bytes / 1e6:,.1f} MB, {report.linked} linked to the last backup"
+        result(f"{report.folder}: {size}; {gone} old backups removed")
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="BACKUP", help="a folder that `amkpi backup` made")],
+    home: HomeOption = None,
+    landing: LandingOption = None,
+    as_of: AsOfOption = None,
+) -> None:
+    """Put a backup into an empty home, and make the warehouse from it; `amkpi run` then publishes the same marts."""
+    prepared = Run.prepare(home, landing, as_of)
+    with console.step("restore") as (progress, result):
+        result(f"{steps.restore(prepared, folder, progress)} deliveries in {prepared.home.root}; now: amkpi run")
+
+
+@app.command()
 def build(home: HomeOption = None, landing: LandingOption = None, as_of: AsOfOption = None) -> None:
     """Build the marts in the private warehouse."""
     _build(Run.prepare(home, landing, as_of))
@@ -252,6 +275,14 @@ def scorecards(
         send_scorecards(prepared, grain, period, tuple(to or ()), tuple(resend or ()))
     else:
         write_scorecards(prepared, grain, period, tuple(to or ()), outbox)
+
+
+@app.command()
+def alarms(home: HomeOption = None, landing: LandingOption = None, as_of: AsOfOption = None) -> None:
+    """Look for what needs the operator, and mail them what is new by AIRFLOW_CONN_AMKPI_SMTP."""
+    from amkpi.mailing import watch_over
+
+    watch_over(Run.prepare(home, landing, as_of))
 
 
 @app.command()

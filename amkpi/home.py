@@ -77,6 +77,11 @@ class Home:
         return self.published / "current.duckdb"
 
     @property
+    def backups(self) -> Path:
+        """Where backups are written when no setting says another place."""
+        return self.root / "backups"
+
+    @property
     def audits(self) -> Path:
         """The audits' pages and the link `latest.html`."""
         return self.root / "audits"

@@ -10,6 +10,7 @@ from amkpi.errors import AmkpiError
 from amkpi.steps import Run
 from scorecards import delivering
 from scorecards.reporting import Report
+from scorecards.smtp import Server
 
 # Named as Airflow does, so that the command and the DAG send by the same connection.
 CONNECTION = "AIRFLOW_CONN_AMKPI_SMTP"
@@ -24,8 +25,8 @@ def write_scorecards(run: Run, grain: str, period: str | None, to: tuple[str, ..
     _show(report)
 
 
-def send_scorecards(run: Run, grain: str, period: str | None, to: tuple[str, ...], resend: tuple[str, ...]) -> None:
-    """Send the scorecards by the connection `amkpi_smtp`. Raises AmkpiError where it is not set, or nothing may go."""
+def server_by_environment() -> Server:
+    """The mail server that the variable of the connection `amkpi_smtp` names. Raises AmkpiError where it is not set."""
     text = os.environ.get(CONNECTION)
     if not text:
         raise AmkpiError(
@@ -34,7 +35,23 @@ def send_scorecards(run: Run, grain: str, period: str | None, to: tuple[str, ...
     from airflow.models.connection import Connection  # Airflow costs 4 s to import
 
     given = Connection.from_json(text) if text.lstrip().startswith("{") else Connection(uri=text)
-    server = delivering.server_of(given)
+    return delivering.server_of(given)
+
+
+def watch_over(run: Run) -> None:
+    """Look for what needs the operator, mail them what is new, and say what lasts. Raises AmkpiError."""
+    from amkpi import alarms
+
+    with console.step("alarms") as (progress, result):
+        lasting = alarms.watch_over(run, server_by_environment, progress)
+        result(f"{len(lasting)} last" if lasting else "nothing needs the operator")
+    for alarm in lasting:
+        console.warn(f"{alarm.trouble.slug} {alarm.trouble.about}: {alarm.trouble.what}")
+
+
+def send_scorecards(run: Run, grain: str, period: str | None, to: tuple[str, ...], resend: tuple[str, ...]) -> None:
+    """Send the scorecards by the connection `amkpi_smtp`. Raises AmkpiError where it is not set, or nothing may go."""
+    server = server_by_environment()
     with console.step("scorecards") as (progress, result):
         report = delivering.send(
             run, server, grain, period, to, resend, options=delivering.options_of(run.settings), progress=progress

@@ -24,7 +24,9 @@ from amkpi.watching import LandingTrigger
 from ingestion.extracts import FAMILIES
 
 if TYPE_CHECKING:
+    from amkpi.alarms_words import Slug
     from amkpi.steps import Run
+    from scorecards.smtp import Server
 
 # An event is a doorbell: who hears it takes everything that is there, not what the event names.
 # A file is ready in LANDING.
@@ -66,6 +68,60 @@ def load_schedule(settings: Settings) -> Any:
 WHEN = schedule_settings(os.environ)
 TIMEZONE = WHEN.timezone
 NIGHTLY = CronTriggerTimetable("0 2 * * *", timezone=TIMEZONE)
+AFTER_THE_NIGHT = CronTriggerTimetable("30 3 * * *", timezone=TIMEZONE)
+# Between the sweeps: two cores are few.
+TEN_MINUTELY = CronTriggerTimetable("5-59/10 * * * *", timezone=TIMEZONE)
+
+
+def mail_server() -> Server:
+    """The mail server of the connection `amkpi_smtp`. Raises AmkpiError where there is none."""
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    from scorecards.delivering import server_of
+
+    try:
+        return server_of(Connection.get("amkpi_smtp"))
+    except AirflowNotFoundException as error:
+        raise AmkpiError("no mail server: make the Airflow connection amkpi_smtp") from error
+
+
+def alarm(context: Any) -> None:
+    """Tell the operator that a task failed. Airflow calls it after the last retry, in the task's own process."""
+    error = context.get("exception")
+    by_hand = bool((context.get("params") or {}).get("as_of"))
+    blocked = isinstance(getattr(error, "__cause__", None), AuditBlocked) and not by_hand
+    cause: tuple[Slug, str] = ("publication-blocked", "") if blocked else ("task-failed", _task(context))
+    _tell("happened", cause, " ".join(str(error).split()) or type(error).__name__)
+
+
+def all_clear(context: Any) -> None:
+    """Tell the operator that a task which had failed is well again; one that publishes unblocks."""
+    causes: list[tuple[Slug, str]] = [("task-failed", _task(context))]
+    if _task(context) == "build_marts.publish":
+        causes.append(("publication-blocked", ""))
+    for cause in causes:
+        _tell("recovered", cause, "")
+
+
+def _task(context: Any) -> str:
+    return f"{context['ti'].dag_id}.{context['ti'].task_id}"
+
+
+def _tell(how: str, cause: tuple[Slug, str], what: str) -> None:
+    """A callback must not raise: what cannot be told now is told by the next `watch_over`."""
+    from amkpi import alarms
+    from amkpi.alarms_store import Trouble
+
+    try:
+        run = run_for_task()
+        if how == "happened":
+            alarms.happened(run, Trouble(*cause, what), mail_server, say)
+        else:
+            alarms.recovered(run, [cause], mail_server, say)
+    except AmkpiError as error:
+        logging.getLogger(__name__).error("%s: %s", ": ".join(filter(None, cause)), error)
+
 
 # Waits of 1, 2 and 4 minutes outlast an `amkpi run` by hand, which holds the lock that a task finds taken.
 DEFAULT_ARGS: Mapping[str, Any] = {
@@ -76,6 +132,16 @@ DEFAULT_ARGS: Mapping[str, Any] = {
     "retry_exponential_backoff": 2.0,  # a number since Airflow 3; True would mean 1, a constant wait
     "max_retry_delay": timedelta(minutes=15),
     "execution_timeout": timedelta(hours=1),
+    "on_failure_callback": alarm,
+    "on_success_callback": all_clear,
+    "on_skipped_callback": all_clear,
+}
+
+# Of what tells the operator: it writes no warehouse, and has nobody to tell that it cannot tell.
+ALARMS_ARGS: Mapping[str, Any] = {
+    **{name: value for name, value in DEFAULT_ARGS.items() if not name.startswith("on_")},
+    "pool": "default_pool",
+    "retries": 1,
 }
 
 # Who gets the one writer's slot first. What was begun ends first, since a load between build and audit makes the build
@@ -99,6 +165,17 @@ def run_for_task(said: Mapping[str, Any] | None = None) -> Run:
     run = steps.Run.prepare(as_of=given.get("as_of") or None)
     beside = given["beside"] if "beside" in given else bool(given.get("as_of")) and steps.is_past(run)
     return replace(run, beside=beside)
+
+
+def clean_airflow(run: Run) -> int:
+    """Remove Airflow's old records and task logs; returns how many logs went. Raises AmkpiError."""
+    from airflow.configuration import conf
+
+    from amkpi import housekeeping
+
+    days, moment = run.settings.keep_airflow_days, run.now()
+    housekeeping.clean_airflow(days, moment)
+    return housekeeping.clean_logs(Path(conf.get("logging", "base_log_folder")), days, moment)
 
 
 @contextmanager

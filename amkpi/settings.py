@@ -110,6 +110,13 @@ class Settings(BaseModel):
     operator_email: str = Field(
         "", description="who runs the pipeline and is told of blocked or failed mails; empty: nobody"
     )
+    backup_dir: str = Field("", description="where backups are written; empty: HOME/backups, another disk is better")
+    keep_backup_days: int = Field(14, ge=1, description="days until a backup goes; the newest always stays")
+    keep_airflow_days: int = Field(30, ge=1, description="days until Airflow's records and task logs go")
+    publish_by_hour: int = Field(
+        6, ge=3, le=23, description="the night's publication is out by this hour, or the operator is told"
+    )
+    landing_stuck_minutes: int = Field(30, ge=1, description="files that wait for longer in LANDING: an alarm")
     keep_audit_pages: int = Field(60, ge=1, description="the newest audit pages that stay")
     kpi: KpiVariables
 
@@ -141,8 +148,23 @@ class Settings(BaseModel):
             "scorecard_close_after_days",
             "mail_from",
             "operator_email",
+            "publish_by_hour",
+            "backup_dir",
+            "keep_backup_days",
+            "keep_airflow_days",
+            "landing_stuck_minutes",
         }
     )
+
+    @property
+    def stale_days(self) -> dict[str, int]:
+        """By family, the days without rows after which it is stale."""
+        return {
+            "contract": self.stale_contract_days,
+            "project": self.stale_project_days,
+            "survey": self.stale_survey_days,
+            "reference": self.stale_reference_days,
+        }
 
     def today(self) -> date:
         """The date it is in the agency's time zone."""

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from amkpi import console, wording
+from amkpi.alarms_store import Alarms
 from amkpi.auditing import last_audit
 from amkpi.publishing import besides, current_file
 from amkpi.reading import published
@@ -68,6 +69,9 @@ def show_status(run: Run) -> None:
             f" (see {escape(str(run.home.audits / audit.page))})",
             soft_wrap=True,
         )
+    for alarm in Alarms(run.home).lasting():
+        trouble, at = alarm.trouble, alarm.since.astimezone(ZoneInfo(run.settings.timezone))
+        console.warn(f"alarm since {at:%d/%m/%Y %H:%M}: {trouble.slug} {trouble.about}: {trouble.what}")
     claimed = custody.claimed(run.home)
     if claimed:
         screen.print(

@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from amkpi import auditing, building, publishing
+from amkpi import auditing, backup, building, publishing
+from amkpi.backup import BackupReport
 from amkpi.building import BuildReport
 from amkpi.errors import AmkpiError, AuditBlocked, StaleBuild
 from amkpi.home import Home
@@ -195,6 +196,34 @@ def publish(run: Run, progress: Progress = silent) -> PublishReport:
             run.home, run.settings, run.as_of, run.now(), lambda connection: _tell_of_mails(run.home, connection),
             run.beside,
         )  # fmt: skip
+
+
+def prune_publications(run: Run) -> int:
+    """Remove the publications that the settings do not keep; returns how many. Raises AmkpiError."""
+    run.home.make()
+    with run.home.lock():
+        return publishing.prune(run.home, run.settings, run.now())
+
+
+def back_up(run: Run, progress: Progress = silent) -> tuple[BackupReport, int]:
+    """Back up what cannot be computed anew, and let the oldest backups go; returns how many. Raises AmkpiError."""
+    run.home.make()
+    target = backup_folder(run)
+    report = backup.backup(run.home, target, run.now(), progress)
+    return report, backup.prune(target, run.settings.keep_backup_days, run.now())
+
+
+def backup_folder(run: Run) -> Path:
+    """Where the agency's backups lie."""
+    given = run.settings.backup_dir
+    return run.home.root / Path(given).expanduser() if given else run.home.backups
+
+
+def restore(run: Run, folder: Path, progress: Progress = silent) -> int:
+    """Put a backup into an empty home, and make the warehouse from it; returns the deliveries. Raises AmkpiError."""
+    backup.restore(folder, run.home, progress)
+    # What the run was prepared with came before the settings file did.
+    return rebuild(replace(run, settings=load_settings(run.home)), progress)
 
 
 def is_past(run: Run) -> bool:

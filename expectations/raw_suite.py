@@ -113,12 +113,7 @@ def _unusual_volumes(settings: Settings, occasion: Occasion) -> str:
 
 def _stale_families(settings: Settings, occasion: Occasion) -> str:
     zone = ZoneInfo(settings.timezone)
-    allowed = {
-        "contract": settings.stale_contract_days,
-        "project": settings.stale_project_days,
-        "survey": settings.stale_survey_days,
-        "reference": settings.stale_reference_days,
-    }
+    allowed = settings.stale_days
     return f"""
         with declared (family, extract, allowed) as (
             values {", ".join(f"('{e.family}', '{e.name}', {allowed[e.family]})" for e in EXTRACTS.values())}

@@ -28,7 +28,14 @@ MAY_IMPORT = {
         "amkpi.warehouse",
         "amkpi.wording",
     },
-    "dags": {"amkpi.orchestration", "amkpi.steps", "scorecards.delivering"},
+    "dags": {
+        "amkpi.alarms",
+        "amkpi.backup",
+        "amkpi.orchestration",
+        "amkpi.publishing",
+        "amkpi.steps",
+        "scorecards.delivering",
+    },
 }
 OURS = ("amkpi", "ingestion", "expectations", "scorecards", "tests", "dags")
 

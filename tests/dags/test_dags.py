@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 
 from amkpi.errors import AmkpiError, AuditBlocked
+from amkpi.home import Home
 from ingestion.pending import Pending
 
 pytestmark = pytest.mark.slow  # the first import of Airflow costs 7 s, its database 4 s
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
-DAG_IDS = ("load_extracts", "build_marts", "send_scorecards")
+DAG_IDS = ("load_extracts", "build_marts", "send_scorecards", "watch_over", "housekeeping")
+# They write no warehouse: no need of the one writer's slot.
+WITHOUT_THE_SLOT = {"send_scorecards", "watch_over", "housekeeping"}
 AN_HOUR = timedelta(hours=1)
 
 
@@ -91,8 +94,19 @@ def test_every_task_is_retried_ends_in_time_and_waits_for_the_one_writer(bag: An
         assert task.retries >= 1
         assert task.retry_exponential_backoff > 1  # 1 is a constant wait
         assert timedelta(0) < task.execution_timeout <= AN_HOUR
-        # Mails are made of the published file alone: no need of the one writer's slot.
-        assert task.pool == ("default_pool" if dag_id == "send_scorecards" else "warehouse")
+        assert task.pool == ("default_pool" if dag_id in WITHOUT_THE_SLOT else "warehouse")
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_a_task_tells_the_operator_when_it_fails_but_for_the_one_that_tells(bag: Any, dag_id: str) -> None:
+    from amkpi.orchestration import alarm, all_clear
+
+    for task in bag.dags[dag_id].tasks:
+        if dag_id == "watch_over":
+            assert not task.has_on_failure_callback
+        else:
+            assert list(task.on_failure_callback) == [alarm]
+            assert list(task.on_success_callback) == list(task.on_skipped_callback) == [all_clear]
 
 
 def test_the_pool_lets_one_writer_in(airflow: None) -> None:
@@ -270,6 +284,69 @@ def test_a_blocked_audit_fails_at_once_and_nothing_is_published(
     run = hurry(bag.dags["build_marts"]).test()
     assert states(run) == {"build": "success", "audit": "failed", "publish": "upstream_failed"}
     assert len(tries) == 1
+
+
+def raised(home: Path) -> list[tuple[str, str, str]]:
+    from amkpi.alarms_store import Alarms
+
+    alarms = [alarm.trouble for alarm in Alarms(Home.at(home)).lasting()]
+    return [(trouble.slug, trouble.about, trouble.what) for trouble in alarms]
+
+
+def test_a_failure_is_an_alarm_after_the_last_retry_until_the_task_is_well_or_has_nothing_to_do(
+    bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[tuple[str, str, str]]] = []
+
+    def load(run: Any, progress: Any) -> Any:
+        seen.append(raised(home))
+        raise AmkpiError("cannot list landing:\n  no right")
+
+    monkeypatch.setattr("amkpi.steps.load", load)
+    assert hurry(bag.dags["load_extracts"]).test().state == "failed"
+    assert seen == [[]] * 4
+    assert raised(home) == [("task-failed", "load_extracts.load", "cannot list landing: no right")]
+    monkeypatch.setattr("amkpi.steps.load", loads())
+    hurry(bag.dags["load_extracts"]).test()
+    assert raised(home) == []
+
+
+def test_a_blocked_build_is_an_alarm_of_its_own_until_something_is_published(
+    bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def blocked(run: Any, progress: Any) -> Any:
+        raise AuditBlocked("a rule of the models is broken")
+
+    monkeypatch.setattr("amkpi.steps.build", blocked)
+    hurry(bag.dags["build_marts"]).test()
+    assert raised(home) == [("publication-blocked", "", "a rule of the models is broken")]
+    monkeypatch.setattr("amkpi.steps.build", lambda run, progress: SimpleNamespace(models=1, tests=1))
+    monkeypatch.setattr("amkpi.steps.audit", lambda run, progress: SimpleNamespace(findings=(), warnings=()))
+    published = SimpleNamespace(publication_id="a", file=home, beside=False)
+    monkeypatch.setattr("amkpi.steps.publish", lambda run, progress: published)
+    hurry(bag.dags["build_marts"]).test()
+    assert raised(home) == []
+    monkeypatch.setattr("amkpi.steps.build", blocked)
+    hurry(bag.dags["build_marts"]).test(run_conf={"as_of": "2026-03-31"})
+    assert [slug for slug, _, _ in raised(home)] == ["task-failed"], "what a person asks for keeps nothing from readers"
+
+
+def test_an_alarm_that_cannot_be_told_fails_no_task(bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMKPI_OPERATOR_EMAIL", "ops@agency.example")
+    monkeypatch.setattr("amkpi.steps.load", loads(ONE_CLIENT, loaded=1))
+    monkeypatch.setattr("amkpi.alarms.recovered", lambda *given: (_ for _ in ()).throw(AmkpiError("no mail server")))
+    assert hurry(bag.dags["load_extracts"]).test().state == "success"
+
+
+def test_watch_over_looks_and_fails_when_the_operator_cannot_be_told(
+    bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert states(hurry(bag.dags["watch_over"]).test()) == {"look": "success"}
+    monkeypatch.setenv("AMKPI_OPERATOR_EMAIL", "ops@agency.example")
+    from amkpi.alarms_store import Alarms, Trouble
+
+    Alarms(Home.at(home)).begin(Trouble("task-failed", "a.b", "why"), datetime.now(UTC))
+    assert states(hurry(bag.dags["watch_over"]).test()) == {"look": "failed"}
 
 
 def test_a_lock_held_by_another_run_is_waited_for(bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
