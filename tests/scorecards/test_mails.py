@@ -25,9 +25,11 @@ from amkpi.reading import published
 from amkpi.steps import Run
 from scorecards import rendering
 from scorecards.delivering import Options, render
+from scorecards.facts import Subject, read_facts
 from scorecards.history import History, Sending
 from scorecards.messages import Mail
 from scorecards.model import Told
+from scorecards.periods import Period
 from scorecards.words import LOCALES
 from tests.scorecards import agency
 from tests.scorecards.figures import shown
@@ -412,3 +414,34 @@ def test_the_status_word_stands_in_every_line_and_is_never_hidden(sent: Mails) -
     for row in rows:
         bare = " ".join(row.replace("&nbsp;", " ").split())
         assert re.search(r" (Đạt|Theo dõi|Chưa đạt|Thiếu dữ liệu|Không mục tiêu) ", bare)
+
+
+def test_a_teams_records_are_those_of_who_was_in_it_that_day_and_names_those_of_who_is_in_it_now(run: Run) -> None:
+    # M1 went from Lan's team to Nga's on 20 September; their records are of the 11th, and stay Lan's.
+    agency.change(
+        run.home.current.resolve(),
+        "update dim_staff set manager_id = 'D2' where staff_id = 'M1';"
+        "update intermediate.int_management_chain set valid_to = '2026-09-19'"
+        " where staff_id = 'M1' and manager_id = 'D1';"
+        "insert into intermediate.int_management_chain values"
+        " ('M1', 'D2', '2026-09-20', '9999-12-31', true, false);",
+    )
+    found = {staff_id: part(mail, "plain") for staff_id, mail in mails(run).items()}
+    attention = {
+        staff_id: text.split("\n==")[1] + "".join(re.findall(r"^   - .*$", text, flags=re.MULTILINE))
+        for staff_id, text in found.items()
+    }
+    assert "M1-9-" in attention["D1"], "what counts for the team is named"
+    assert agency.DIACRITICS not in found["D1"], "but not whose it is: that is another team now"
+    assert "M1-9-" not in attention["D2"], "what was done elsewhere did not count here"
+    assert agency.DIACRITICS in found["D2"]
+
+
+def test_the_records_of_a_value_add_up_to_it(run: Run) -> None:
+    with published(run.home, run.settings) as connection:
+        facts = read_facts(connection, Period.parse("month", "2026-09"))
+    late = facts.records_of(Subject("team", "D1"), "on_time_delivery_rate")
+    assert {record.staff_id for record in late} == {"D1", "M1", "M2"}
+    assert len(late) == 3 * len(agency.HOSTILE)
+    assert {r.staff_id for r in facts.records_of(Subject("own", "M1"), "on_time_delivery_rate")} == {"M1"}
+    assert len(facts.records_of(Subject("company", None), "on_time_delivery_rate")) == 6 * len(agency.HOSTILE)

@@ -387,3 +387,39 @@ def test_only_those_asked_for_get_theirs(run: Run, server: Server, postbox: Post
 def test_what_is_due_when(now: str, wanted: tuple[str, ...]) -> None:
     moment = datetime.fromisoformat(now).replace(tzinfo=ZoneInfo("Asia/Ho_Chi_Minh"))
     assert tuple(each.period for each in due(moment, Options())) == wanted
+
+
+def test_a_sender_killed_before_it_noted_that_the_operator_knows_tells_them_again(
+    run: Run, server: Server, postbox: Postbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agency.change(run.home.current.resolve(), "update dim_staff set email = null where staff_id = 'M3'")
+
+    def die(history: History, digest: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(History, "note_for_operator", die)
+    with pytest.raises(KeyboardInterrupt):
+        go(run, server)
+    monkeypatch.undo()
+    go(run, server)
+    go(run, server)
+    assert postbox.told_operator().count("- M3: ") == 2, "rather twice than never; then no more"
+    assert postbox.readers() == Counter(EVERYBODY - {"m3@agency.example"})
+
+
+@pytest.mark.parametrize(("language", "words"), [("vi", "chưa có địa chỉ email"), ("en", "has no address")])
+def test_the_operator_is_told_in_the_language_of_the_settings(
+    run: Run, server: Server, postbox: Postbox, language: Any, words: str
+) -> None:
+    agency.change(run.home.current.resolve(), "update dim_staff set email = null where staff_id = 'M3'")
+    go(run, server, options=replace(OPTIONS, default_language=language))
+    assert f"- M3: {words}" in postbox.told_operator()
+
+
+@pytest.mark.parametrize(("since", "is_held"), [(agency.AS_OF, False), (agency.AS_OF + timedelta(days=1), True)])
+def test_a_publication_of_before_the_day_they_fell_due_is_held(
+    run: Run, server: Server, postbox: Postbox, since: date, is_held: bool
+) -> None:
+    report = go(run, server, since=since)
+    assert bool(report.held) is is_held
+    assert len(postbox.readers()) == (0 if is_held else 6)
