@@ -10,6 +10,7 @@ from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 
 import scorecards
+from amkpi import wording
 from amkpi.catalogue import Language
 from expectations.auditing import all_suites
 from expectations.occasion import Occasion
@@ -80,3 +81,12 @@ def test_every_warning_that_can_reach_a_reader_has_words_for_them(language: Lang
     words = finding_words(Speech(language, "VND"))
     assert warnings - SAID_ELSEWHERE == words.keys(), "say it in scorecards/caveats.py and both catalogues"
     assert len(set(words.values())) == len(words)
+
+
+def test_per_cent_round_half_up_of_the_number_that_was_published() -> None:
+    # 100 * 1.025 is 102.49999999999999 for a machine.
+    assert [wording.percent(share, 0, "vi") for share in (1.025, 0.285, 0.2849)] == ["103", "29", "28"]
+    assert wording.kpi_value(0.0285, "ratio", "VND", "vi") == "2,9%"
+    assert [wording.money(amount, "VND", "vi") for amount in (455e6, 1.315e9, 999_999.5, 0.0)] == [
+        "455 triệu VND", "1,32 tỷ VND", "999.999,50 VND", "0 VND",
+    ]  # fmt: skip
