@@ -21,7 +21,8 @@ def write_scorecards(run: Run, grain: str, period: str | None, to: tuple[str, ..
     target = outbox or run.home.outbox
     with console.step("scorecards") as (progress, result):
         report = delivering.render(run, target, grain, period, to, delivering.options_of(run.settings), progress)
-        result(f"{report.count('written')} mails in {target}, {report.grain} {report.period}")
+        written = report.count("written")
+        result(f"{written} mail{'' if written == 1 else 's'} in {target}, {report.grain} {report.period}")
     _show(report)
 
 
