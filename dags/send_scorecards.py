@@ -55,6 +55,8 @@ def send_scorecards() -> None:
         reports = []
         with told_to_airflow():
             run = run_for_task()
+            if not run.home.current.exists():
+                raise AirflowSkipException("nothing is published yet; the first publication starts this DAG")
             options = delivering.options_of(run.settings)
             wanted = delivering.due(run.now().astimezone(ZoneInfo(run.settings.timezone)), options)
             if not wanted:

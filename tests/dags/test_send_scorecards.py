@@ -123,6 +123,13 @@ def test_a_day_on_which_nothing_is_due_is_skipped(send: Any, home: Path, postbox
     assert not postbox.taken
 
 
+def test_before_the_first_publication_a_run_is_skipped_and_nobody_is_alarmed(
+    send: Any, home: Path, postbox: Postbox
+) -> None:
+    assert send() == "skipped"
+    assert not postbox.taken
+
+
 def test_a_stale_publication_is_held_told_once_and_the_next_one_goes_out(
     send: Any, home: Path, postbox: Postbox
 ) -> None:

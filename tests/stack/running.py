@@ -107,6 +107,10 @@ class Stack:
             self._token = self._call("/auth/token", {"username": "admin", "password": password})["access_token"]
         return self._call(f"/api/v2/{path}", body)
 
+    def sign_out(self) -> None:
+        """Forget who we are: the next question signs in with the password as it is then."""
+        self._token = ""
+
     def _call(self, path: str, body: Any) -> Any:
         headers = {"Content-Type": "application/json"}
         if self._token:
