@@ -96,8 +96,9 @@ def prune(target: Path, keep_days: int, moment: datetime) -> int:
 def restore(folder: Path, home: Home, progress: Progress = lambda line: None) -> int:
     """Put a backup into an empty home; returns how many files. The warehouse is to be rebuilt from it.
 
-    Empty is a home without files; those that wait below its landing/ may be there. Everything is checked before the
-    first file is written. Raises AmkpiError, naming the file, for a backup that is damaged or not whole.
+    Empty is a home without files, but for those that wait below its landing/, and the published/ that readers go on
+    reading. Everything is checked before the first file is written. Raises AmkpiError, naming the file, for a backup
+    that is damaged or not whole.
     """
     kept = _read(folder)
     _refuse_what_is_there(home)
@@ -275,7 +276,7 @@ def _newest(target: Path) -> Path | None:
 def _refuse_what_is_there(home: Home) -> None:
     for path in sorted(home.root.rglob("*")) if home.root.is_dir() else []:
         parts = path.relative_to(home.root).parts
-        if not path.is_dir() and parts[0] not in ("landing", f"{_ASIDE}restore"):
+        if not path.is_dir() and parts[0] not in ("landing", "published", f"{_ASIDE}restore"):
             raise AmkpiError(f"{home.root} is not empty ({path} is there): restore into an empty folder, and move it")
 
 

@@ -373,6 +373,8 @@ def _tell_operator(report: Report, history: History, line: _Line, options: Optio
     """Mail the operator what needs them, each text once; the caller has the report in any case."""
     if not options.operator_email:
         return
+    # Whose fate nobody knows is an alarm (`amkpi.alarms`), which lasts until each was looked after: not told here too.
+    report = replace(report, outcomes=tuple(each for each in report.outcomes if each.fate != "uncertain"))
     speech = Speech(options.default_language, run.settings.kpi.reporting_currency)
     text = operator_text(report, speech)
     if not text:

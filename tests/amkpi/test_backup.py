@@ -81,9 +81,13 @@ def test_a_restore_into_an_empty_home_gives_the_same_marts(loaded: Agency, targe
 
     (empty.landing / "clients").mkdir(parents=True)
     (empty.landing / "clients" / "new.csv").write_text(CLIENTS + "D,Khác\n")  # senders do not wait
+    shutil.copytree(before.parent, empty.published, symlinks=True)  # a volume of its own: readers read on
     again = Agency.at(empty.root)
     assert steps.restore(again.run, report.folder) == 4
     again.set(min_raters=2)
+    assert not steps.build(again.run).is_new, "it is known that readers have this very publication"
+    shutil.rmtree(empty.published)
+    empty.published.mkdir()
     again.build()
     after = again.publish_unaudited()
     assert after.name == before.name
