@@ -30,6 +30,7 @@ from ingestion.landing import Seen
 from ingestion.pending import Pending
 from ingestion.raw import create_tables, literal, typed_rows
 from ingestion.reading import Content, TextRows, Unreadable, batch_schema, examine, loose, open_text
+from ingestion.textrows import TIDY
 from ingestion.unpacking import DEFAULT_LIMIT
 
 __all__ = ["LoadReport", "archived", "insert", "load", "load_again", "open_rows", "replay"]
@@ -408,33 +409,32 @@ def insert(connection: duckdb.DuckDBPyConnection, extract: Extract, rows: TextRo
     extras = f"case when _malformed then null else json_object({', '.join(extra)}) end" if extra else "null"
     insert = f"""
         insert into raw.{extract.name}
-        select {", ".join(values)}, {extras}, _row, _malformed, $file, _line, $sha256, $loaded_at, $delivery from batch
+        select {", ".join(values)}, {extras}, _row, _malformed, _line, $delivery from batch
         """
-    parameters = {
-        "file": delivery.file_name,
-        "sha256": delivery.sha256,
-        "loaded_at": delivery.loaded_at,
-        "delivery": delivery.delivery,
-    }
     given = _Given(rows)
     connection.register("batch", given.reader)
     try:
-        connection.execute(insert, parameters)
+        connection.execute(insert, {"delivery": delivery.delivery})
     finally:
         connection.unregister("batch")
     given.check()
-    connection.execute(f"insert into typed.{extract.name} {typed_rows(extract)}", {"delivery": delivery.delivery})
+    connection.execute(
+        f"insert into typed.{extract.name} {typed_rows(extract, places, tidy=given.tidy)}",
+        {"delivery": delivery.delivery, "loaded_at": delivery.loaded_at},
+    )
     return given.count
 
 
 class _Given:
     """A file's rows as one stream, so that DuckDB writes what is read while more is read.
 
-    What goes wrong on the way ends the stream and is told by `check`: DuckDB would tell it as an error of its own.
+    tidy: whether every batch was. What goes wrong on the way ends the stream and is told by `check`: DuckDB would tell
+    it as an error of its own.
     """
 
     def __init__(self, rows: TextRows) -> None:
         self.count = 0
+        self.tidy = True
         self._failure: BaseException | None = None
         self.reader = pa.RecordBatchReader.from_batches(batch_schema(len(rows.header)), self._batches(rows))
 
@@ -442,6 +442,7 @@ class _Given:
         try:
             for table in rows.batches:
                 self.count += table.num_rows
+                self.tidy = self.tidy and table.schema.metadata == TIDY
                 yield from table.to_batches()
         except BaseException as error:  # noqa: BLE001 - told by check
             self._failure = error

@@ -18,7 +18,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ingestion.raw import WHITE_SPACE, literal
+from ingestion.raw import literal
+from ingestion.textrows import WHITE_SPACE
 
 MAX_CHARACTERS = 4_000
 

@@ -1,7 +1,8 @@
 """Delimited text, read exactly: which field, which row, which physical line.
 
-A block of the file without a quote has its rows on its lines, and Arrow parses it at once; where there is a quote, a
-blank line or a row that does not fit the header, Python's csv reads row by row. Both give the same.
+A block of the file whose rows are its lines is parsed at once: by Arrow, and its lines with a quote by Python's csv.
+Where a quote spans lines, a line is blank or a row does not fit the header, Python's csv reads row by row. All give the
+same.
 """
 
 from __future__ import annotations
@@ -9,16 +10,19 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+from pyarrow import compute
 from pyarrow import csv as arrow_csv
 
 from ingestion.textrows import (
     BATCH_ROWS,
     MAX_FIELD_CHARS,
     MAX_LINE_BYTES,
+    WHITE_SPACE,
     TextRows,
     Unreadable,
     batch,
@@ -34,6 +38,10 @@ BLOCK_BYTES = 4 << 20
 _SEARCHED_ROWS = 20
 # What Excel understands as the first line of a CSV, and writes in no other place: the delimiter, before the header.
 _SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?[\r\n]*', re.IGNORECASE)
+# White space that hardly any file has, and the zero byte: by the first byte, since one byte is found fast.
+_ODD: dict[bytes, list[bytes]] = {}
+for _ch in sorted({*WHITE_SPACE, "\0"} - set(" \t\r\n")):
+    _ODD.setdefault(_ch.encode()[:1], []).append(_ch.encode())
 
 
 def read_csv(path: Path, encoding: str, known: frozenset[str], limit: int = DEFAULT_LIMIT) -> TextRows:
@@ -178,11 +186,39 @@ def _batches(lines: _Lines, delimiter: str, width: int) -> Iterator[pa.Table]:
 
 
 def _at_once(block: bytes, delimiter: str, width: int, first_line: int) -> pa.Table | None:
-    """The block parsed by Arrow, or None where a row may be anything else than a line with all its fields."""
-    if len(block) > MAX_LINE_BYTES or b'"' in block or b"\n\n" in block or block.startswith((b"\n", b"\r")):
+    """The block parsed as a whole, or None where a row may be anything else than a line with all its fields."""
+    if len(block) > MAX_LINE_BYTES:
         return None
     if b"\r" in block and (b"\n\r" in block or block.count(b"\r") != block.count(b"\r\n")):
         return None
+    count = block.count(b"\n") + (not block.endswith(b"\n"))
+    numbers = range(first_line, first_line + count)
+    if b'"' not in block:
+        columns = _without_quotes(block, delimiter, width, count)
+        return columns and batch_of_columns(columns, numbers, tidy=_is_tidy(block, delimiter))
+    lines = block.removesuffix(b"\n").split(b"\n")
+    plain: list[int] = []
+    quoted: list[int] = []
+    for place, line in enumerate(lines):
+        (quoted if b'"' in line else plain).append(place)
+    rows = _one_a_line([lines[place] for place in quoted], delimiter, width)
+    if rows is None:
+        return None
+    rest = b"\n".join(lines[place] for place in plain)
+    columns = _without_quotes(rest, delimiter, width, len(plain))
+    if columns is None:
+        return None
+    tidy = _is_tidy(rest, delimiter) and _are_tidy([cell for row in rows for cell in row])
+    of_quoted = [pa.array(cells, pa.string()) for cells in zip(*rows, strict=True)]
+    both = [pa.concat_arrays(pair) for pair in zip(columns, of_quoted, strict=True)]
+    table = batch_of_columns(both, (numbers[place] for place in (*plain, *quoted)), tidy=tidy)
+    return table.take(compute.sort_indices(table["_line"]))
+
+
+def _without_quotes(block: bytes, delimiter: str, width: int, count: int) -> list[pa.Array] | None:
+    """The columns of that many lines, or None where a row is anything else than a line with all its fields."""
+    if not count:
+        return [pa.nulls(0, pa.string())] * width
     names = [f"c{i}" for i in range(width)]
     try:
         table = arrow_csv.read_csv(
@@ -195,9 +231,39 @@ def _at_once(block: bytes, delimiter: str, width: int, first_line: int) -> pa.Ta
         )
     except pa.ArrowInvalid:
         return None  # a row with more or fewer fields
-    if table.num_rows != block.count(b"\n") + (not block.endswith(b"\n")):
-        return None
-    return batch_of_columns([column.combine_chunks() for column in table.columns], first_line)
+    if table.num_rows != count:
+        return None  # it passes over blank lines
+    return [column.combine_chunks() for column in table.columns]
+
+
+def _one_a_line(lines: list[bytes], delimiter: str, width: int) -> list[list[str]] | None:
+    """The rows of these lines, or None where a quote spans lines, or a row has more or fewer fields."""
+    try:
+        rows = list(csv.reader((f"{line.decode()}\n" for line in lines), delimiter=delimiter, strict=True))
+    except csv.Error:
+        return None  # row by row shows where
+    return rows if len(rows) == len(lines) and all(len(row) == width for row in rows) else None
+
+
+def _is_tidy(block: bytes, delimiter: str) -> bool:
+    """Whether surely each cell of these lines is in NFC, without white space around it and without a zero byte."""
+    if any(first in block and any(ch in block for ch in chars) for first, chars in _ODD.items()):
+        return False
+    if delimiter != "\t" and b"\t" in block:
+        return False
+    if b" " in block:
+        cut = delimiter.encode()
+        beside = (b" " + cut, cut + b" ", b" \n", b"\n ", b" \r")
+        if block.startswith(b" ") or block.endswith(b" ") or any(pair in block for pair in beside):
+            return False
+    # No delimiter or line end composes with what follows it: what is in NFC as a whole is so in its parts.
+    return block.isascii() or unicodedata.is_normalized("NFC", block.decode())
+
+
+def _are_tidy(cells: list[str]) -> bool:
+    text = "\n".join(cells)
+    stripped = [cell.strip() for cell in cells]
+    return cells == stripped and "\0" not in text and unicodedata.is_normalized("NFC", text)
 
 
 def _slowly(lines: _Lines, delimiter: str, width: int) -> Iterator[pa.Table]:

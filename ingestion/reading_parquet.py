@@ -63,7 +63,7 @@ def _batches(file: pq.ParquetFile, limit: int) -> Iterator[pa.Table]:
             except _ERRORS as error:
                 raise Unreadable(_broken(error)) from error
             if native.num_rows:
-                yield batch_of_columns(columns, number)
+                yield batch_of_columns(columns, range(number, number + native.num_rows), tidy=False)
             number += native.num_rows
 
 

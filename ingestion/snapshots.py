@@ -57,7 +57,8 @@ def delete_missing(connection: duckdb.DuckDBPyConnection, extract: Extract, deli
             group by {", ".join(f"t.{name}" for name in key)}
             having bool_or(of_source.is_last and t._line <> {LINE}) and bool_or(t._reason is null)
         )
-        select {", ".join(values[column.name] for column in extract.all_columns)}, $delivery, {LINE}, null, null, false
+        select {", ".join(values[column.name] for column in extract.all_columns)}, $delivery, {LINE}, null, null, false,
+            false
         from old
         anti join (select * from typed.{extract.name} where _delivery = $delivery) as new on {same}
         """,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -18,6 +19,11 @@ MAX_COLUMNS = 2_000
 ERROR_CELL = "(an error in the workbook)"
 # Marks that show nothing, which a tool that writes two byte order marks or a copy from a web page leaves in a name.
 _INVISIBLE = "\ufeff\u200b"
+# What Python's str.isspace calls white space.
+WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+# In the metadata of a batch's schema: each cell is in NFC, without white space around it and without a zero byte. It
+# may be left out; loading then looks at each cell.
+TIDY = {b"tidy": b"yes"}
 
 
 class Unreadable(Exception):
@@ -33,7 +39,8 @@ class TextRows:
         `_line` (int64: the physical line on which the row begins, header = 1; where a format has no lines, the row's
         number), `_malformed` (bool: more or fewer fields than the header; then every `c` is null) and `_row` (JSON of
         the row as it came: a list of the fields of a malformed row, an object for a row that a mapping made, else null
-        because the columns say it). Iterating raises `Unreadable` when the file breaks off half way.
+        because the columns say it). Its schema's metadata may be `TIDY`. Iterating raises `Unreadable` when the file
+        breaks off half way.
     """
 
     header: tuple[str, ...]
@@ -82,12 +89,18 @@ def batch(rows: Sequence[Sequence[str | None]], lines: Sequence[int], width: int
     return pa.Table.from_arrays(arrays, schema=batch_schema(width))
 
 
-def batch_of_columns(columns: Sequence[pa.Array], first_line: int) -> pa.Table:
-    """A batch of well-formed rows on lines that follow each other."""
-    count = len(columns[0])
-    lines = pa.array(range(first_line, first_line + count), pa.int64())
-    rest = [lines, pa.repeat(pa.scalar(False), count), pa.nulls(count, pa.string())]
-    return pa.Table.from_arrays([*columns, *rest], schema=batch_schema(len(columns)))
+def batch_of_columns(columns: Sequence[pa.Array], lines: Iterable[int], *, tidy: bool) -> pa.Table:
+    """A batch of well-formed rows with their lines."""
+    # From its bytes: pa.array of a list imports pandas, which takes a second.
+    numbers = array("q", lines)
+    count = len(numbers)
+    rest = [
+        pa.Array.from_buffers(pa.int64(), count, [None, pa.py_buffer(numbers)]),
+        pa.repeat(pa.scalar(False), count),
+        pa.nulls(count, pa.string()),
+    ]
+    schema = batch_schema(len(columns)).with_metadata(TIDY if tidy else None)
+    return pa.Table.from_arrays([*columns, *rest], schema=schema)
 
 
 def looks_like_the_header(rows: Sequence[Sequence[str | None]], known: frozenset[str]) -> int | None:

@@ -170,7 +170,9 @@ NAMES = [
 def test_names_are_only_names(agency: Agency, name: str) -> None:
     report = agency.load({f"clients/{name}": HEAD + "C1,One\n", f"staff/{name}": "no,columns\n"})
     assert [each.status for each in report.deliveries] == ["loaded", "rejected"]
-    assert agency.rows("select distinct _file from raw.clients") == [(f"clients/{name}",)]
+    assert agency.rows("select distinct file_name from raw.clients inner join raw.ledger on _delivery = delivery") == [
+        (f"clients/{name}",)
+    ]
     assert files_below(agency.home.landing) == {}
     assert len(files_below(agency.home.archive)) == 1
     assert sorted(files_below(agency.home.rejected).values())[0] == b"no,columns\n" or len(name) > 200

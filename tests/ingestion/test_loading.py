@@ -59,7 +59,8 @@ def test_a_loaded_file_moves_to_the_archive_under_its_content(agency: Agency) ->
     assert archived(agency.home, digest, "clients/a.csv").read_text() == CLIENTS
     assert files_below(agency.home.landing) == {}
     assert agency.rows(
-        "select client_id, client_name, industry, _file, _line, _sha256, _loaded_at from raw.clients"
+        "select client_id, client_name, industry, file_name, _line, sha256, loaded_at"
+        " from raw.clients inner join raw.ledger on _delivery = delivery"
     ) == [("C1", "One", None, "clients/a.csv", 2, digest, agency.moment)]
 
 
