@@ -260,6 +260,27 @@ def test_what_is_not_judged_yet_is_not_shown() -> None:
     assert current == [(1.0,), (1.0,), (2.0,)]
 
 
+def test_a_warehouse_of_the_first_version_is_judged_anew() -> None:
+    world = World(5)
+    for _ in range(3):
+        world.run()
+    world.judge()
+    now = world.state()
+    # As the first version left it: a file's name and hash beside each row, current rows copied, no marks.
+    for name in EXTRACTS:
+        world.connection.execute(f"drop view current_rows.{name}")
+        world.connection.execute(f"create table current_rows.{name} as select 'old' as old")
+        world.connection.execute(f"alter table typed.{name} drop column _passed_over")
+        for column in ("_file varchar", "_sha256 varchar", "_loaded_at timestamptz"):
+            world.connection.execute(f"alter table raw.{name} add column {column}")
+    world.connection.execute("create or replace table judged.basis as select 'old' as basis")
+    create_tables(world.connection)
+    assert world.judge()
+    assert world.state() == now
+    world.run()
+    world.judge()
+
+
 def test_only_what_is_new_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without this, the comparison above would hold for a judgement that always starts from nothing."""
     world = World(1)
