@@ -56,10 +56,20 @@ def build(
         if publishing.is_current(home, identity):
             return BuildReport(identity, 0, 0, is_new=False)
         begun()
+        from_nothing = not publishing.is_built_alike(connection, settings)
         publishing.mark_building(connection)
+        _keep_previous_inputs(connection, from_nothing)
         judge(connection, settings.kpi.reporting_currency)
-    models, tests = run_dbt(home, settings, as_of, ["build", "--exclude-resource-type", "unit_test"], progress)
+    arguments = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if from_nothing else [])]
+    models, tests = run_dbt(home, settings, as_of, arguments, progress)
     return BuildReport(publishing.mark_built(home, settings, as_of), models, tests)
+
+
+def _keep_previous_inputs(connection: duckdb.DuckDBPyConnection, from_nothing: bool) -> None:
+    """Put aside what the last whole build rolled up: the models make anew the periods whose inputs are others now."""
+    connection.execute("delete from audit.previous_inputs")
+    if not from_nothing:
+        connection.execute("insert into audit.previous_inputs by name from intermediate.int_period_inputs")
 
 
 def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -84,6 +94,10 @@ def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:
         "create table if not exists audit.restatements (kpi varchar, scope varchar, staff_id varchar,"
         " period_grain varchar, period_start date, value_then double, value_now double, cause varchar,"
         " told_publication_id varchar)"
+    )
+    connection.execute(
+        "create table if not exists audit.previous_inputs (period_id integer, part varchar, row_count bigint,"
+        " hash_xor ubigint, hash_sum hugeint)"
     )
 
 

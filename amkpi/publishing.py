@@ -28,8 +28,16 @@ from expectations.findings import Finding
 
 # Readers with DuckDB 1.4 and later open it; the format of 2.0 would shut them out.
 STORAGE_VERSION = "v1.4.0"
-# What the view `marts.kpi_evidence` reads, and what `amkpi explain` does beside it; no part of the public marts.
-BEHIND_EVIDENCE = (
+# The marts that stay views in the published file, each after those it reads: what they show stands there once.
+PUBLISHED_VIEWS = ("kpi_values", "kpi_evidence", "scorecard_lines", "supporting_measures")
+# What those views read, and what `amkpi explain` does beside them; no part of the public marts.
+BEHIND_MARTS = (
+    "int_kpi_catalogue",
+    "int_measure_catalogue",
+    "int_scope_people",
+    "int_kpi_values",
+    "int_scorecard_lines",
+    "int_measure_sums",
     "int_kpi_records",
     "int_client_records",
     "int_period_months",
@@ -143,15 +151,31 @@ def mark_building(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("create schema if not exists audit")
     connection.execute(
         "create or replace table audit.build"
-        " (publication_id varchar, as_of date, passed boolean, audited_at timestamptz)"
+        " (publication_id varchar, as_of date, shape varchar, passed boolean, audited_at timestamptz)"
     )
+
+
+def is_built_alike(connection: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
+    """Whether the warehouse holds a whole build by this program with these settings, of whatever deliveries and date.
+
+    Only on such a one the next may build: what it finds unchanged would be the same from nothing.
+    """
+    if not _exists(connection, "audit", "build"):
+        return False
+    built = connection.execute("from audit.build").fetchall()
+    return len(built) == 1 and _shape(settings) in built[0]
+
+
+def _shape(settings: Settings) -> str:
+    """All that shapes a build beside the deliveries and the date."""
+    return json.dumps([settings.that_shape_results(), pipeline_version()])
 
 
 def mark_built(home: Home, settings: Settings, as_of: date) -> str:
     """Say that the warehouse holds a whole build of this date; returns its publication id."""
     with connect(home, settings) as connection:
         identity = publication_id(connection, settings, as_of)
-        connection.execute("insert into audit.build values (?, ?, null, null)", [identity, as_of])
+        connection.execute("insert into audit.build values (?, ?, ?, null, null)", [identity, as_of, _shape(settings)])
     return identity
 
 
@@ -260,24 +284,23 @@ def _copy(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
     try:
         connection.execute("create schema going_out.marts")
         connection.execute("create schema going_out.intermediate")
-        for table in BEHIND_EVIDENCE:
+        for table in BEHIND_MARTS:
             connection.execute(f"create table going_out.intermediate.{table} as from intermediate.{table}")
-        evidence = ""
         marts = connection.execute(
             "select table_name from information_schema.tables where table_catalog = current_database()"
             " and table_schema = 'marts' order by table_name"
         ).fetchall()
         for (table,) in marts:
-            if table == "kpi_evidence":
-                evidence = connection.execute(
-                    "select sql from duckdb_views() where schema_name = 'marts' and view_name = 'kpi_evidence'"
-                ).fetchall()[0][0]
-            else:
+            if table not in PUBLISHED_VIEWS:
                 connection.execute(f"create table going_out.marts.{table} as from marts.{table}")
+        words = dict(
+            connection.execute("select view_name, sql from duckdb_views() where schema_name = 'marts'").fetchall()
+        )
         warehouse = connection.execute("select current_database()").fetchall()[0][0]
         connection.execute("use going_out")
-        # The view's own words, without the name of the file that they were first said in.
-        connection.execute(f"create view marts.kpi_evidence as {evidence.split(' AS ', 1)[1]}")
+        for view in PUBLISHED_VIEWS:
+            # The view's own words, without the name of the file that they were first said in.
+            connection.execute(f"create view marts.{view} as {words[view].split(' AS ', 1)[1]}")
         connection.execute(f"use {warehouse}")
         connection.execute("checkpoint going_out")
     finally:

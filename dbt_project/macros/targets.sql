@@ -1,5 +1,6 @@
--- The targets in force for the rows of `relation` (kpi, scope, person_key, role, period_grain, period_start and a `day`)
--- in the order in which they are looked up: `preference` 1 is the first. With `any_grain_only`, only those for any grain.
+-- The targets in force for the rows of `relation` (kpi and kpi_number, target_group_id with its scope, person_key ('' for
+-- who has none of their own) and role, period_id and period_grain, and a `day`) in the order in which they are looked up:
+-- `preference` 1 is the first. With `any_grain_only`, only those for any grain.
 {% macro targets_in_force(relation, any_grain_only) %}
     {% set by = [
         "targets.scope <> 'company' and targets.staff_id = wanted.person_key",
@@ -8,11 +9,9 @@
     ] %}
     {% for match in by %}
     select
-        wanted.kpi,
-        wanted.scope,
-        wanted.person_key,
-        wanted.period_grain,
-        wanted.period_start,
+        wanted.kpi_number,
+        wanted.target_group_id,
+        wanted.period_id,
         wanted.day,
         {{ loop.index0 * 2 + 1 }} + case when targets.period_grain is null then 1 else 0 end as preference,
         targets.period_grain is not null as is_of_own_grain,

@@ -15,7 +15,7 @@ from amkpi import steps
 from amkpi.errors import AuditBlocked
 from amkpi.home import Home
 from amkpi.steps import Run
-from tests.expectations.conftest import AGENCY, AS_OF, LOADED_AT, settings_of
+from tests.expectations.conftest import AGENCY, AS_OF, LOADED_AT, make_changeable, settings_of
 from tests.expectations.test_auditing import A_QUARANTINED_ROW, BROKEN_INVARIANTS
 
 pytestmark = pytest.mark.slow
@@ -54,6 +54,7 @@ def test_a_fault_blocks_with_exit_code_3_and_the_publication_stays(
 ) -> None:
     before = _what_readers_see(built.home.current)
     with duckdb.connect(str(built.home.warehouse)) as connection:
+        make_changeable(connection)
         for statement in statements:
             connection.execute(statement)
     with pytest.raises(AuditBlocked) as blocked:

@@ -62,7 +62,7 @@ def test_what_is_published_can_be_read_alone_and_only_read(agency: Agency) -> No
             (AS_OF, "VND")
         ]
         with pytest.raises(duckdb.Error):
-            connection.execute("delete from marts.kpi_values")
+            connection.execute("delete from intermediate.int_kpi_values")
 
 
 def test_a_reader_may_attach_the_file_under_any_name(agency: Agency) -> None:
@@ -276,7 +276,7 @@ def test_a_reader_in_a_loop_sees_twenty_publications_and_never_half_of_one(agenc
         for number in range(20):
             # Only what publishing sees differs: a build a publication would take two minutes.
             with agency.warehouse() as connection:
-                connection.execute("update marts.kpi_values set value = ? where kpi = 'client_revenue'", [number])
+                connection.execute("update intermediate.int_kpi_values set value = ? where kpi_number = 1", [number])
                 connection.execute("update audit.build set publication_id = ?", [f"{number:016x}"])
             _publish_as(agency, f"{number:016x}")
             time.sleep(0.05)

@@ -40,6 +40,14 @@ def built(root: Path, landing: Path, as_of: date) -> Path:
     return home.warehouse
 
 
+def make_changeable(connection: duckdb.DuckDBPyConnection) -> None:
+    """Put the rows that `marts.kpi_values` shows in its place: a view's cannot be changed, and the audit reads either."""
+    connection.execute("create table as_shown as from marts.kpi_values")
+    connection.execute("drop view marts.kpi_values")
+    connection.execute("create table marts.kpi_values as from as_shown")
+    connection.execute("drop table as_shown")
+
+
 @pytest.fixture(scope="session")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse without a fault, of which every extract was delivered."""
@@ -60,6 +68,8 @@ def broken(sound: Path, tmp_path: Path) -> Break:
         target.parent.mkdir()
         shutil.copy(sound, target)
         with duckdb.connect(str(target)) as connection:
+            if statements:
+                make_changeable(connection)
             for statement in statements:
                 changed: Sequence[tuple[object, ...]] = connection.execute(statement).fetchall()
                 assert not changed or changed[0][0], f"nothing to change: {statement}"

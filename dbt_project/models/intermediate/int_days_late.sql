@@ -1,4 +1,4 @@
--- Grain: scope × person_key × period_grain × period_start. The median of the days by which the late projects of a
+-- Grain: subject_id × period_id. The median of the days by which the late projects of a
 -- period were late, and how many those are. By a count for each number of days, because rows a project, scope and
 -- period would be fifteen times the projects for every manager over them.
 with undone as (
@@ -25,8 +25,7 @@ late as (
 
 monthly as (
     select
-        scope,
-        person_key,
+        subject_id,
         month_start,
         days_late,
         projects
@@ -35,10 +34,8 @@ monthly as (
 
 counted as (
     select
-        scope,
-        person_key,
-        period_grain,
-        period_start,
+        subject_id,
+        period_id,
         days_late,
         projects
     from {{ over_periods('monthly', ['days_late'], ['projects']) }} as periods
@@ -47,23 +44,19 @@ counted as (
 running as (
     select
         *,
-        sum(projects) over (
-            partition by scope, person_key, period_grain, period_start order by days_late
-        ) as up_to_here,
-        sum(projects) over (partition by scope, person_key, period_grain, period_start) as late_projects
+        sum(projects) over (partition by subject_id, period_id order by days_late) as up_to_here,
+        sum(projects) over (partition by subject_id, period_id) as late_projects
     from counted
 )
 
 -- The middle one, or the mean of the middle two.
 select
-    scope,
-    person_key,
-    period_grain,
-    period_start,
+    subject_id,
+    period_id,
     max(late_projects) as late_projects,
     (
         min(case when 2 * up_to_here >= late_projects then days_late end)
         + min(case when 2 * up_to_here >= late_projects + 1 then days_late end)
     ) / 2.0 as days_late_median
 from running
-group by scope, person_key, period_grain, period_start
+group by subject_id, period_id

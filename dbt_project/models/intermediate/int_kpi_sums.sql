@@ -1,62 +1,72 @@
--- Grain: kpi × scope × person_key × period_grain × period_start. What the records of a period add up to, for the KPIs
--- that are sums. First by day and person, then by month, then by period: a record is read once.
-with daily as (
+-- Grain: kpi_number × subject_id × period_id. What the records of a period add up to, for the KPIs that are sums. First
+-- by day and person, then by month, then by period: a record is read once.
+with catalogue as (
+    select * from {{ ref('int_kpi_catalogue') }}
+),
+
+daily as (
     select
-        kpi,
-        staff_id,
-        event_date,
-        month_start,
-        sum(numerator) as numerator,
-        sum(denominator) as denominator,
-        sum(sample_size) as sample_size
-    from {{ ref('int_kpi_records') }}
-    group by kpi, staff_id, event_date, month_start
+        catalogue.kpi_number,
+        records.staff_id,
+        records.event_date,
+        records.month_start,
+        sum(records.numerator) as numerator,
+        sum(records.denominator) as denominator,
+        sum(records.sample_size) as sample_size
+    from {{ ref('int_kpi_records') }} as records
+    inner join catalogue
+        on records.kpi = catalogue.kpi
+    where {{ month_to_be_made('records.month_start') }}
+    group by catalogue.kpi_number, records.staff_id, records.event_date, records.month_start
 ),
 
 monthly as (
     select *
-    from {{ over_scopes('daily', ['kpi', 'month_start'], ['numerator', 'denominator', 'sample_size']) }} as scoped
+    from {{ over_scopes(
+        'daily', ['kpi_number', 'month_start'], ['numerator', 'denominator', 'sample_size']
+    ) }} as scoped
 ),
 
 dated as (
     select
-        kpi,
-        scope,
-        person_key,
-        period_grain,
-        period_start,
+        kpi_number,
+        subject_id,
+        period_id,
         numerator,
         denominator,
         sample_size
-    from {{ over_periods('monthly', ['kpi'], ['numerator', 'denominator', 'sample_size']) }} as periods
+    from {{ over_periods('monthly', ['kpi_number'], ['numerator', 'denominator', 'sample_size']) }} as periods
 ),
 
 opening as (
     select
-        kpi,
-        period_grain,
-        period_start,
-        staff_id,
-        event_date,
-        sum(numerator) as numerator,
-        sum(denominator) as denominator,
-        sum(sample_size) as sample_size
-    from {{ ref('int_client_records') }}
-    group by kpi, period_grain, period_start, staff_id, event_date
+        catalogue.kpi_number,
+        periods.period_id,
+        records.staff_id,
+        records.event_date,
+        sum(records.numerator) as numerator,
+        sum(records.denominator) as denominator,
+        sum(records.sample_size) as sample_size
+    from {{ ref('int_client_records') }} as records
+    inner join catalogue
+        on records.kpi = catalogue.kpi
+    inner join {{ ref('int_periods') }} as periods
+        on records.period_grain = periods.period_grain
+        and records.period_start = periods.period_start
+    where {{ to_be_made('periods.period_id') }}
+    group by catalogue.kpi_number, periods.period_id, records.staff_id, records.event_date
 ),
 
 clients as (
     select
-        kpi,
-        scope,
-        person_key,
-        period_grain,
-        period_start,
+        kpi_number,
+        subject_id,
+        period_id,
         numerator,
         denominator,
         sample_size
     from {{ over_scopes(
-        'opening', ['kpi', 'period_grain', 'period_start'], ['numerator', 'denominator', 'sample_size']
+        'opening', ['kpi_number', 'period_id'], ['numerator', 'denominator', 'sample_size']
     ) }} as scoped
 )
 

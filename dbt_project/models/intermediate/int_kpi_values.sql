@@ -1,74 +1,62 @@
--- Grain: kpi × scope × person_key × period_grain × period_start. Every KPI of everyone who has a row in a period.
-with wanted as (
+-- Grain: kpi_number × subject_id × period_id. Every KPI of everyone who has a row in a period.
+with catalogue as (
     select
-        catalogue.kpi,
-        catalogue.unit,
-        catalogue.better,
-        catalogue.no_data_reason,
-        people.*
+        kpi_number,
+        no_data_reason,
+        kpi = 'client_revenue' as is_sum,
+        kpi = 'internal_collaboration_score' as is_score
+    from {{ ref('int_kpi_catalogue') }}
+),
+
+wanted as (
+    select
+        catalogue.*,
+        people.subject_id,
+        people.period_id
     from {{ ref('int_scope_people') }} as people
-    cross join {{ ref('int_kpi_catalogue') }} as catalogue
+    cross join catalogue
+    where {{ to_be_made('people.period_id') }}
 ),
 
 joined as (
     select
         wanted.*,
-        case when wanted.kpi = 'internal_collaboration_score' then reviews.score
-            else coalesce({{ as_double('sums.numerator') }}, 0)
-        end as counted_numerator,
+        case when wanted.is_score then reviews.score else coalesce({{ as_double('sums.numerator') }}, 0) end
+            as counted_numerator,
         coalesce({{ as_double('sums.denominator') }}, 0) as counted_denominator,
-        coalesce(
-            case when wanted.kpi = 'internal_collaboration_score' then reviews.reviewers else sums.sample_size end, 0
-        ) as sample_size
+        cast(coalesce(case when wanted.is_score then reviews.reviewers else sums.sample_size end, 0) as bigint)
+            as sample_size
     from wanted
     left join {{ ref('int_kpi_sums') }} as sums
-        on wanted.kpi = sums.kpi
-        and wanted.scope = sums.scope
-        and wanted.person_key = sums.person_key
-        and wanted.period_grain = sums.period_grain
-        and wanted.period_start = sums.period_start
+        on wanted.kpi_number = sums.kpi_number
+        and wanted.subject_id = sums.subject_id
+        and wanted.period_id = sums.period_id
     left join {{ ref('int_review_scores') }} as reviews
-        on wanted.kpi = 'internal_collaboration_score'
-        and wanted.scope = reviews.scope
-        and wanted.person_key = reviews.person_key
-        and wanted.period_grain = reviews.period_grain
-        and wanted.period_start = reviews.period_start
-),
-
-final as (
-    select
-        kpi,
-        scope,
-        person_key,
-        period_grain,
-        period_start,
-        period_end,
-        close_date,
-        previous_start,
-        is_provisional,
-        role,
-        unit,
-        better,
-        case
-            when kpi = 'client_revenue' then counted_numerator
-            when kpi = 'internal_collaboration_score' and sample_size < {{ var('min_raters') }} then null
-            when kpi = 'internal_collaboration_score' then counted_numerator
-            else counted_numerator / nullif(counted_denominator, 0)
-        end as value,
-        case
-            when kpi = 'internal_collaboration_score' and sample_size < {{ var('min_raters') }} then null
-            else counted_numerator
-        end as numerator,
-        case when kpi in ('client_revenue', 'internal_collaboration_score') then null else counted_denominator end
-            as denominator,
-        sample_size,
-        case
-            when kpi = 'client_revenue' then null
-            when kpi = 'internal_collaboration_score' and sample_size = 0 then no_data_reason
-            when kpi = 'internal_collaboration_score' and sample_size < {{ var('min_raters') }} then 'too_few_raters'
-            when kpi <> 'internal_collaboration_score' and counted_denominator = 0 then no_data_reason
-        end as null_reason
-    from joined
+        on wanted.is_score
+        and wanted.subject_id = reviews.subject_id
+        and wanted.period_id = reviews.period_id
 )
 
-select * from final
+select
+    kpi_number,
+    subject_id,
+    period_id,
+    case
+        when is_sum then counted_numerator
+        when is_score and sample_size < {{ var('min_raters') }} then null
+        when is_score then counted_numerator
+        else counted_numerator / nullif(counted_denominator, 0)
+    end as value,
+    case
+        when is_score and sample_size < {{ var('min_raters') }} then null
+        else counted_numerator
+    end as numerator,
+    case when is_sum or is_score then null else counted_denominator end as denominator,
+    sample_size,
+    case
+        when is_sum then null
+        when is_score and sample_size = 0 then no_data_reason
+        when is_score and sample_size < {{ var('min_raters') }} then 'too_few_raters'
+        when not is_score and counted_denominator = 0 then no_data_reason
+    end as null_reason
+from joined

@@ -1,4 +1,4 @@
--- Grain: scope × person_key × close_date. How many projects that run on the day have cost more than their budget by it.
+-- Grain: subject_id × close_date. How many projects that run on the day have cost more than their budget by it.
 with spent as (
     select
         costs.project_id,
@@ -69,8 +69,7 @@ over_budget as (
 )
 
 select
-    scope,
-    person_key,
+    subject_id,
     close_date,
     projects
 from {{ over_scopes('over_budget', ['close_date'], ['projects']) }} as scoped

@@ -1,6 +1,7 @@
 -- Grain: period_grain × period_start × month_start. Which months make up a period; a record falls into a period by
 -- its month.
 select
+    periods.period_id,
     periods.period_grain,
     periods.period_start,
     periods.close_date,

@@ -1,4 +1,4 @@
--- Grain: period_grain × period_start.
+-- Grain: period_grain × period_start. `period_id` is the same whenever and from whatever data it is built.
 with months as (
     select
         month_start,
@@ -41,6 +41,7 @@ periods as (
 
 final as (
     select
+        {{ period_id('period_grain', 'period_start') }} as period_id,
         period_grain,
         period_start,
         period_end,

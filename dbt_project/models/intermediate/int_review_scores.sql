@@ -1,62 +1,79 @@
--- Grain: scope × person_key × period_grain × period_start. The mean over departments of each department's mean review,
--- and how many people reviewed.
-with reviews as (
+-- Grain: subject_id × period_id. The mean over departments of each department's mean review, and how many people
+-- reviewed.
+with scores as (
+    select * from {{ ref('kpi_internal_collaboration_score') }}
+),
+
+reviewers as (
     select
-        staff_id,
-        event_date,
-        {{ first_of('month', 'event_date') }} as month_start,
-        reviewer_department,
         reviewer_id,
-        score,
+        row_number() over (order by reviewer_id) as reviewer_number
+    from (select distinct reviewer_id from scores) as found
+),
+
+departments as (
+    select
+        reviewer_department,
+        row_number() over (order by reviewer_department) as department_number
+    from (select distinct reviewer_department from scores) as found
+),
+
+reviews as (
+    select
+        scores.staff_id,
+        scores.event_date,
+        {{ first_of('month', 'scores.event_date') }} as month_start,
+        departments.department_number,
+        reviewers.reviewer_number,
+        scores.score,
         1 as reviews
-    from {{ ref('kpi_internal_collaboration_score') }}
+    from scores
+    inner join reviewers
+        on scores.reviewer_id = reviewers.reviewer_id
+    inner join departments
+        on scores.reviewer_department = departments.reviewer_department
+    where {{ month_to_be_made(first_of('month', 'scores.event_date')) }}
 ),
 
 monthly as (
     select
-        scope,
-        person_key,
+        subject_id,
         month_start,
-        reviewer_department,
-        reviewer_id,
+        department_number,
+        reviewer_number,
         score,
         reviews
     from {{ over_scopes(
-        'reviews', ['month_start', 'reviewer_department', 'reviewer_id'], ['score', 'reviews']
+        'reviews', ['month_start', 'department_number', 'reviewer_number'], ['score', 'reviews']
     ) }} as scoped
 ),
 
 monthly_departments as (
     select
-        scope,
-        person_key,
+        subject_id,
         month_start,
-        reviewer_department,
+        department_number,
         sum(score) as score,
         sum(reviews) as reviews
     from monthly
-    group by scope, person_key, month_start, reviewer_department
+    group by subject_id, month_start, department_number
 ),
 
 by_department as (
     select
-        scope,
-        person_key,
-        period_grain,
-        period_start,
+        subject_id,
+        period_id,
         {{ exact_score(as_double('score') ~ ' / ' ~ as_double('nullif(reviews, 0)')) }} as mean_review
-    from {{ over_periods('monthly_departments', ['reviewer_department'], ['score', 'reviews']) }} as periods
+    from {{ over_periods('monthly_departments', ['department_number'], ['score', 'reviews']) }} as periods
 ),
 
 means as (
     select
-        scope,
-        person_key,
-        period_grain,
-        period_start,
+        subject_id,
+        period_id,
         {{ as_double('sum(mean_review)') }} / nullif(count(*), 0) as score
     from by_department
-    group by scope, person_key, period_grain, period_start
+    group by subject_id, period_id
 ),
 
 -- How many people reviewed cannot be added up over months. In a calendar period each counts once; in trailing years, a
@@ -64,36 +81,32 @@ means as (
 -- Joining each review to its fifteen periods instead took six times as long.
 reviewer_months as (
     select distinct
-        scope,
-        person_key,
-        reviewer_id,
+        subject_id,
+        reviewer_number,
         month_start
     from monthly
 ),
 
 calendar_reviewers as (
-    {% for grain in ['month', 'quarter', 'year'] %}
     select
-        scope,
-        person_key,
-        '{{ grain }}' as period_grain,
-        {{ first_of(grain, 'month_start') }} as period_start,
-        count(distinct reviewer_id) as reviewers
+        reviewer_months.subject_id,
+        months.period_id,
+        count(distinct reviewer_months.reviewer_number) as reviewers
     from reviewer_months
-    group by scope, person_key, {{ first_of(grain, 'month_start') }}
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+    inner join {{ ref('int_period_months') }} as months
+        on reviewer_months.month_start = months.month_start
+    where months.period_grain <> 'trailing_12m'
+    group by reviewer_months.subject_id, months.period_id
 ),
 
 trailing_spans as (
     select
-        scope,
-        person_key,
+        subject_id,
         month_start as first_end,
         least(
             {{ months_after(12, 'month_start') }},
             coalesce(
-                lead(month_start) over (partition by scope, person_key, reviewer_id order by month_start),
+                lead(month_start) over (partition by subject_id, reviewer_number order by month_start),
                 {{ end_of_time() }}
             )
         ) as no_longer
@@ -102,52 +115,45 @@ trailing_spans as (
 
 trailing_changes as (
     select
-        scope,
-        person_key,
+        subject_id,
         first_end as month_start,
         count(*) as change
     from trailing_spans
-    group by scope, person_key, first_end
+    group by subject_id, first_end
 
     union all
 
     select
-        scope,
-        person_key,
+        subject_id,
         no_longer as month_start,
         -count(*) as change
     from trailing_spans
-    group by scope, person_key, no_longer
+    group by subject_id, no_longer
 ),
 
 trailing_totals as (
     select
-        scope,
-        person_key,
+        subject_id,
         month_start,
         sum(change) as change
     from trailing_changes
-    group by scope, person_key, month_start
+    group by subject_id, month_start
 ),
 
 trailing_levels as (
     select
-        scope,
-        person_key,
+        subject_id,
         month_start as first_end,
-        coalesce(
-            lead(month_start) over (partition by scope, person_key order by month_start), {{ end_of_time() }}
-        ) as no_longer,
-        sum(change) over (partition by scope, person_key order by month_start) as reviewers
+        coalesce(lead(month_start) over (partition by subject_id order by month_start), {{ end_of_time() }})
+            as no_longer,
+        sum(change) over (partition by subject_id order by month_start) as reviewers
     from trailing_totals
 ),
 
 trailing_reviewers as (
     select
-        levels.scope,
-        levels.person_key,
-        periods.period_grain,
-        periods.period_start,
+        levels.subject_id,
+        periods.period_id,
         levels.reviewers
     from trailing_levels as levels
     inner join {{ ref('int_periods') }} as periods
@@ -157,22 +163,19 @@ trailing_reviewers as (
     where levels.reviewers > 0
 ),
 
-reviewers as (
+reviewers_counted as (
     select * from calendar_reviewers
     union all
     select * from trailing_reviewers
 )
 
 select
-    means.scope,
-    means.person_key,
-    means.period_grain,
-    means.period_start,
+    means.subject_id,
+    means.period_id,
     means.score,
-    cast(reviewers.reviewers as bigint) as reviewers
+    cast(reviewers_counted.reviewers as bigint) as reviewers
 from means
-inner join reviewers
-    on means.scope = reviewers.scope
-    and means.person_key = reviewers.person_key
-    and means.period_grain = reviewers.period_grain
-    and means.period_start = reviewers.period_start
+inner join reviewers_counted
+    on means.subject_id = reviewers_counted.subject_id
+    and means.period_id = reviewers_counted.period_id
+where {{ to_be_made('means.period_id') }}

@@ -1,20 +1,21 @@
--- Grain: scope × person_key × period_grain × period_start. Who has a row in a period: account staff and whoever has the
--- credit for a record (own), whoever had active account staff under them (team), the company. `role` is the last
--- account-staff role that the person held in the period; targets by role go by it.
+-- Grain: subject_id × period_id. Who has a row in a period: account staff and whoever has the credit for a record
+-- (own), whoever had active account staff under them (team), the company. `role` is the last account-staff role that
+-- the person held in the period; targets by role go by it.
 with periods as (
     select * from {{ ref('int_periods') }}
+    where {{ to_be_made('period_id') }}
+),
+
+subjects as (
+    select * from {{ ref('int_subjects') }}
 ),
 
 roles as (
     select
         staff.staff_id,
-        periods.period_grain,
-        periods.period_start,
+        periods.period_id,
         staff.role,
-        row_number() over (
-            partition by staff.staff_id, periods.period_grain, periods.period_start
-            order by staff.valid_from desc
-        ) as newest
+        row_number() over (partition by staff.staff_id, periods.period_id order by staff.valid_from desc) as newest
     from periods
     inner join {{ ref('int_staff_history') }} as staff
         on periods.close_date >= staff.valid_from
@@ -22,66 +23,95 @@ roles as (
     where staff.is_account_staff
 ),
 
-people as (
+last_roles as (
     select
-        'own' as scope,
-        staff_id as person_key,
-        period_grain,
-        period_start
+        staff_id,
+        period_id,
+        role
     from roles
     where newest = 1
-    union
+),
+
+account_staff as (
     select
-        scope,
-        person_key,
-        period_grain,
-        period_start
-    from {{ ref('int_kpi_sums') }}
-    where scope = 'own'
-    union
+        subjects.subject_id,
+        last_roles.period_id
+    from last_roles
+    inner join subjects
+        on last_roles.staff_id = subjects.person_key
+    where subjects.scope = 'own'
+),
+
+credited as (
     select
-        scope,
-        person_key,
-        period_grain,
-        period_start
-    from {{ ref('int_review_scores') }}
-    where scope = 'own'
-    union
+        sums.subject_id,
+        sums.period_id
+    from {{ ref('int_kpi_sums') }} as sums
+    inner join subjects
+        on sums.subject_id = subjects.subject_id
+    where subjects.scope = 'own'
+),
+
+reviewed as (
     select
-        'team' as scope,
-        chain.manager_id as person_key,
-        periods.period_grain,
-        periods.period_start
+        reviews.subject_id,
+        reviews.period_id
+    from {{ ref('int_review_scores') }} as reviews
+    inner join subjects
+        on reviews.subject_id = subjects.subject_id
+    where subjects.scope = 'own'
+),
+
+teams as (
+    select
+        subjects.subject_id,
+        periods.period_id
     from periods
     inner join {{ ref('int_management_chain') }} as chain
         on periods.close_date >= chain.valid_from
         and periods.period_start <= chain.valid_to
-    where chain.is_account_staff and not chain.is_loop
-    union
+    inner join subjects
+        on chain.manager_id = subjects.person_key
+    where chain.is_account_staff and not chain.is_loop and subjects.scope = 'team'
+),
+
+companies as (
     select
-        'company' as scope,
-        '' as person_key,
-        period_grain,
-        period_start
+        subjects.subject_id,
+        periods.period_id
     from periods
+    cross join subjects
+    where subjects.scope = 'company'
+),
+
+people as (
+    select * from account_staff
+    union
+    select * from credited
+    union
+    select * from reviewed
+    union
+    select * from teams
+    union
+    select * from companies
 )
 
 select
-    people.scope,
-    people.person_key,
+    people.subject_id,
+    people.period_id,
+    subjects.scope,
+    subjects.person_key,
     periods.period_grain,
     periods.period_start,
     periods.period_end,
     periods.close_date,
-    periods.previous_start,
     periods.is_provisional,
-    roles.role
+    last_roles.role
 from people
+inner join subjects
+    on people.subject_id = subjects.subject_id
 inner join periods
-    on people.period_grain = periods.period_grain
-    and people.period_start = periods.period_start
-left join roles
-    on people.person_key = roles.staff_id
-    and people.period_grain = roles.period_grain
-    and people.period_start = roles.period_start
-    and roles.newest = 1
+    on people.period_id = periods.period_id
+left join last_roles
+    on subjects.person_key = last_roles.staff_id
+    and people.period_id = last_roles.period_id

@@ -1,23 +1,45 @@
--- Grain: kpi × scope × person_key × period_grain × period_start. Value, target and how far the one meets the other.
-with values_and_targets as (
+-- Grain: kpi_number × subject_id × period_id. Value, target and how far the one meets the other.
+with catalogue as (
     select
-        kpi_values.*,
+        kpi_number,
+        better = 'lower' as is_lower_better
+    from {{ ref('int_kpi_catalogue') }}
+),
+
+periods as (
+    select
+        period_id,
+        {{ period_id('period_grain', 'previous_start') }} as previous_id
+    from {{ ref('int_periods') }}
+    where {{ to_be_made('period_id') }}
+),
+
+values_and_targets as (
+    select
+        kpi_values.kpi_number,
+        kpi_values.subject_id,
+        kpi_values.period_id,
+        kpi_values.value,
         previous.value as previous_value,
+        catalogue.is_lower_better,
         targets.target,
         targets.weight
     from {{ ref('int_kpi_values') }} as kpi_values
+    inner join catalogue
+        on kpi_values.kpi_number = catalogue.kpi_number
+    inner join periods
+        on kpi_values.period_id = periods.period_id
     left join {{ ref('int_kpi_values') }} as previous
-        on kpi_values.kpi = previous.kpi
-        and kpi_values.scope = previous.scope
-        and kpi_values.person_key = previous.person_key
-        and kpi_values.period_grain = previous.period_grain
-        and kpi_values.previous_start = previous.period_start
+        on kpi_values.kpi_number = previous.kpi_number
+        and kpi_values.subject_id = previous.subject_id
+        and periods.previous_id = previous.period_id
+    left join {{ ref('int_target_groups') }} as holders
+        on kpi_values.subject_id = holders.subject_id
+        and kpi_values.period_id = holders.period_id
     left join {{ ref('int_line_targets') }} as targets
-        on kpi_values.kpi = targets.kpi
-        and kpi_values.scope = targets.scope
-        and kpi_values.person_key = targets.person_key
-        and kpi_values.period_grain = targets.period_grain
-        and kpi_values.period_start = targets.period_start
+        on kpi_values.kpi_number = targets.kpi_number
+        and holders.target_group_id = targets.target_group_id
+        and kpi_values.period_id = targets.period_id
 ),
 
 met as (
@@ -25,7 +47,7 @@ met as (
         *,
         case
             when value is null or target is null or target <= 0 then null
-            when better = 'lower' then {{ round_to_even('2 - value / nullif(target, 0)', 9) }}
+            when is_lower_better then {{ round_to_even('2 - value / nullif(target, 0)', 9) }}
             else {{ round_to_even('value / nullif(target, 0)', 9) }}
         end as raw_attainment
     from values_and_targets
@@ -33,13 +55,9 @@ met as (
 
 final as (
     select
-        kpi,
-        scope,
-        person_key,
-        period_grain,
-        period_start,
-        period_end,
-        is_provisional,
+        kpi_number,
+        subject_id,
+        period_id,
         value,
         target,
         case

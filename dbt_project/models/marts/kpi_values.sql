@@ -1,21 +1,30 @@
--- Grain: kpi × scope × person × period.
+-- Grain: kpi × scope × person × period. A view that puts names to numbers: a text stands once, not in each of its rows.
 select
-    kpi,
-    scope,
-    nullif(person_key, '') as staff_id,
-    period_grain,
-    period_start,
-    period_end,
-    value,
-    numerator,
-    denominator,
-    cast(sample_size as bigint) as sample_size,
-    unit,
-    is_provisional,
-    null_reason,
+    catalogue.kpi,
+    people.scope,
+    nullif(people.person_key, '') as staff_id,
+    people.period_grain,
+    people.period_start,
+    people.period_end,
+    kpi_values.value,
+    kpi_values.numerator,
+    kpi_values.denominator,
+    kpi_values.sample_size,
+    catalogue.unit,
+    people.is_provisional,
+    kpi_values.null_reason,
     -- Of the ratios that count cases; cost to budget is one of sums.
-    case when unit = 'ratio' and kpi <> 'cost_to_budget_ratio' then {{ wilson('numerator', 'denominator', '-') }} end
-        as wilson_low,
-    case when unit = 'ratio' and kpi <> 'cost_to_budget_ratio' then {{ wilson('numerator', 'denominator', '+') }} end
-        as wilson_high
-from {{ ref('int_kpi_values') }}
+    case
+        when catalogue.unit = 'ratio' and catalogue.kpi <> 'cost_to_budget_ratio'
+            then {{ wilson('kpi_values.numerator', 'kpi_values.denominator', '-') }}
+    end as wilson_low,
+    case
+        when catalogue.unit = 'ratio' and catalogue.kpi <> 'cost_to_budget_ratio'
+            then {{ wilson('kpi_values.numerator', 'kpi_values.denominator', '+') }}
+    end as wilson_high
+from {{ ref('int_kpi_values').include(database=false) }} as kpi_values
+inner join {{ ref('int_scope_people').include(database=false) }} as people
+    on kpi_values.subject_id = people.subject_id
+    and kpi_values.period_id = people.period_id
+inner join {{ ref('int_kpi_catalogue').include(database=false) }} as catalogue
+    on kpi_values.kpi_number = catalogue.kpi_number

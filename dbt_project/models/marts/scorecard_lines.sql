@@ -1,15 +1,20 @@
--- Grain: kpi × scope × person × period.
+-- Grain: kpi × scope × person × period. A view that puts names to numbers: a text stands once, not in each of its rows.
 select
-    scope,
-    nullif(person_key, '') as staff_id,
-    period_grain,
-    period_start,
-    kpi,
-    value,
-    target,
-    attainment,
-    weight,
-    previous_value,
-    change,
-    status
-from {{ ref('int_scorecard_lines') }}
+    people.scope,
+    nullif(people.person_key, '') as staff_id,
+    people.period_grain,
+    people.period_start,
+    catalogue.kpi,
+    lines.value,
+    lines.target,
+    lines.attainment,
+    lines.weight,
+    lines.previous_value,
+    lines.change,
+    lines.status
+from {{ ref('int_scorecard_lines').include(database=false) }} as lines
+inner join {{ ref('int_scope_people').include(database=false) }} as people
+    on lines.subject_id = people.subject_id
+    and lines.period_id = people.period_id
+inner join {{ ref('int_kpi_catalogue').include(database=false) }} as catalogue
+    on lines.kpi_number = catalogue.kpi_number

@@ -1,19 +1,15 @@
 -- Grain: scope × person × period.
 with totals as (
     select
-        scope,
-        person_key,
-        period_grain,
-        period_start,
-        period_end,
-        is_provisional,
+        subject_id,
+        period_id,
         {{ as_double('sum(' ~ exact('case when attainment is not null then weight * attainment end') ~ ')') }}
             as attained_weight,
         {{ as_double('sum(' ~ exact('case when attainment is not null then weight end') ~ ')') }} as scored_weight,
         {{ as_double('sum(' ~ exact('case when target > 0 then weight end') ~ ')') }} as targeted_weight,
         count(attainment) as kpis_scored
     from {{ ref('int_scorecard_lines') }}
-    group by scope, person_key, period_grain, period_start, period_end, is_provisional
+    group by subject_id, period_id
 ),
 
 scored as (
@@ -32,19 +28,24 @@ rounded as (
 )
 
 select
-    scope,
-    nullif(person_key, '') as staff_id,
-    period_grain,
-    period_start,
-    period_end,
-    weighted_score,
+    people.scope,
+    nullif(people.person_key, '') as staff_id,
+    people.period_grain,
+    people.period_start,
+    people.period_end,
+    rounded.weighted_score,
     case
-        when weighted_score is null or {{ exact('weight_covered') }} < {{ exact(var('min_weight_covered')) }} then null
+        when rounded.weighted_score is null then null
+        when {{ exact('rounded.weight_covered') }} < {{ exact(var('min_weight_covered')) }} then null
         {% for band in var('rating_bands') | sort(attribute='at_least', reverse=true) %}
-        {% if not loop.last %}when shown_score >= {{ band.at_least }} then{% else %}else{% endif %} '{{ band.rating }}'
+        {% if not loop.last %}when rounded.shown_score >= {{ band.at_least }} then{% else %}else{% endif %}
+            '{{ band.rating }}'
         {% endfor %}
     end as rating,
-    weight_covered,
-    cast(kpis_scored as bigint) as kpis_scored,
-    is_provisional
+    rounded.weight_covered,
+    cast(rounded.kpis_scored as bigint) as kpis_scored,
+    people.is_provisional
 from rounded
+inner join {{ ref('int_scope_people') }} as people
+    on rounded.subject_id = people.subject_id
+    and rounded.period_id = people.period_id
