@@ -75,7 +75,7 @@ class Stack:
         Not by `docker kill`: that counts as wanted, and no container comes back after it.
         """
         pid = int(self.inspect(service)["State"]["Pid"])
-        if self.inspect(service)["HostConfig"]["Init"]:
+        if self.inspect(service)["HostConfig"].get("Init"):
             pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
         os.kill(pid, signal.SIGKILL)
 
