@@ -307,18 +307,18 @@ def test_from_another_container_only_the_api_can_be_reached(stack: Stack, say: C
     gateway = stack.inspect("api-server")["NetworkSettings"]["Networks"][web]["Gateway"]
     api = addresses["api-server", web]
     published = [int(stack.variables[name]) for name in ("AIRFLOW_PORT", "MAIL_PORT")]
-    asked = [f"{api}:1-65535", *(f"{gateway}:{port}" for port in published)]
+    asked = [f"{gateway}:{port}" for port in published]
     for (service, _), address in addresses.items():
         asked += [f"{address}:{port}" for port in {5432, 8080, 8793, 8794, 8974, 1025, 8025} | listening[service]]
     asked += [f"{service}:5432" for service in SERVICES]
     script = (HERE / "ports.py").read_text()
     reached = {}
-    for network in (web, "bridge"):
+    # From outside packets are dropped, not refused: every port there would take minutes.
+    for network, more in ((web, [f"{api}:1-65535"]), ("bridge", [f"{api}:8080"])):
         container = ["run", "--rm", "--network", network, stack.variables["STACK_IMAGE"], "python", "-c", script]
-        reached[network] = set(stack.engine.docker(*container, *asked, timeout=300).stdout.split())
-    say(
-        f"from another container: {sorted(reached[web])} of {len(asked) + 65534} addresses in `web`, none outside of it"
-    )
+        reached[network] = set(stack.engine.docker(*container, *more, *asked, timeout=300).stdout.split())
+    say(f"from a container in `web`: of 65535 ports and {len(asked)} addresses more, only {sorted(reached[web])}")
+    say(f"from a container outside of it: {sorted(reached['bridge']) or 'none'}")
     assert reached[web] == {f"{api}:8080"}
     assert reached["bridge"] == set()
 
