@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from amkpi import __version__
+
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -158,6 +160,11 @@ def test_the_example_names_every_variable_of_the_compose_file() -> None:
     wanted = set(re.findall(r"\$\{([A-Z_]+)", text)) - for_images
     assert wanted
     assert wanted <= set(re.findall(r"^# ([A-Z_]+)=", example, re.M))
+
+
+def test_the_image_is_named_by_the_version_of_what_is_in_it() -> None:
+    built = [name for name, service in SERVICES.items() if f":-amkpi:{__version__}}}" in service["image"]]
+    assert built == ["init", "api-server", "scheduler", "dag-processor", "triggerer", "reader"]
 
 
 def test_the_image_runs_the_python_of_its_lock_as_nobody_special() -> None:
