@@ -41,7 +41,7 @@ def built(root: Path, landing: Path, as_of: date) -> Path:
 
 
 def make_changeable(connection: duckdb.DuckDBPyConnection) -> None:
-    """Put the rows that `marts.kpi_values` shows in its place: a view's cannot be changed, and the audit reads either."""
+    """Put the rows that `marts.kpi_values` shows in its place: a view's cannot be changed; the audit reads either."""
     connection.execute("create table as_shown as from marts.kpi_values")
     connection.execute("drop view marts.kpi_values")
     connection.execute("create table marts.kpi_values as from as_shown")
