@@ -265,13 +265,13 @@ def rotate_secrets(stack: Stack) -> None:
     for name in ("postgres_password", "admin_password", "fernet_key", "jwt_secret", "api_secret_key"):
         (folder / name).unlink()
     engines.run([str(ROOT / "stack" / "make-secrets"), str(folder)], 60)
-    keys = f"{(folder / 'fernet_key').read_text()},{before['fernet_key']}"
-    both = ["-e", f"AIRFLOW__CORE__FERNET_KEY={keys}"]
-    stack.compose("run", "--rm", "--no-deps", *both, "scheduler", "airflow", "rotate-fernet-key")
     kept = {path.name for path in folder.iterdir() if path.read_text() == before[path.name]}
     assert kept == {"amkpi_smtp"}
     change = f"alter user airflow password '{(folder / 'postgres_password').read_text()}'"
     stack.compose("exec", "-T", "postgres", "psql", "-q", "-U", "airflow", "-c", change)
+    keys = f"{(folder / 'fernet_key').read_text()},{before['fernet_key']}"
+    both = ["-e", f"AIRFLOW__CORE__FERNET_KEY={keys}"]
+    stack.compose("run", "--rm", "--no-deps", *both, "scheduler", "airflow", "rotate-fernet-key")
 
 
 def test_down_and_up_with_other_secrets_keep_all_data(
