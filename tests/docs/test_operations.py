@@ -67,9 +67,9 @@ def test_every_setting_is_there() -> None:
 
 
 def test_every_service_and_volume_of_the_stack_is_there() -> None:
-    services = named(
-        r"docker compose (?:exec(?: -e \w+=\"[^\"]*\")?|logs(?: --since \S+)?|run --rm(?: --no-deps)?(?: -e \w+=\"[^\"]*\")?) ([a-z-]+)\b"
-    )
+    variable = r"(?: -e \w+=\"[^\"]*\")?"
+    verb = rf"(?:exec{variable}|logs(?: --since \S+)?|run --rm(?: --no-deps)?{variable})"
+    services = named(rf"docker compose {verb} ([a-z-]+)\b")
     assert len(services) > 5
     assert [each for each in services if each[0] not in COMPOSE["services"]] == []
     volumes = named(r"\bamkpi_([a-z]+)\b")
