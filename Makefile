@@ -78,7 +78,7 @@ clean: ## remove what the targets made: .venv, ./demo, caches
 
 .PHONY: bench
 bench: $(STAMP) ## time and memory against one plain DuckDB script; BENCH_SIZES="0.1 M,1.25 M,12.5 M" for all
-	$(BIN)/python benchmarks/measure.py $(if $(BENCH_SIZES),--sizes "$(BENCH_SIZES)")
+	$(BIN)/python benchmarks/measure.py $(if $(BENCH_SIZES),--sizes "$(BENCH_SIZES)") $(if $(BENCH_FIRST_ONLY),--first-only "$(BENCH_FIRST_ONLY)")
 
 .PHONY: scorecards
 scorecards: $(STAMP) ## the sample agency's mails of the last closed month, and pictures of one where Chromium is installed

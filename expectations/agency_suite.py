@@ -199,13 +199,14 @@ _TOO_OLD = """
 
 # A closed period of the same date should give what it gave. Of collaboration no figures: from two means, the number of
 # raters between them, one could work out what the last rater said.
+# Materialized: left to itself, DuckDB joined the two views in an order that did not end.
 _MOVED = f"""
-    with before as (
+    with before as materialized (
         select kpi, scope, coalesce(staff_id, '') as person, period_grain, period_start, value
         from published.marts.kpi_values
         where not is_provisional and (select max(as_of) from published.marts.publication) = {{as_of}}
     ),
-    now as (
+    now as materialized (
         select kpi, scope, coalesce(staff_id, '') as person, period_grain, period_start, value
         from {{{{batch}}}}
         where not is_provisional and exists (select 1 from before)
