@@ -107,7 +107,13 @@ def test_in_every_format_the_same_rows_count_and_all_that_was_planted_is_held_ba
     )
     assert set(ledger) == files.ledger
     assert len(ledger) == len(files.ledger)
-    in_raw = agency.rows(" union all ".join(f"select _file, count(*) from raw.{each} group by 1" for each in EXTRACTS))
+    in_raw = agency.rows(
+        " union all ".join(
+            f"select ledger.file_name, count(*) from raw.{each} as rows join raw.ledger as ledger"
+            " on rows._delivery = ledger.delivery group by 1"
+            for each in EXTRACTS
+        )
+    )
     assert set(in_raw) == {(file, read) for file, _, _, read, _, _ in files.ledger if read}
     check_kept(agency, files)
 

@@ -126,7 +126,7 @@ def test_arrow_and_csv_read_the_same_rows(tmp_path: Path, monkeypatch: pytest.Mo
         for parser in (counted, lambda *args: None):
             monkeypatch.setattr(reading_csv, "_at_once", parser)
             opened = read_csv(path, "utf-8-sig", KNOWN)
-            schema_and_rows = [(table.schema, table.to_pylist()) for table in opened.batches]
+            schema_and_rows = [(table.schema.remove_metadata(), table.to_pylist()) for table in opened.batches]
             assert len({str(schema) for schema, _ in schema_and_rows}) <= 1
             tables.append([row for _, found in schema_and_rows for row in found])
         assert tables[0] == tables[1]
