@@ -15,12 +15,13 @@ from typing import Annotated
 import duckdb
 import typer
 
-from amkpi import __version__, console, steps
+from amkpi import __version__, building, console, steps
 from amkpi.errors import AmkpiError, AuditBlocked
 from amkpi.home import Home
 from amkpi.steps import Run
 from expectations.aside import AuditorAside
 from expectations.auditing import audit_warehouse
+from ingestion.landing import waiting
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -94,6 +95,8 @@ def run(
 ) -> None:
     """Load, build, audit, publish; then show the KPIs."""
     prepared = replace(Run.prepare(home, landing, as_of), beside=beside)
+    if prepared.home.landing.is_dir() and waiting(prepared.home.landing):
+        building.import_dbt_ahead()
     _load(prepared)
     with AuditorAside() as auditor:
         built = _build(prepared, auditor.start)
