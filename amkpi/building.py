@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -14,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from amkpi import publishing
+from amkpi import parsing, publishing
 from amkpi.errors import AmkpiError, AuditBlocked
 from amkpi.home import Home
 from amkpi.settings import DBT_PROJECT, Settings
@@ -112,8 +113,18 @@ def import_dbt_ahead() -> None:
     Loading leaves a core idle half of the time. `run_dbt` waits for it: two threads must not import the same packages.
     """
     global _ahead
-    _ahead = threading.Thread(target=importlib.import_module, args=("dbt.cli.main",), daemon=True)
+    _ahead = threading.Thread(target=_import_dbt, daemon=True)
     _ahead.start()
+
+
+def _import_dbt() -> None:
+    # Hardly anything that an import makes is garbage, and looking for it takes a tenth of the time.
+    gc.disable()
+    try:
+        importlib.import_module("dbt.cli.main")
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def run_dbt(
@@ -123,6 +134,7 @@ def run_dbt(
     # dbt costs seconds to import: here, where it is needed, and once.
     if _ahead is not None:
         _ahead.join()
+    _import_dbt()
     from dbt.cli.main import dbtRunner
     from dbt.contracts.results import NodeStatus, RunStatus, TestStatus
 
@@ -136,7 +148,8 @@ def run_dbt(
         AMKPI_MEMORY_LIMIT=settings.memory_limit,
         DBT_SEND_ANONYMOUS_USAGE_STATS="false",
     ):
-        result = dbtRunner(callbacks=[on_event]).invoke(
+        project = parsing.kept(home)
+        result = dbtRunner(manifest=project, callbacks=[on_event]).invoke(
             [
                 *arguments,
                 "--quiet",
@@ -151,6 +164,8 @@ def run_dbt(
             ]
         )  # fmt: skip
         _release_warehouse()
+    if project is None and result.exception is None:
+        parsing.keep(home)
     if result.exception is not None:
         raise AmkpiError(f"dbt could not run: {_one_line(str(result.exception))}") from result.exception
     nodes = list(getattr(result.result, "results", []))

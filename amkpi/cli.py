@@ -95,10 +95,12 @@ def run(
 ) -> None:
     """Load, build, audit, publish; then show the KPIs."""
     prepared = replace(Run.prepare(home, landing, as_of), beside=beside)
-    if prepared.home.landing.is_dir() and waiting(prepared.home.landing):
-        building.import_dbt_ahead()
-    _load(prepared)
     with AuditorAside() as auditor:
+        if prepared.home.landing.is_dir() and waiting(prepared.home.landing):
+            # What came will most likely be built and audited: both import while it is loaded.
+            building.import_dbt_ahead()
+            auditor.start()
+        _load(prepared)
         built = _build(prepared, auditor.start)
         if built:
             _audit(prepared, auditor)

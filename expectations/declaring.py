@@ -16,13 +16,15 @@ class NoRows:
     offenders: SQL that gives a row for each offender, whose column `what` names it with its numbers; `{batch}` in it is
     the expectation's table. one, many: what an offender is called. rows: where an offender is more than a row (a file,
     an extract), SQL that gives the rows concerned in a column `what`; it may read the offenders as `found`. SQLAlchemy
-    reads a colon before a letter as a parameter: write none. A brace that stands for itself is doubled.
+    reads a colon before a letter as a parameter: write none. A brace that stands for itself is doubled. doubt: cheap
+    SQL that finds something wherever `offenders` does: asked first, and where it finds nothing, nothing else is asked.
     """
 
     offenders: str
     one: str
     many: str
     rows: str = ""
+    doubt: str = ""
 
 
 @dataclass(frozen=True)

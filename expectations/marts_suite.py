@@ -9,6 +9,9 @@ from ingestion.extracts import KPIS
 REVENUE, *RATIOS, COST_RATIO, COLLABORATION = KPIS
 # The KPIs that are sums over records: 1 to 7.
 _OF_RECORDS = (REVENUE, *RATIOS, COST_RATIO)
+# Those of them that count the clients of an opening day; the records of the others have dates of their own.
+_OF_CLIENTS = ("client_retention_rate", "upsell_cross_sell_rate")
+_OF_DATED_RECORDS = tuple(kpi for kpi in _OF_RECORDS if kpi not in _OF_CLIENTS)
 # Relative: sums of doubles depend on the order of adding, by far less than this.
 TOLERANCE = 1e-9
 
@@ -137,6 +140,61 @@ _EVIDENCE_UNLIKE_VALUES = f"""
         or {_differ("denominator", "evident_denominator", "denominator_scale")}
 """
 
+# What the people of a KPI and period add up to, each with a weight of their own between 1 and 2, the same on both sides:
+# a figure that lacks, or that stands with somebody else, makes another sum, and no sum by person has to be held. Ten
+# times what rounding does to such sums is a doubt. A record of a month counts in each period that holds the month: added
+# up by month first, fifteen times fewer rows.
+_WEIGHT = "(1 + hash(staff_id) / 18446744073709551616.0)"
+_EVIDENCE_IN_DOUBT = f"""
+    with evidence as (
+        select
+            kpi, period_grain, period_start,
+            fsum({_WEIGHT} * numerator) as numerator,
+            coalesce(fsum({_WEIGHT} * denominator), 0) as denominator,
+            fsum({_WEIGHT} * abs(numerator)) as numerator_scale
+        from {{batch}}
+        where staff_id is not null
+            and (kpi in ({_quoted(_OF_CLIENTS)}) or (kpi in ({_quoted(_OF_DATED_RECORDS)}) and period_grain = 'month'))
+        group by kpi, period_grain, period_start
+    ),
+    evident as (
+        select
+            evidence.kpi, months.period_grain, months.period_start,
+            sum(evidence.numerator) as numerator,
+            sum(evidence.denominator) as denominator,
+            sum(evidence.numerator_scale) as numerator_scale
+        from evidence
+        inner join intermediate.int_period_months as months on evidence.period_start = months.month_start
+        where evidence.kpi in ({_quoted(_OF_DATED_RECORDS)})
+        group by evidence.kpi, months.period_grain, months.period_start
+
+        union all
+
+        select kpi, period_grain, period_start, numerator, denominator, numerator_scale
+        from evidence
+        where kpi in ({_quoted(_OF_CLIENTS)})
+    ),
+    own as (
+        select
+            kpi, period_grain, period_start,
+            fsum({_WEIGHT} * numerator) as numerator,
+            coalesce(fsum({_WEIGHT} * denominator), 0) as denominator,
+            bool_and(coalesce(isfinite(numerator), false) and (kpi = '{REVENUE}' or denominator is not null)) as is_whole
+        from marts.kpi_values
+        where kpi in ({_quoted(_OF_RECORDS)}) and scope = 'own'
+        group by kpi, period_grain, period_start
+    )
+    select 'a sum' as what
+    from own
+    full join evident
+        on own.kpi = evident.kpi
+        and own.period_grain = evident.period_grain
+        and own.period_start = evident.period_start
+    where not coalesce(own.is_whole, false)
+        or not abs(own.numerator - coalesce(evident.numerator, 0)) <= 1e-14 * coalesce(evident.numerator_scale, 0)
+        or not abs(own.denominator - coalesce(evident.denominator, 0)) <= 1e-14 * coalesce(evident.denominator, 0)
+"""
+
 # A bit for each KPI: a count of distinct texts took twice as long.
 _SETS_WITHOUT_ALL_KPIS = f"""
     select {_WHO_AND_WHEN} || ' has ' || count(*) as what
@@ -145,6 +203,23 @@ _SETS_WITHOUT_ALL_KPIS = f"""
     having count(*) <> {len(KPIS)}
         or bit_or(case kpi {" ".join(f"when '{kpi}' then {1 << bit}" for bit, kpi in enumerate(KPIS))} else 0 end)
             <> {(1 << len(KPIS)) - 1}
+"""
+
+# Who stands in a KPI and period, as three numbers: all KPIs of a period have the same. Somebody there twice makes them
+# others, unless twice in all eight.
+_SETS_IN_DOUBT = f"""
+    with people as (
+        select
+            kpi, period_grain, period_start, count(*) as row_count, bit_xor(hash(scope, staff_id)) as hash_xor,
+            sum(cast(hash(scope, staff_id) as hugeint)) as hash_sum
+        from {{batch}}
+        group by kpi, period_grain, period_start
+    )
+    select period_grain || ' ' || period_start as what
+    from people
+    group by period_grain, period_start
+    having count(case when kpi in ({_quoted(KPIS)}) then 1 end) <> {len(KPIS)} or count(*) <> {len(KPIS)}
+        or count(distinct row_count) > 1 or count(distinct hash_xor) > 1 or count(distinct hash_sum) > 1
 """
 
 _PERIODS_UNLIKE_THEIR_GRAIN = """
@@ -191,7 +266,7 @@ def marts_suite(settings: Settings) -> Suite:
                 name="everyone_has_all_eight_kpis",
                 table="marts.kpi_values",
                 column="kpi",
-                rule=NoRows(_SETS_WITHOUT_ALL_KPIS, one="set", many="sets"),
+                rule=NoRows(_SETS_WITHOUT_ALL_KPIS, one="set", many="sets", doubt=_SETS_IN_DOUBT),
                 severity="blocking",
                 advice=_RULE_BROKEN,
             ),
@@ -263,7 +338,7 @@ def marts_suite(settings: Settings) -> Suite:
                 name="evidence_adds_up_to_the_values",
                 table="marts.kpi_evidence",
                 column="numerator",
-                rule=NoRows(_EVIDENCE_UNLIKE_VALUES, one="value", many="values"),
+                rule=NoRows(_EVIDENCE_UNLIKE_VALUES, one="value", many="values", doubt=_EVIDENCE_IN_DOUBT),
                 severity="blocking",
                 advice=_RULE_BROKEN,
             ),

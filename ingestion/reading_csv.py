@@ -30,6 +30,7 @@ from ingestion.textrows import (
     checked_header,
     looks_like_the_header,
     loose,
+    text_array,
 )
 from ingestion.unpacking import DEFAULT_LIMIT, utf8_chunks
 
@@ -209,7 +210,7 @@ def _at_once(block: bytes, delimiter: str, width: int, first_line: int) -> pa.Ta
     if columns is None:
         return None
     tidy = _is_tidy(rest, delimiter) and _are_tidy([cell for row in rows for cell in row])
-    of_quoted = [pa.array(cells, pa.string()) for cells in zip(*rows, strict=True)]
+    of_quoted = [text_array(cells) for cells in zip(*rows, strict=True)]
     both = [pa.concat_arrays(pair) for pair in zip(columns, of_quoted, strict=True)]
     table = batch_of_columns(both, (numbers[place] for place in (*plain, *quoted)), tidy=tidy)
     return table.take(compute.sort_indices(table["_line"]))

@@ -69,6 +69,25 @@ def checked_header(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
+# Arrow's own way from a list, pa.array, and pa.scalar too, import pandas to ask whether it is one of its objects: a
+# second of every load.
+def text_array(cells: Sequence[str | None]) -> pa.Array:
+    """The cells as Arrow text. Raises UnicodeEncodeError for half a character."""
+    builder = pa.lib.StringBuilder()
+    builder.append_values(cells)
+    return builder.finish()
+
+
+def _numbers(numbers: Iterable[int]) -> pa.Array:
+    values = array("q", numbers)
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values)])
+
+
+def _flags(flags: Iterable[int]) -> pa.Array:
+    values = bytes(flags)
+    return pa.Array.from_buffers(pa.uint8(), len(values), [None, pa.py_buffer(values)]).cast(pa.bool_())
+
+
 def batch(rows: Sequence[Sequence[str | None]], lines: Sequence[int], width: int) -> pa.Table:
     """A batch of rows that each come with their line; rows that have not `width` fields are malformed."""
     malformed = [len(row) != width for row in rows]
@@ -81,8 +100,7 @@ def batch(rows: Sequence[Sequence[str | None]], lines: Sequence[int], width: int
     else:
         columns = list(zip(*rows, strict=True))
     try:
-        arrays = [pa.array(column, pa.string()) for column in columns]
-        arrays += [pa.array(lines, pa.int64()), pa.array(malformed, pa.bool_()), pa.array(kept, pa.string())]
+        arrays = [*map(text_array, columns), _numbers(lines), _flags(malformed), text_array(kept)]
     except UnicodeEncodeError as error:
         where = next(line for row, line in zip(rows, lines, strict=True) if _is_broken(row))
         raise Unreadable(f"row {where} holds half a character (a lone surrogate): mend that row") from error
@@ -91,14 +109,9 @@ def batch(rows: Sequence[Sequence[str | None]], lines: Sequence[int], width: int
 
 def batch_of_columns(columns: Sequence[pa.Array], lines: Iterable[int], *, tidy: bool) -> pa.Table:
     """A batch of well-formed rows with their lines."""
-    # From its bytes: pa.array of a list imports pandas, which takes a second.
-    numbers = array("q", lines)
+    numbers = _numbers(lines)
     count = len(numbers)
-    rest = [
-        pa.Array.from_buffers(pa.int64(), count, [None, pa.py_buffer(numbers)]),
-        pa.repeat(pa.scalar(False), count),
-        pa.nulls(count, pa.string()),
-    ]
+    rest = [numbers, _flags(bytes(count)), pa.nulls(count, pa.string())]
     schema = batch_schema(len(columns)).with_metadata(TIDY if tidy else None)
     return pa.Table.from_arrays([*columns, *rest], schema=schema)
 

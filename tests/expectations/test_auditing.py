@@ -28,6 +28,7 @@ pytestmark = pytest.mark.slow
 EXAMPLE = Path(__file__).resolve().parents[3] / "shared" / "spec" / "example" / "landing"
 
 OWN_JANUARY = "scope = 'own' and staff_id = 'A1' and period_grain = 'month' and period_start = date '2026-01-01'"
+NEWEST_YEAR = "period_grain = 'trailing_12m' and period_end = date '2026-03-31'"
 COMPANY_JANUARY = "scope = 'company' and period_grain = 'month' and period_start = date '2026-01-01'"
 A_QUARANTINED_ROW = (
     "insert into judged.quarantine select '{0}', _delivery, _line, 'bad_type', null, null, false from raw.{0} limit 1"
@@ -175,6 +176,33 @@ BROKEN_INVARIANTS: list[tuple[str, str | None, list[str]]] = [
         "evidence_adds_up_to_the_values",
         "6 values: ",
         [f"delete from marts.kpi_values where {OWN_JANUARY}"],
+    ),
+    (
+        # The company's sum is as it was, in every period.
+        "evidence_adds_up_to_the_values",
+        "2 values: contract_win_rate A1 trailing_12m",
+        [
+            "update marts.kpi_values set denominator = denominator + case staff_id when 'A1' then 1 else -1 end"
+            f" where kpi = 'contract_win_rate' and scope = 'own' and staff_id in ('A1', 'M1') and {NEWEST_YEAR}"
+        ],
+    ),
+    (
+        # Not by much, of an amount of nine digits.
+        "evidence_adds_up_to_the_values",
+        "1 value: client_revenue A1 trailing_12m",
+        [
+            "update marts.kpi_values set numerator = numerator + 1"
+            f" where kpi = 'client_revenue' and scope = 'own' and staff_id = 'A1' and {NEWEST_YEAR}"
+        ],
+    ),
+    (
+        # One has a row of another's: as many as everywhere.
+        "everyone_has_all_eight_kpis",
+        "2 sets: ",
+        [
+            "update marts.kpi_values set staff_id = 'M1'"
+            f" where kpi = 'internal_collaboration_score' and {OWN_JANUARY}"
+        ],
     ),
     (
         "everyone_has_all_eight_kpis",
@@ -354,6 +382,23 @@ def test_revenue_may_differ_by_what_adding_doubles_costs(broken: Break, settings
         f"update marts.kpi_values set value = value * (1 + 1e-10) where kpi = 'client_revenue' and {COMPANY_JANUARY}"
     )
     assert failed(audit(warehouse, settings)) == set()
+
+
+def test_offenders_are_asked_for_where_there_is_a_doubt_alone(sound: Path, settings: Settings) -> None:
+    def finding(doubt: str, offenders: str) -> Finding:
+        rule = NoRows(offenders, one="thing", many="things", doubt=doubt)
+        suite = Suite("own", (Expected("is_well", "marts.kpi_values", rule, "blocking", "mend it"),))
+        return audit_suites(sound, settings, [suite], lambda line: None)[0]
+
+    nothing, something = "select 'x' as what from {batch} where false", "select 'x' as what"
+    fails_when_asked = "select error('asked') as what from {batch}"
+    assert finding(nothing, fails_when_asked).success
+    assert "asked" in finding(something, fails_when_asked).observed
+    assert finding(something, nothing).success
+    assert finding(something, "select 'y' as what").observed == "1 thing: y"
+    # A doubt that cannot be asked is one.
+    assert finding(fails_when_asked, nothing).success
+    assert finding(fails_when_asked, something).blocks
 
 
 def test_a_score_may_exceed_the_cap_by_what_adding_doubles_costs(broken: Break, settings: Settings) -> None:
