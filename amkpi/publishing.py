@@ -38,6 +38,7 @@ BEHIND_MARTS = (
     "int_kpi_values",
     "int_scorecard_lines",
     "int_measure_sums",
+    "int_measures_of_the_day",
     "int_kpi_records",
     "int_client_records",
     "int_period_months",

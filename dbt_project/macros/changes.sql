@@ -27,10 +27,10 @@
 {%- endmacro %}
 
 -- Before a model's new rows come: its old rows of those periods go.
-{% macro forget_changed(also='false') %}
+{% macro forget_changed(period_id='period_id') %}
     {% if keeps_the_rest() %}
     delete from {{ this }}
-    where period_id in (select changed.period_id from {{ ref('int_changed_periods') }} as changed) or {{ also }}
+    where {{ period_id }} in (select changed.period_id from {{ ref('int_changed_periods') }} as changed)
     {% endif %}
 {% endmacro %}
 
@@ -40,12 +40,4 @@
     count(*) as row_count,
     bit_xor(hash({{ table }})) as hash_xor,
     sum(cast(hash({{ table }}) as hugeint)) as hash_sum
-{%- endmacro %}
-
--- The supporting measures that every build makes whole: what is not yet delivered is a day later every day.
-{% macro measures_made_whole() -%}
-    measure_number in (
-        select catalogue.measure_number from {{ ref('int_measure_catalogue') }} as catalogue
-        where catalogue.measure in ('days_late_median', 'open_projects_over_budget')
-    )
 {%- endmacro %}

@@ -1,5 +1,5 @@
 -- Grain: measure_number × subject_id × period_id, where there are records. What the records of a period add up to, for
--- the supporting measures; the mart adds the rows of those without records, which nobody needs to store.
+-- the supporting measures that are sums; the mart adds the rows of those without records, which nobody needs to store.
 with catalogue as (
     select * from {{ ref('int_measure_catalogue') }}
 ),
@@ -31,29 +31,3 @@ select
     {{ as_double('numerator') }} as numerator,
     {{ as_double('denominator') }} as denominator
 from {{ over_periods('monthly', ['measure_number'], ['numerator', 'denominator']) }} as periods
-
-union all
-
-select
-    catalogue.measure_number,
-    late.subject_id,
-    late.period_id,
-    {{ as_double('late.days_late_median') }} as numerator,
-    {{ as_double('late.late_projects') }} as denominator
-from {{ ref('int_days_late') }} as late
-inner join catalogue
-    on catalogue.measure = 'days_late_median'
-
-union all
-
-select
-    catalogue.measure_number,
-    over_budget.subject_id,
-    periods.period_id,
-    {{ as_double('over_budget.projects') }} as numerator,
-    {{ as_double('0') }} as denominator
-from {{ ref('int_open_over_budget') }} as over_budget
-inner join {{ ref('int_periods') }} as periods
-    on over_budget.close_date = periods.close_date
-inner join catalogue
-    on catalogue.measure = 'open_projects_over_budget'

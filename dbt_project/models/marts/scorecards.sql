@@ -9,6 +9,7 @@ with totals as (
         {{ as_double('sum(' ~ exact('case when target > 0 then weight end') ~ ')') }} as targeted_weight,
         count(attainment) as kpis_scored
     from {{ ref('int_scorecard_lines') }}
+    where {{ to_be_made('period_id') }}
     group by subject_id, period_id
 ),
 

@@ -1,6 +1,12 @@
 -- Grain: measure × scope × person × period. Shown beside the eight KPIs, never scored. A view: what has no records has
 -- a row here, and is stored nowhere.
-with counted as (
+with sums as (
+    select * from {{ ref('int_measure_sums').include(database=false) }}
+    union all
+    select * from {{ ref('int_measures_of_the_day').include(database=false) }}
+),
+
+counted as (
     select
         catalogue.measure,
         catalogue.unit,
@@ -15,7 +21,7 @@ with counted as (
         coalesce(sums.denominator, 0) as denominator
     from {{ ref('int_scope_people').include(database=false) }} as people
     cross join {{ ref('int_measure_catalogue').include(database=false) }} as catalogue
-    left join {{ ref('int_measure_sums').include(database=false) }} as sums
+    left join sums
         on catalogue.measure_number = sums.measure_number
         and people.subject_id = sums.subject_id
         and people.period_id = sums.period_id
