@@ -27,11 +27,13 @@ def kept(home: Home) -> Any | None:
     from dbt.parser.manifest import extended_mashumuro_decoder
 
     for place in _places(home):
-        with suppress(FileNotFoundError):
+        try:
             manifest = Manifest.from_msgpack(place.read_bytes(), decoder=extended_mashumuro_decoder)
-            # Not kept in the file; the catalogue of KPIs is read from it.
-            manifest.build_flat_graph()
-            return manifest
+        except Exception:  # noqa: BLE001 - there is none, or a damaged one makes dbt's reader fail however it does
+            continue
+        # Not kept in the file; the catalogue of KPIs is read from it.
+        manifest.build_flat_graph()
+        return manifest
     return None
 
 
