@@ -23,18 +23,20 @@ _OF_DBT = "partial_parse.msgpack"
 
 def kept(home: Home) -> Any | None:
     """The project as it was read before, as dbt's Manifest; None where it must be read."""
+    return next(filter(None, map(_read, _places(home))), None)
+
+
+def _read(place: Path) -> Any | None:
     from dbt.contracts.graph.manifest import Manifest
     from dbt.parser.manifest import extended_mashumuro_decoder
 
-    for place in _places(home):
-        try:
-            manifest = Manifest.from_msgpack(place.read_bytes(), decoder=extended_mashumuro_decoder)
-        except Exception:  # noqa: BLE001 - there is none, or a damaged one makes dbt's reader fail however it does
-            continue
-        # Not kept in the file; the catalogue of KPIs is read from it.
-        manifest.build_flat_graph()
-        return manifest
-    return None
+    try:
+        manifest = Manifest.from_msgpack(place.read_bytes(), decoder=extended_mashumuro_decoder)
+    except Exception:  # noqa: BLE001 - there is none, or a damaged one makes dbt's reader fail however it does
+        return None
+    # Not kept in the file; the catalogue of KPIs is read from it.
+    manifest.build_flat_graph()
+    return manifest
 
 
 def keep(home: Home) -> None:

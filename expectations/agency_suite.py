@@ -199,8 +199,8 @@ _TOO_OLD = """
 
 # A closed period of the same date should give what it gave. Of collaboration no figures: from two means, the number of
 # raters between them, one could work out what the last rater said.
-# First by a fingerprint of each KPI and period: hardly any differ, and only their rows are joined. Materialized: left to
-# itself, DuckDB joined the two views in an order that did not end.
+# First by a fingerprint of each KPI and period: hardly any differ, and only their rows are joined. Materialized: left
+# to itself, DuckDB joined the two views in an order that did not end.
 _FINGERPRINTS = """
         select
             kpi, period_grain, period_start, count(*) as row_count, bit_xor(hash(scope, staff_id, value)) as hash_xor,

@@ -140,10 +140,10 @@ _EVIDENCE_UNLIKE_VALUES = f"""
         or {_differ("denominator", "evident_denominator", "denominator_scale")}
 """
 
-# What the people of a KPI and period add up to, each with a weight of their own between 1 and 2, the same on both sides:
-# a figure that lacks, or that stands with somebody else, makes another sum, and no sum by person has to be held. Ten
-# times what rounding does to such sums is a doubt. A record of a month counts in each period that holds the month: added
-# up by month first, fifteen times fewer rows.
+# What the people of a KPI and period add up to, each with a weight of their own between 1 and 2, the same on both
+# sides: a figure that lacks, or that stands with somebody else, makes another sum, and no sum by person has to be held.
+# Ten times what rounding does to such sums is a doubt. A record of a month counts in each period that holds the month:
+# added up by month first, fifteen times fewer rows. This takes a sixth of the time of the comparison by person.
 _WEIGHT = "(1 + hash(staff_id) / 18446744073709551616.0)"
 _EVIDENCE_IN_DOUBT = f"""
     with evidence as (
@@ -179,7 +179,8 @@ _EVIDENCE_IN_DOUBT = f"""
             kpi, period_grain, period_start,
             fsum({_WEIGHT} * numerator) as numerator,
             coalesce(fsum({_WEIGHT} * denominator), 0) as denominator,
-            bool_and(coalesce(isfinite(numerator), false) and (kpi = '{REVENUE}' or denominator is not null)) as is_whole
+            bool_and(coalesce(isfinite(numerator), false) and (kpi = '{REVENUE}' or denominator is not null))
+                as is_whole
         from marts.kpi_values
         where kpi in ({_quoted(_OF_RECORDS)}) and scope = 'own'
         group by kpi, period_grain, period_start

@@ -199,10 +199,7 @@ BROKEN_INVARIANTS: list[tuple[str, str | None, list[str]]] = [
         # One has a row of another's: as many as everywhere.
         "everyone_has_all_eight_kpis",
         "2 sets: ",
-        [
-            "update marts.kpi_values set staff_id = 'M1'"
-            f" where kpi = 'internal_collaboration_score' and {OWN_JANUARY}"
-        ],
+        [f"update marts.kpi_values set staff_id = 'M1' where kpi = 'internal_collaboration_score' and {OWN_JANUARY}"],
     ),
     (
         "everyone_has_all_eight_kpis",
