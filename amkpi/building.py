@@ -59,13 +59,14 @@ def build(
         if publishing.is_current(home, identity):
             return BuildReport(identity, 0, 0, is_new=False)
         begun()
-        from_nothing = not publishing.is_built_alike(connection, settings)
+        based_on = publishing.built_alike(connection, settings)
+        from_nothing = based_on is None
         publishing.mark_building(connection)
         _keep_previous_inputs(connection, from_nothing)
         judge(connection, settings.kpi.reporting_currency)
     arguments = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if from_nothing else [])]
     models, tests = run_dbt(home, settings, as_of, arguments, progress)
-    return BuildReport(publishing.mark_built(home, settings, as_of), models, tests)
+    return BuildReport(publishing.mark_built(home, settings, as_of, based_on), models, tests)
 
 
 def _keep_previous_inputs(connection: duckdb.DuckDBPyConnection, from_nothing: bool) -> None:

@@ -151,20 +151,21 @@ def mark_building(connection: duckdb.DuckDBPyConnection) -> None:
     """Forget the last build: until the new one is whole, nothing may be audited or published."""
     connection.execute("create schema if not exists audit")
     connection.execute(
-        "create or replace table audit.build"
-        " (publication_id varchar, as_of date, shape varchar, passed boolean, audited_at timestamptz)"
+        "create or replace table audit.build (publication_id varchar, as_of date, shape varchar, based_on varchar,"
+        " passed boolean, audited_at timestamptz)"
     )
 
 
-def is_built_alike(connection: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
-    """Whether the warehouse holds a whole build by this program with these settings, of whatever deliveries and date.
+def built_alike(connection: duckdb.DuckDBPyConnection, settings: Settings) -> str | None:
+    """The publication id of the whole build by this program with these settings, of whatever deliveries and date.
 
-    Only on such a one the next may build: what it finds unchanged would be the same from nothing.
+    None where the warehouse holds none. Only on such a one the next may build: what it finds unchanged would be the
+    same from nothing.
     """
     if not _exists(connection, "audit", "build"):
-        return False
-    built = connection.execute("from audit.build").fetchall()
-    return len(built) == 1 and _shape(settings) in built[0]
+        return None
+    built = connection.execute("select publication_id, shape from audit.build").fetchall()
+    return str(built[0][0]) if len(built) == 1 and built[0][1] == _shape(settings) else None
 
 
 def _shape(settings: Settings) -> str:
@@ -172,11 +173,16 @@ def _shape(settings: Settings) -> str:
     return json.dumps([settings.that_shape_results(), pipeline_version()])
 
 
-def mark_built(home: Home, settings: Settings, as_of: date) -> str:
-    """Say that the warehouse holds a whole build of this date; returns its publication id."""
+def mark_built(home: Home, settings: Settings, as_of: date, based_on: str | None = None) -> str:
+    """Say that the warehouse holds a whole build of this date; returns its publication id.
+
+    based_on: the build whose rows it kept where nothing changed; None where it was made from nothing.
+    """
     with connect(home, settings) as connection:
         identity = publication_id(connection, settings, as_of)
-        connection.execute("insert into audit.build values (?, ?, ?, null, null)", [identity, as_of, _shape(settings)])
+        connection.execute(
+            "insert into audit.build values (?, ?, ?, ?, null, null)", [identity, as_of, _shape(settings), based_on]
+        )
     return identity
 
 

@@ -202,21 +202,56 @@ def test_projects_are_named_when_too_great_a_share_lacks_something(
     assert sample.audit(**{limit: 0.01})[expectation].unexpected_count > 10
 
 
+# How many closed values are others in the publication of before, row by row.
+MOVED = """
+    select count(*) from marts.kpi_values as n full join before.marts.kpi_values as b
+    on (n.kpi, n.scope, coalesce(n.staff_id, ''), n.period_grain, n.period_start)
+    = (b.kpi, b.scope, coalesce(b.staff_id, ''), b.period_grain, b.period_start)
+    where not coalesce(n.is_provisional, b.is_provisional) and n.value is distinct from b.value
+"""
+
+
+def moved(after: Built, before: Built) -> int:
+    with duckdb.connect(str(after.run.home.warehouse), read_only=True) as connection:
+        connection.execute(f"attach '{before.run.home.current.resolve()}' as before (read_only)")
+        return int(connection.execute(MOVED).fetchall()[0][0])
+
+
 def test_values_that_moved_are_listed_from_and_to(findings: dict[str, Finding], faulty: Built, sample: Built) -> None:
     finding = findings["closed_periods_stand_still"]
     month = "kpi = 'client_revenue' and scope = 'company' and period_grain = 'month' and period_start = '2026-09-01'"
     was, now = (each.ask(f"select value from marts.kpi_values where {month}") for each in (sample, faulty))
-    with duckdb.connect(str(faulty.run.home.warehouse), read_only=True) as connection:
-        connection.execute(f"attach '{sample.run.home.current.resolve()}' as before (read_only)")
-        moved = connection.execute(
-            "select count(*) from marts.kpi_values as n full join before.marts.kpi_values as b"
-            " on (n.kpi, n.scope, coalesce(n.staff_id, ''), n.period_grain, n.period_start)"
-            " = (b.kpi, b.scope, coalesce(b.staff_id, ''), b.period_grain, b.period_start)"
-            " where not coalesce(n.is_provisional, b.is_provisional) and n.value is distinct from b.value"
-        ).fetchall()[0][0]
-    assert finding.unexpected_count == moved > 20
+    assert finding.unexpected_count == moved(faulty, sample) > 20
     assert now > was
     assert any(row.startswith("client_r") and " → " in row for row in finding.rows)
+
+
+def test_where_a_build_kept_rows_those_it_made_anew_are_compared(sample: Built, tmp_path: Path) -> None:
+    run = run_at(tmp_path)
+    shutil.copytree(sample.run.home.root, run.home.root, dirs_exist_ok=True, symlinks=True)
+    (run.home.landing / "client_surveys" / "late.csv").write_text(
+        "response_id,client_id,sent_date,responded_date,score,scale_min,scale_max\n"
+        "ZZ,KH001,2026-03-02,2026-03-05,1,1,5\n",
+        encoding="utf-8",
+    )
+    steps.load(run)
+    steps.build(run)
+    late = Built(run)
+    changed = late.ask("select count(distinct period_id) from intermediate.int_changed_periods")
+    assert 0 < changed < late.ask("select count(*) from intermediate.int_periods") / 2
+    publication = sample.run.home.current.resolve()
+    finding = late.audit(publication)["closed_periods_stand_still"]
+    assert finding.unexpected_count == moved(late, sample) > 10
+    # What lies in the warehouse of periods that it kept is not asked again; of another publication everything is.
+    with duckdb.connect(str(run.home.warehouse)) as connection:
+        connection.execute(
+            "update intermediate.int_kpi_values set value = value + 1 where period_id not in"
+            " (select period_id from intermediate.int_changed_periods) and kpi_number = 1"
+        )
+    assert late.audit(publication)["closed_periods_stand_still"] == finding
+    other = tmp_path / "kpi_0123456789abcdef.duckdb"
+    shutil.copy(publication, other)
+    assert late.audit(other)["closed_periods_stand_still"].unexpected_count > finding.unexpected_count
 
 
 def test_nothing_is_compared_with_a_publication_of_another_date(faulty: Built, sample: Built) -> None:
