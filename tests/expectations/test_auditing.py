@@ -170,7 +170,7 @@ BROKEN_INVARIANTS: list[tuple[str, str | None, list[str]]] = [
         # A record that no value explains, in each period that holds it.
         "evidence_adds_up_to_the_values",
         None,
-        ["delete from intermediate.int_kpi_records where source_id = 'J1' and kpi = 'cost_to_budget_ratio'"],
+        ["delete from kpis.kpi_cost_to_budget_ratio where source_id = 'J1'"],
     ),
     (
         "evidence_adds_up_to_the_values",

@@ -1,5 +1,5 @@
 -- Grain: kpi × period_grain × period_start × client_id. The records of the KPIs that count the clients of an opening
--- day.
+-- day. A view: they stand in the KPIs' own tables.
 {% for kpi in ['client_retention_rate', 'upsell_cross_sell_rate'] %}
 select
     '{{ kpi }}' as kpi,

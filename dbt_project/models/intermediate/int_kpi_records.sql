@@ -1,4 +1,5 @@
--- Grain: kpi × source_id × event_date. The records of the KPIs that count by a date of their own.
+-- Grain: kpi × source_id × event_date. The records of the KPIs that count by a date of their own. A view: they stand in
+-- the KPIs' own tables.
 {% set dated = [
     'client_revenue', 'on_time_delivery_rate', 'client_satisfaction', 'contract_win_rate', 'cost_to_budget_ratio'
 ] %}
