@@ -273,8 +273,8 @@ def report(results: list[dict[str, Any]], first: Measured, empty: Measured, part
         "",
         "## Start-up",
         "",
-        f"`amkpi run` of an empty agency: {empty.seconds:.1f} s, {empty.peak / 1e6:.0f} MB at its peak. The first run of"
-        f" an installation, when dbt reads the project: {first.seconds:.1f} s.",
+        f"`amkpi run` of an empty agency: {empty.seconds:.1f} s, {empty.peak / 1e6:.0f} MB at its peak. The first run"
+        f" of an installation, when dbt reads the project: {first.seconds:.1f} s.",
         "",
         "| part | seconds |",
         "|---|---:|",
