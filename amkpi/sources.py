@@ -14,7 +14,7 @@ from amkpi import console
 from amkpi.errors import AmkpiError
 from amkpi.home import Home
 from amkpi.settings import SHIPPED_SOURCES
-from ingestion import loading, mapping
+from ingestion import inserting, mapping
 from ingestion.drafting import draft
 from ingestion.extracts import EXTRACTS
 from ingestion.journal import Delivery
@@ -57,7 +57,7 @@ def _show_one(file: Path, source: mapping.Mapping) -> None:
         create_tables(connection)
         try:
             header = open_text(file, content, source.native_columns).header
-            rows = loading.insert(connection, extract, loading.open_rows(file, content, extract, source), delivery)
+            rows = inserting.insert(connection, extract, inserting.open_rows(file, content, extract, source), delivery)
         except Unreadable as error:
             raise AmkpiError(f"{file.name} as {source.name}: {error}") from error
         names = [column.name for column in extract.columns]

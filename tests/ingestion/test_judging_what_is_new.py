@@ -20,9 +20,9 @@ import pytest
 
 from ingestion import judging, snapshots
 from ingestion.extracts import EXTRACTS, Column, Extract
+from ingestion.inserting import insert
 from ingestion.journal import Delivery
 from ingestion.judging import judge
-from ingestion.loading import insert
 from ingestion.raw import create_tables
 from ingestion.textrows import TextRows, batch
 

@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 
 from amkpi.settings import Settings
 from ingestion.extracts import EXTRACTS, Extract
+from ingestion.inserting import insert, open_rows
 from ingestion.journal import Delivery
-from ingestion.loading import insert, load, open_rows
+from ingestion.loading import load
 from ingestion.mapping import MappingError, load_mappings
 from ingestion.mapping_model import Mapping
 from ingestion.raw import create_tables

@@ -14,8 +14,8 @@ import pytest
 
 from ingestion import reading_csv
 from ingestion.extracts import EXTRACTS
+from ingestion.inserting import insert
 from ingestion.journal import Delivery
-from ingestion.loading import insert
 from ingestion.raw import create_tables
 from ingestion.reading import examine
 from ingestion.textrows import TIDY, TextRows, batch
