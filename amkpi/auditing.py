@@ -192,6 +192,15 @@ def last_audit(home: Home) -> KeptAudit | None:
     )
 
 
+def blocking_audit(home: Home, as_of: date, published_at: datetime) -> KeptAudit | None:
+    """The audit that keeps readers from something newer than the publication of that date and moment, if one does."""
+    audit = last_audit(home)
+    # One of an earlier date was asked for by a person, and keeps nothing from readers.
+    if audit is None or audit.passed or audit.as_of < as_of or audit.moment < published_at:
+        return None
+    return audit
+
+
 @dataclass(frozen=True)
 class Told:
     """A failed finding as the page tells it.

@@ -2,16 +2,15 @@
 
 **When.** Every day at 07:00 in AMKPI_TIMEZONE, and whenever new marts are published: what fell due while a publication
 was held is sent as soon as a good one comes. Nobody is sent the same scorecard twice, however often this runs: what was
-sent stands in HOME/state/. A run that finds nothing due is *skipped*. By hand: `amkpi scorecards --send`.
+sent stands in HOME/state/. A run that finds nothing due is *skipped*. So is one that holds all of them back: the
+publication is too old, is of before the day they fell due, or an audit blocked a newer one. That has an alarm of its
+own, and the next publication starts this DAG again. By hand: `amkpi scorecards --send`.
 
 **Needs.** An Airflow connection `amkpi_smtp`: host, port, login, password; extra `{"security": "starttls"}`, `"tls"` or
 `"none"`, and `"ca_file"` where the server's authority is the agency's own.
 
 **When it fails.** The last line of the task's log says what, where and how to mend it.
 
-- *held*: the publication is too old, is of before the day these scorecards fell due, or an audit blocked a newer one.
-  Nobody was sent anything, and the operator was told what holds it. Mend that; the next publication starts this DAG
-  again.
 - *deferred*: the server would not take a mail now, or cannot be reached. Tried again with the retries and every day.
 - *uncertain*: the connection broke before the server's answer. Not sent again by itself: ask the reader, then
   `amkpi scorecards --send --resend STAFF_ID`.
@@ -70,9 +69,12 @@ def send_scorecards() -> None:
                 )
                 for line in delivering.log_lines(reports[-1]):
                     say(line)
-        waiting = [report for report in reports if report.held or report.count("deferred")]
+        waiting = [report for report in reports if report.count("deferred")]
         if waiting:
             raise AirflowException("; ".join(line for report in waiting for line in delivering.log_lines(report)))
+        if all(report.held for report in reports):
+            # No retry would change it, and `watch_over` tells the operator what holds them.
+            raise AirflowSkipException("; ".join(report.held for report in reports))
         return {fate: sum(report.count(fate) for report in reports) for fate in ("sent", "sent_before", "uncertain")}
 
     send()

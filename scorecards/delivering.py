@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from amkpi.auditing import last_audit
+from amkpi.auditing import blocking_audit
 from amkpi.catalogue import Language
 from amkpi.errors import AmkpiError
 from amkpi.reading import published
@@ -27,10 +27,10 @@ from scorecards.messages import Mail, message, note, sender_address
 from scorecards.model import Scorecard
 from scorecards.periods import Period
 from scorecards.recipients import Audience, audience
-from scorecards.reporting import Held, Outcome, Report, answered, ask_and_resend, operator_subject, operator_text
+from scorecards.reporting import Outcome, Report, answered, ask_and_resend, operator_subject, operator_text
 from scorecards.restating import causes
 from scorecards.smtp import NoConnection, Server, Session
-from scorecards.words import Said, Speech, say_later
+from scorecards.words import Speech, say_later
 
 
 @dataclass(frozen=True)
@@ -179,17 +179,20 @@ def send(
     return report
 
 
-def what_holds(run: Run, publication: Publication, options: Options, since: date | None = None) -> Held | None:
-    """Why this publication must not go out: a newer one is blocked, it is stale, or of before the day they fell due."""
-    reasons: list[Said] = []
-    audit = last_audit(run.home)
-    if audit is not None and not audit.passed and audit.as_of >= publication.as_of:
+def what_holds(run: Run, publication: Publication, options: Options, since: date | None = None) -> str:
+    """Why this publication must not go out: a newer one is blocked, it is stale, or of before the day they fell due.
+
+    The operator has an alarm of each (`amkpi.alarms`): the block itself, or that the night's publication is late.
+    """
+    reasons: list[str] = []
+    audit = blocking_audit(run.home, publication.as_of, publication.published_at)
+    if audit is not None:
         reasons.append(reporting.blocked(audit.as_of, "; ".join(audit.blocking), str(run.home.audits / audit.page)))
     if (run.as_of - publication.as_of).days > options.stale_after_days:
         reasons.append(reporting.too_old(publication.as_of, run.as_of))
     elif since is not None and publication.as_of < since:
         reasons.append(reporting.not_yet(publication.as_of, since))
-    return Held(tuple(reasons)) if reasons else None
+    return "; ".join(reasons)
 
 
 @dataclass(frozen=True)
@@ -370,11 +373,13 @@ def _alone(run: Run) -> Iterator[None]:
 
 
 def _tell_operator(report: Report, history: History, line: _Line, options: Options, run: Run) -> None:
-    """Mail the operator what needs them, each text once; the caller has the report in any case."""
+    """Mail the operator whose address needs them, each text once; the caller has the report in any case."""
     if not options.operator_email:
         return
-    # Whose fate nobody knows is an alarm (`amkpi.alarms`), which lasts until each was looked after: not told here too.
-    report = replace(report, outcomes=tuple(each for each in report.outcomes if each.fate != "uncertain"))
+    # The rest are alarms (`amkpi.alarms`), and not told here too: whose fate nobody knows until each was looked after,
+    # who is deferred when the task has failed on its last try, what holds them all as long as it lasts.
+    told = tuple(each for each in report.outcomes if each.fate in ("refused", "unreachable"))
+    report = replace(report, outcomes=told)
     speech = Speech(options.default_language, run.settings.kpi.reporting_currency)
     text = operator_text(report, speech)
     if not text:
@@ -395,8 +400,9 @@ def _tell_operator(report: Report, history: History, line: _Line, options: Optio
 
 
 def log_lines(report: Report) -> list[str]:
-    """What the operator is told, in English and as lines of a log."""
-    return [line for line in operator_text(report, Speech("en", "XXX")).splitlines() if line]
+    """What became of the scorecards but for those that went as they should, in English and as lines of a log."""
+    held = [f"Scorecards of {report.period} were sent to nobody: {report.held}"] if report.held else []
+    return held + [line for line in operator_text(report, Speech("en", "XXX")).splitlines() if line]
 
 
 def _at(now: datetime, day: date, hour: int) -> datetime:

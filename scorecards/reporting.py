@@ -24,29 +24,14 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Held:
-    """Why nobody is sent anything: a sentence for each reason."""
-
-    reasons: tuple[Said, ...]
-
-    def in_(self, speech: Speech) -> str:
-        """The reasons in that language."""
-        return "; ".join(reason.in_(speech) for reason in self.reasons)
-
-    def __str__(self) -> str:
-        """In English, as the command line speaks."""
-        return "; ".join(map(str, self.reasons))
-
-
-@dataclass(frozen=True)
 class Report:
-    """What became of everybody's. held: why nobody was sent anything; None when nothing was held."""
+    """What became of everybody's. held: why nobody was sent anything, as logs say it; empty when nothing was held."""
 
     grain: str
     period: str
     publication_id: str
     outcomes: tuple[Outcome, ...]
-    held: Held | None = None
+    held: str = ""
 
     def count(self, *fates: Fate) -> int:
         """How many people met one of these fates."""
@@ -75,38 +60,32 @@ def ask_and_resend(answer: str, address: str, staff_id: str) -> Said:
     )  # fmt: skip
 
 
-def too_old(published: date, today: date) -> Said:
+def too_old(published: date, today: date) -> str:
     """The publication lies too far back."""
     days = (today - published).days
-    return say_later(
-        "the publication is of {day}, {n} days before {today}: run `amkpi run` and see why nothing newer came",
-        day=wording.day(published), n=days, today=wording.day(today),
-    )  # fmt: skip
+    return (
+        f"the publication is of {wording.day(published)}, {days} days before {wording.day(today)}:"
+        " run `amkpi run` and see why nothing newer came"
+    )
 
 
-def not_yet(published: date, due: date) -> Said:
+def not_yet(published: date, due: date) -> str:
     """The publication is of before the scorecards fell due."""
-    return say_later(
-        "the publication is of {day}, and these scorecards fell due on {due}: a newer one must come first",
-        day=wording.day(published), due=wording.day(due),
-    )  # fmt: skip
+    return (
+        f"the publication is of {wording.day(published)}, and these scorecards fell due on {wording.day(due)}:"
+        " a newer one must come first"
+    )
 
 
-def blocked(as_of: date, findings: str, page: str) -> Said:
+def blocked(as_of: date, findings: str, page: str) -> str:
     """An audit blocked what would have taken the publication's place."""
-    return say_later(
-        "the audit as of {day} blocked a newer publication: {findings} (see {page})",
-        day=wording.day(as_of), findings=findings, page=page,
-    )  # fmt: skip
+    return f"the audit as of {wording.day(as_of)} blocked a newer publication: {findings} (see {page})"
 
 
 def operator_text(report: Report, speech: Speech) -> str:
-    """What the operator must know, or nothing."""
+    """What the operator must know of people, or nothing."""
     say = speech.say
     lines: list[str] = []
-    if report.held:
-        lines += [say("Scorecards of {period} were sent to nobody.", period=report.period)]
-        lines += [f"- {reason.in_(speech)}" for reason in report.held.reasons] + [""]
     titles: dict[Fate, str] = {
         "uncertain": say("Uncertain: the connection broke before the server's answer. Not sent again by itself."),
         "refused": say("Refused for good by the server. Mend the address in the staff extract, or --resend by hand."),
@@ -122,8 +101,6 @@ def operator_text(report: Report, speech: Speech) -> str:
 
 def operator_subject(report: Report, speech: Speech) -> str:
     """The subject of the mail that tells it."""
-    if report.held:
-        return speech.say("Scorecards {period}: held back, sent to nobody", period=report.period)
     return speech.count(
         "Scorecards {period}: {n} person needs you", "Scorecards {period}: {n} people need you",
         len(report.trouble), period=report.period,
