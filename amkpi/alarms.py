@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from amkpi import wording
 from amkpi.alarms_store import Alarm, Alarms, Trouble
 from amkpi.alarms_words import FACTS, LABELS, WORDS, Slug
-from amkpi.auditing import last_audit
+from amkpi.auditing import blocking_audit
 from amkpi.errors import AmkpiError
 from amkpi.home import Home
 from amkpi.publishing import current_file
@@ -50,14 +50,24 @@ class Seen:
     at: datetime
 
 
-def watch_over(run: Run, server: Callable[[], Server], progress: Progress = silent) -> list[Alarm]:
+def watch_over(
+    run: Run,
+    server: Callable[[], Server],
+    progress: Progress = silent,
+    has_failed: Callable[[str, str], bool] = lambda task, run_id: False,
+) -> list[Alarm]:
     """Look at the facts, and tell the operator what is new; returns the alarms that last.
 
-    server: the one to send by, asked for only when there is something to send. Raises AmkpiError when the operator
-    could not be told: the next look tries again.
+    server: the one to send by, asked for only when there is something to send. has_failed: whether Airflow calls that
+    task of that run failed for good; without Airflow nobody knows. Raises AmkpiError when the operator could not be
+    told: the next look tries again.
     """
     run.home.make()
     alarms = Alarms(run.home)
+    for task, run_id in alarms.begun():
+        if has_failed(task, run_id):
+            alarms.begin(Trouble("task-failed", task, _facts(run)["killed"]), run.now())
+            alarms.task_ended(task)
     before = alarms.lasting()
     seen = _seen(run)
     found = troubles(run, seen, before)
@@ -72,18 +82,41 @@ def watch_over(run: Run, server: Callable[[], Server], progress: Progress = sile
     return alarms.lasting()
 
 
-def happened(run: Run, trouble: Trouble, server: Callable[[], Server], progress: Progress = silent) -> None:
-    """Raise an alarm for what just happened, and tell the operator. Raises as `watch_over` does."""
+def task_begins(run: Run, task: str, run_id: str) -> None:
+    """Remember that a task begins: one that is killed on its last try is told of by `watch_over`. Raises AmkpiError."""
     run.home.make()
-    Alarms(run.home).begin(trouble, run.now())
+    Alarms(run.home).task_begins(task, run_id)
+
+
+def happened(
+    run: Run, trouble: Trouble, server: Callable[[], Server], progress: Progress = silent, task: str = ""
+) -> None:
+    """Raise an alarm for what just happened, and tell the operator. task: whose end this is.
+
+    Raises as `watch_over` does.
+    """
+    run.home.make()
+    alarms = Alarms(run.home)
+    alarms.begin(trouble, run.now())
+    alarms.task_ended(task)
     tell(run, server, progress)
 
 
 def recovered(
-    run: Run, causes: Sequence[tuple[Slug, str]], server: Callable[[], Server], progress: Progress = silent
+    run: Run,
+    causes: Sequence[tuple[Slug, str]],
+    server: Callable[[], Server],
+    progress: Progress = silent,
+    task: str = "",
 ) -> None:
-    """What was wrong is well again: tell the operator, if they had been told. Raises as `watch_over` does."""
-    ended = [Alarms(run.home).end(slug, about, run.now()) for slug, about in causes]
+    """What was wrong is well again: tell the operator, if they had been told. task: whose end this is.
+
+    Raises as `watch_over` does.
+    """
+    run.home.make()
+    alarms = Alarms(run.home)
+    ended = [alarms.end(slug, about, run.now()) for slug, about in causes]
+    alarms.task_ended(task)
     if any(ended):
         tell(run, server, progress)
 
@@ -116,9 +149,9 @@ def _is_over(alarm: Alarm, seen: Seen | None) -> bool:
 
 
 def _blocked(run: Run, seen: Seen | None) -> list[Trouble]:
-    audit = last_audit(run.home)
-    # One of an earlier date was asked for by a person, and keeps nothing from readers.
-    if audit is None or audit.passed or (seen is not None and (seen.at > audit.moment or audit.as_of < seen.as_of)):
+    as_of, at = (date.min, datetime.min.replace(tzinfo=UTC)) if seen is None else (seen.as_of, seen.at)
+    audit = blocking_audit(run.home, as_of, at)
+    if audit is None:
         return []
     what = _facts(run)["blocked"].format(at=_moment(audit.moment, run.settings), page=audit.page)
     return [Trouble("publication-blocked", "", what)]

@@ -1,4 +1,7 @@
-"""The alarms of one agency in HOME/state/: each cause from when it was first seen until it is over."""
+"""The alarms of one agency in HOME/state/: each cause from when it was first seen until it is over.
+
+Beside them which tasks have begun: one that is killed cannot say so itself.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +54,7 @@ class Alarms:
                 " since text not null, over text, told integer not null, over_told integer not null,"
                 " primary key (slug, about, since))"
             )
+            connection.execute("create table if not exists begun (task text primary key, run_id text not null)")
             with connection:
                 yield connection
         except sqlite3.Error as error:
@@ -105,6 +109,23 @@ class Alarms:
                 f"update alarms set {told} where slug = ? and about = ? and since = ?",
                 [alarm.trouble.slug, alarm.trouble.about, alarm.since.isoformat()],
             )
+
+    def task_begins(self, task: str, run_id: str) -> None:
+        """Remember that a task runs in that run of its DAG, until it says how it ended."""
+        with self._open() as connection:
+            connection.execute("insert or replace into begun values (?, ?)", [task, run_id])
+
+    def task_ended(self, task: str) -> None:
+        """It said how it ended."""
+        with self._open() as connection:
+            connection.execute("delete from begun where task = ?", [task])
+
+    def begun(self) -> list[tuple[str, str]]:
+        """The tasks that began and did not say how they ended, each with its run: they run, or were killed."""
+        if not self._file.is_file():
+            return []
+        with self._open() as connection:
+            return connection.execute("select task, run_id from begun order by task").fetchall()
 
     def _read(self, condition: str) -> list[Alarm]:
         if not self._file.is_file():

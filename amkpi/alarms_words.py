@@ -27,16 +27,22 @@ WORDS: dict[Slug, dict[Language, Said]] = {
     "publication-blocked": {
         "vi": Said(
             "Công bố bị chặn",
-            "Người đọc vẫn thấy bản công bố tốt gần nhất; phiếu điểm không gửi đi khi bản đó quá cũ.",
+            "Người đọc vẫn thấy bản công bố tốt gần nhất; phiếu điểm chưa gửi cho ai cho đến khi có bản mới hơn.",
         ),
         "en": Said(
             "Publication blocked",
-            "Readers keep the last good publication; scorecards are held once it is too old.",
+            "Readers keep the last good publication; nobody is sent a scorecard until there is a newer one.",
         ),
     },
     "nightly-late": {
-        "vi": Said("Bản công bố hằng đêm bị trễ", "Người đọc vẫn thấy bản công bố cũ."),
-        "en": Said("The night's publication is late", "Readers keep the older publication."),
+        "vi": Said(
+            "Bản công bố hằng đêm bị trễ",
+            "Người đọc vẫn thấy bản công bố cũ; phiếu điểm đến hạn từ đó chờ bản mới hơn.",
+        ),
+        "en": Said(
+            "The night's publication is late",
+            "Readers keep the older publication; scorecards that fell due since wait for a newer one.",
+        ),
     },
     "family-stale": {
         "vi": Said(
@@ -104,6 +110,7 @@ FACTS: dict[Language, dict[str, str]] = {
         "stale": "dòng dữ liệu gần nhất đến ngày {day}, {days} ngày trước (cho phép {allowed})",
         "uncertain": "mất kết nối trước khi máy chủ trả lời: {who}",
         "stuck": "{count} tệp chờ lâu hơn {minutes} phút: {names}",
+        "killed": "tác vụ dừng mà không báo gì: bị hủy, hết bộ nhớ, hoặc container của nó bị dừng",
         "unreadable": "không xem được LANDING: {why}",
     },
     "en": {
@@ -112,6 +119,7 @@ FACTS: dict[Language, dict[str, str]] = {
         "stale": "the last rows came on {day}, {days} days ago ({allowed} allowed)",
         "uncertain": "the connection broke before the server's answer: {who}",
         "stuck": "{count} files have waited for more than {minutes} minutes: {names}",
+        "killed": "the task ended without a word: killed, out of memory, or its container was stopped",
         "unreadable": "LANDING cannot be looked at: {why}",
     },
 }

@@ -86,41 +86,59 @@ def mail_server() -> Server:
         raise AmkpiError("no mail server: make the Airflow connection amkpi_smtp") from error
 
 
+def begins(context: Any) -> None:
+    """Remember that a task begins. Airflow calls none of its callbacks for one that is then killed."""
+    from amkpi import alarms
+
+    with _not_raising(context):
+        alarms.task_begins(run_for_task(), _task(context), context["run_id"])
+
+
 def alarm(context: Any) -> None:
     """Tell the operator that a task failed. Airflow calls it after the last retry, in the task's own process."""
+    from amkpi import alarms
+    from amkpi.alarms_store import Trouble
+
     error = context.get("exception")
     by_hand = bool((context.get("params") or {}).get("as_of"))
     blocked = isinstance(getattr(error, "__cause__", None), AuditBlocked) and not by_hand
     cause: tuple[Slug, str] = ("publication-blocked", "") if blocked else ("task-failed", _task(context))
-    _tell("happened", cause, " ".join(str(error).split()) or type(error).__name__)
+    what = " ".join(str(error).split()) or type(error).__name__
+    with _not_raising(context):
+        alarms.happened(run_for_task(), Trouble(*cause, what), mail_server, say, _task(context))
 
 
 def all_clear(context: Any) -> None:
     """Tell the operator that a task which had failed is well again; one that publishes unblocks."""
+    from amkpi import alarms
+
     causes: list[tuple[Slug, str]] = [("task-failed", _task(context))]
     if _task(context) == "build_marts.publish":
         causes.append(("publication-blocked", ""))
-    for cause in causes:
-        _tell("recovered", cause, "")
+    with _not_raising(context):
+        alarms.recovered(run_for_task(), causes, mail_server, say, _task(context))
+
+
+def has_failed(task: str, run_id: str) -> bool:
+    """Whether Airflow calls a task (`dag.task`) of that run failed for good: no try is left."""
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    dag_id, task_id = task.split(".")
+    states = RuntimeTaskInstance.get_task_states(dag_id=dag_id, task_ids=[task_id], run_ids=[run_id])
+    return bool(states.get(run_id, {}).get(task_id) == "failed")
 
 
 def _task(context: Any) -> str:
     return f"{context['ti'].dag_id}.{context['ti'].task_id}"
 
 
-def _tell(how: str, cause: tuple[Slug, str], what: str) -> None:
+@contextmanager
+def _not_raising(context: Any) -> Iterator[None]:
     """A callback must not raise: what cannot be told now is told by the next `watch_over`."""
-    from amkpi import alarms
-    from amkpi.alarms_store import Trouble
-
     try:
-        run = run_for_task()
-        if how == "happened":
-            alarms.happened(run, Trouble(*cause, what), mail_server, say)
-        else:
-            alarms.recovered(run, [cause], mail_server, say)
+        yield
     except AmkpiError as error:
-        logging.getLogger(__name__).error("%s: %s", ": ".join(filter(None, cause)), error)
+        logging.getLogger(__name__).error("the operator is not told of %s now: %s", _task(context), error)
 
 
 # Waits of 1, 2 and 4 minutes outlast an `amkpi run` by hand, which holds the lock that a task finds taken.
@@ -132,6 +150,7 @@ DEFAULT_ARGS: Mapping[str, Any] = {
     "retry_exponential_backoff": 2.0,  # a number since Airflow 3; True would mean 1, a constant wait
     "max_retry_delay": timedelta(minutes=15),
     "execution_timeout": timedelta(hours=1),
+    "on_execute_callback": begins,
     "on_failure_callback": alarm,
     "on_success_callback": all_clear,
     "on_skipped_callback": all_clear,

@@ -1,8 +1,9 @@
 """Look every ten minutes for what needs the operator, and mail them: once when it begins, and once when it is over.
 
-**When.** Every ten minutes. Failed tasks tell of themselves at once; this looks at the facts: a blocked publication, a
-night's publication that is not out by AMKPI_PUBLISH_BY_HOUR, a family that has gone stale, mails whose fate nobody
-knows, files that stay in LANDING. It also sends what could not be sent before. By hand: `amkpi alarms`, and
+**When.** Every ten minutes. Failed tasks tell of themselves at once; this looks at the facts: a task that was killed on
+its last try and could not tell, a blocked publication, a night's publication that is not out by AMKPI_PUBLISH_BY_HOUR,
+a family that has gone stale, mails whose fate nobody knows, files that stay in LANDING. It also sends what could not be
+sent before. By hand: `amkpi alarms`, and
 `amkpi status` lists what lasts.
 
 **Needs.** The setting `operator_email`, and the Airflow connection `amkpi_smtp`. Without the setting, all this stands
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 from airflow.sdk import dag, task
 
-from amkpi.orchestration import ALARMS_ARGS, TEN_MINUTELY, mail_server, run_for_task, say, told_to_airflow
+from amkpi.orchestration import ALARMS_ARGS, TEN_MINUTELY, has_failed, mail_server, run_for_task, say, told_to_airflow
 
 
 @dag(
@@ -39,7 +40,7 @@ def watch_over() -> None:
         from amkpi import alarms
 
         with told_to_airflow():
-            lasting = alarms.watch_over(run_for_task(), mail_server, say)
+            lasting = alarms.watch_over(run_for_task(), mail_server, say, has_failed)
         return {"lasting": len(lasting)}
 
     look()

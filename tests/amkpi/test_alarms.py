@@ -342,6 +342,44 @@ def test_files_that_stay_in_landing_are_an_alarm_unless_their_load_fails(
         alarms.watch_over(told.run, server)
 
 
+def test_a_task_that_was_killed_is_told_when_airflow_calls_it_failed_and_not_before(
+    told: Agency, server: Callable[[], Server], postbox: Postbox
+) -> None:
+    failed: set[tuple[str, str]] = set()
+
+    def look(server: Callable[[], Server]) -> None:
+        alarms.watch_over(told.run, server, has_failed=lambda *task: task in failed)
+
+    alarms.task_begins(told.run, "build_marts.build", "one")
+    look(none)
+    failed.add(("build_marts.build", "one"))
+    alarms.task_begins(told.run, "build_marts.build", "two")
+    look(none)
+    failed.add(("build_marts.build", "two"))
+    for _ in range(2):
+        look(server)
+    assert postbox.subjects == ["[amkpi] Task failed: build_marts.build"]
+    assert "the task ended without a word: killed, out of memory" in postbox.taken[0].get_content()
+    alarms.task_begins(told.run, "build_marts.build", "three")
+    alarms.recovered(told.run, [("task-failed", "build_marts.build")], server, task="build_marts.build")
+    assert postbox.subjects[1:] == ["[amkpi] Over: Task failed: build_marts.build"]
+
+
+def test_a_task_that_said_how_it_ended_is_not_told_again_as_killed(
+    told: Agency, server: Callable[[], Server], postbox: Postbox
+) -> None:
+    task = FAILED.about
+    for ends in (
+        lambda: alarms.happened(told.run, FAILED, server, task=task),
+        lambda: alarms.recovered(told.run, [("task-failed", task)], server, task=task),
+    ):
+        alarms.task_begins(told.run, task, "one")
+        ends()
+        alarms.watch_over(told.run, server, has_failed=lambda *task: True)
+    assert postbox.subjects == [f"[amkpi] Task failed: {task}", f"[amkpi] Over: Task failed: {task}"]
+    assert "another run holds the home" in postbox.taken[0].get_content()
+
+
 def test_two_at_a_time_tell_the_operator_once(told: Agency, server: Callable[[], Server], postbox: Postbox) -> None:
     def and_another() -> Server:
         lines: list[str] = []

@@ -8,9 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
+from amkpi.alarms_store import Alarms
 from amkpi.errors import AmkpiError, AuditBlocked
 from amkpi.home import Home
 from ingestion.pending import Pending
@@ -99,12 +101,13 @@ def test_every_task_is_retried_ends_in_time_and_waits_for_the_one_writer(bag: An
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
 def test_a_task_tells_the_operator_when_it_fails_but_for_the_one_that_tells(bag: Any, dag_id: str) -> None:
-    from amkpi.orchestration import alarm, all_clear
+    from amkpi.orchestration import alarm, all_clear, begins
 
     for task in bag.dags[dag_id].tasks:
         if dag_id == "watch_over":
             assert not task.has_on_failure_callback
         else:
+            assert list(task.on_execute_callback) == [begins]
             assert list(task.on_failure_callback) == [alarm]
             assert list(task.on_success_callback) == list(task.on_skipped_callback) == [all_clear]
 
@@ -329,6 +332,29 @@ def test_a_blocked_build_is_an_alarm_of_its_own_until_something_is_published(
     monkeypatch.setattr("amkpi.steps.build", blocked)
     hurry(bag.dags["build_marts"]).test(run_conf={"as_of": "2026-03-31"})
     assert [slug for slug, _, _ in raised(home)] == ["task-failed"], "what a person asks for keeps nothing from readers"
+
+
+def test_a_task_that_is_killed_on_its_last_try_is_an_alarm_of_the_next_look(
+    bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(run: Any, progress: Any) -> Any:
+        assert Alarms(Home.at(home)).begun() == [("load_extracts.load", ANY)]
+        raise AmkpiError("whatever")
+
+    monkeypatch.setattr("amkpi.steps.load", load)
+    dag = hurry(bag.dags["load_extracts"])
+    # As it is for a process that is killed: nobody calls it.
+    monkeypatch.setattr(dag.get_task("load"), "on_failure_callback", [])
+    assert dag.test().state == "failed"
+    assert raised(home) == []
+    assert states(hurry(bag.dags["watch_over"]).test()) == {"look": "success"}
+    ((slug, task, what),) = raised(home)
+    assert (slug, task) == ("task-failed", "load_extracts.load")
+    assert "killed" in what or "bị hủy" in what
+    monkeypatch.setattr("amkpi.steps.load", loads())
+    hurry(bag.dags["load_extracts"]).test()
+    assert raised(home) == []
+    assert Alarms(Home.at(home)).begun() == []
 
 
 def test_an_alarm_that_cannot_be_told_fails_no_task(bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
