@@ -7,7 +7,9 @@ the figures aim at is printed beside them; only what must hold on any machine is
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import statistics
 import threading
 import time
@@ -15,12 +17,23 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
 from tests.stack import engine as engines
-from tests.stack.running import PROJECT, ROOT, SERVICES, Sender, Stack, free_port, now, seconds_between, timed, until
+from tests.stack.running import (
+    OPERATOR,
+    PROJECT,
+    ROOT,
+    SERVICES,
+    Sender,
+    Stack,
+    free_port,
+    now,
+    seconds_between,
+    timed,
+    until,
+)
 
 HERE = Path(__file__).parent
 IMAGE_LIMIT = 10**9  # bytes
@@ -245,10 +258,53 @@ def test_a_killed_service_comes_back_and_nothing_is_lost_or_taken_twice(
     assert sender.amiss() == []
 
 
+def test_a_task_that_is_killed_on_its_last_try_is_one_mail_and_one_when_it_is_over(
+    stack: Stack, sender: Sender, say: Callable[[str], None]
+) -> None:
+    until(stack.is_idle, "an idle stack")
+    begin = now()
+    sender.drop()
+    until(lambda: bool(running_builds(stack, begin)), "a build")
+    (build,) = running_builds(stack, begin)
+    # Three retries would take seven minutes.
+    change = f"update task_instance set max_tries = 0 where id = '{build['id']}'"
+    stack.compose("exec", "-T", "postgres", "psql", "-q", "-U", "airflow", "-c", change)
+    kill_task(build["id"])
+    until(lambda: not running_builds(stack, begin), "the end of the build")
+    (state,) = {each["state"] for each in stack.task_runs("build_marts", begin)}
+    assert state == "failed"
+    for _ in range(2):
+        stack.trigger("watch_over")
+    failed = "Tác vụ thất bại: build_marts.build"
+    assert [each for each in stack.mailed(OPERATOR) if failed in each] == [f"[amkpi] {failed}"]
+    sender.drop()
+    until(sender.all_published, "both dropped clients among what readers see")
+    until(stack.is_idle, "an idle stack")
+    told = [each for each in stack.mailed(OPERATOR) if failed in each]
+    say(f"a build killed on its last try: mailed {', then '.join(told)}")
+    assert told == [f"[amkpi] {failed}", f"[amkpi] Đã hết: {failed}"]
+    assert sender.amiss() == []
+
+
+def running_builds(stack: Stack, begin: datetime) -> list[dict[str, Any]]:
+    """The task `build` where it runs."""
+    found = stack.task_runs("build_marts", begin)
+    return [each for each in found if each["task_id"] == "build" and each["state"] == "running"]
+
+
+def kill_task(identity: str) -> None:
+    """End a task's own process with SIGKILL, as the kernel does that is short of memory."""
+    title = f"airflow worker -- {identity}"
+    (pid,) = (
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if path.read_bytes().rstrip(b"\0").decode(errors="replace") == title
+    )
+    os.kill(pid, signal.SIGKILL)
+
+
 def test_a_night_of_housekeeping_leaves_a_backup(stack: Stack, sender: Sender, say: Callable[[str], None]) -> None:
-    run = stack.api("dags/housekeeping/dagRuns", {"logical_date": None})["dag_run_id"]
-    path = f"dags/housekeeping/dagRuns/{quote(run)}"
-    until(lambda: stack.api(path)["state"] in {"success", "failed"}, "the end of housekeeping")
+    path = stack.trigger("housekeeping")
     states = {each["task_id"]: each["state"] for each in stack.api(f"{path}/taskInstances")["task_instances"]}
     assert set(states.values()) == {"success"}, states
     (manifest, *_) = stack.volume("backups").glob("*/manifest.json")
@@ -384,3 +440,38 @@ def test_all_of_it_fits_into_its_memory(stack: Stack, say: Callable[[str], None]
     say("memory: " + ", ".join(line.removeprefix(f"{PROJECT}-").replace("-1 ", " ", 1) for line in sorted(told)))
     for service in SERVICES:
         assert stack.inspect(service)["State"]["OOMKilled"] is False, service
+
+
+def test_the_commands_of_the_readme_work_as_typed_in_a_fresh_clone(stack: Stack, say: Callable[[str], None]) -> None:
+    work = stack.engine.work / "clone"
+    engines.run(["git", "clone", "--quiet", str(ROOT), str(work)], 60)
+    # The machine has no registry and no ports to itself; beyond that the environment of somebody who types.
+    variables = {name: stack.variables[name] for name in ("BASE_IMAGE", "POSTGRES_IMAGE", "MAIL_IMAGE")}
+    ports = {"AIRFLOW_PORT": str(free_port()), "MAIL_PORT": str(free_port())}
+    typed = {**stack.engine.environment, **variables, **ports, "COMPOSE_PROFILES": "dev"}
+    fresh = Stack(stack.engine, {"SECRETS_DIR": str(work / "secrets"), **ports}, "amkpi")
+
+    def make(*words: str, check: bool = True) -> str:
+        command = ["make", "--no-print-directory", "--directory", str(work), *words]
+        # `make logs` goes on for as long as one looks.
+        return engines.run(["timeout", "20", *command] if words == ("logs",) else command, 900, typed, check).stdout
+
+    try:
+        with timed("make secrets up, in a fresh clone", say):
+            make("secrets", "MAIL=smtp://mail:1025/?security=none")
+            shown = make("up")
+        assert all(fresh.is_healthy(service) for service in (*SERVICES, "mail"))
+        assert all(service in shown for service in SERVICES)
+        # The password of the clone's own secrets opens the pages of its own port.
+        assert {each["dag_id"] for each in fresh.api("dags")["dags"]} >= {"load_extracts", "build_marts"}
+        logs = make("logs", check=False)
+        assert all(f"{service}-1" in logs for service in (*SERVICES, "init"))
+        make("down")
+        left = stack.engine.docker("ps", "--all", "--format", "{{.Names}}").stdout.split()
+        kept = stack.engine.docker("volume", "ls", "--format", "{{.Name}}").stdout.split()
+        assert not [name for name in left if name.startswith("amkpi-")]
+        assert {"amkpi_agency", "amkpi_pgdata"} <= set(kept)
+    finally:
+        engines.run(
+            ["docker", "compose", "--project-directory", str(work), "down", "--volumes"], 120, typed, check=False
+        )
