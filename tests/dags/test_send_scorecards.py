@@ -192,6 +192,7 @@ def subjects(postbox: Postbox) -> list[str]:
 
 def keep_audit(home: Path, passed: bool) -> None:
     """Keep an audit of Monday's newer build."""
+    later = agency.NOW + timedelta(hours=1)
     run = agency.run_of(home.parent)
     with duckdb.connect(str(Home.at(home).warehouse)) as warehouse:
         warehouse.execute("create schema if not exists raw")
@@ -200,7 +201,7 @@ def keep_audit(home: Path, passed: bool) -> None:
         suite="marts", expectation="no_loop_in_the_chain_of_managers", table_name="staff", column_name=None,
         success=passed, severity="blocking", observed="A is over A", unexpected_count=1, advice="mend it",
     )  # fmt: skip
-    auditing.keep(Home.at(home), run.settings, "0" * 16, Occasion(MONDAY, AT_SEVEN, 0, None), [finding])
+    auditing.keep(Home.at(home), run.settings, "0" * 16, Occasion(MONDAY, later, 0, None), [finding])
 
 
 def test_who_was_deferred_gets_theirs_with_the_retries_and_nobody_else_a_second(
@@ -212,7 +213,7 @@ def test_who_was_deferred_gets_theirs_with_the_retries_and_nobody_else_a_second(
     assert send() == "success"
     assert periods(postbox) == {"2026-09": 6, "2026-10": 6}
     assert postbox.readers() == Counter(dict.fromkeys(EVERYBODY, 2))
-    assert "- M1: m1@agency.example: 451 later" in postbox.told_operator()
+    assert not postbox.told_operator(), "nobody was left waiting"
 
 
 def test_a_refused_and_an_uncertain_mail_are_the_operators_and_fail_nothing(
