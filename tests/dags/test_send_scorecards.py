@@ -216,6 +216,20 @@ def test_who_was_deferred_gets_theirs_with_the_retries_and_nobody_else_a_second(
     assert not postbox.told_operator(), "nobody was left waiting"
 
 
+def test_who_is_deferred_to_the_last_retry_is_one_mail_and_one_when_theirs_went_out(
+    send: Any, home: Path, postbox: Postbox
+) -> None:
+    publish(home, MONDAY)
+    postbox.say("RCPT", "m1@agency.example", *["451 later"] * 3 * 2 * 4)  # tries a run, periods, runs of the task
+    assert send() == "failed"
+    failed = "Tác vụ thất bại: send_scorecards.send"
+    assert subjects(postbox) == [f"[amkpi] {failed}"]
+    assert "- M1: m1@agency.example: 451 later" in postbox.told_operator()
+    assert send() == "success"
+    assert postbox.readers() == Counter(dict.fromkeys(EVERYBODY, 2))
+    assert subjects(postbox) == [f"[amkpi] {failed}", f"[amkpi] Đã hết: {failed}"]
+
+
 def test_a_refused_and_an_uncertain_mail_are_the_operators_and_fail_nothing(
     send: Any, home: Path, postbox: Postbox
 ) -> None:
