@@ -11,11 +11,13 @@ import sys
 
 # The heavy ones that the steps import inside functions, and their own modules.
 OF_TASKS = (
+    "amkpi.alarms",
     "amkpi.steps",
-    "dbt.cli.main",
     "dbt.adapters.duckdb",
-    "expectations.auditing",
-    "great_expectations",
+    "dbt.cli.main",
+    "dbt.task.build",
+    "expectations.duckdb_dialect",
+    "great_expectations.expectations",
     "scorecards.delivering",
 )
 

@@ -1,0 +1,76 @@
+"""stack/airflow/config/airflow_local_settings.py: what the scheduler imports before it forks tasks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = ROOT / "stack" / "airflow" / "config" / "airflow_local_settings.py"
+# As the scheduler does, then the four tasks of a file's way; prints what each imported.
+SCRIPT = f"""
+import json, runpy, sys
+from pathlib import Path
+
+home = Path(sys.argv[1])
+sys.argv = ["airflow", sys.argv[2]]
+runpy.run_path({str(SETTINGS)!r})
+from amkpi import steps
+
+run = steps.Run.prepare(home=home, as_of="2026-10-17")
+imported = {{}}
+for step in ("load", "build", "audit", "publish"):
+    before = set(sys.modules)
+    getattr(steps, step)(run)
+    imported[step] = sorted(set(sys.modules) - before)
+print(json.dumps(imported))
+"""
+# Those that take long to import, each with all that is below it.
+HEAVY = {
+    "dbt",
+    "duckdb",
+    "duckdb_engine",
+    "great_expectations",
+    "numpy",
+    "pandas",
+    "pyarrow.lib",
+    "scipy",
+    "sqlalchemy",
+}
+
+
+def imported_by_tasks(home: Path, component: str) -> dict[str, list[str]]:
+    """What each task imports of its own in a process that began as a component of Airflow does."""
+    amkpi = Path(sys.executable).with_name("amkpi")
+    subprocess.run(
+        [amkpi, "sample", str(home / "landing"), "--months", "3", "--scale", "0.1", "--as-of", "2026-10-17"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(home), component],
+        check=True, capture_output=True, text=True, env={**os.environ, "AMKPI_SETTLE_SECONDS": "0"},
+    )  # fmt: skip
+    found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return {
+        step: [name for name in names if any(f"{name}.".startswith(f"{heavy}.") for heavy in HEAVY)]
+        for step, names in found.items()
+    }
+
+
+@pytest.mark.slow
+def test_a_task_of_the_scheduler_imports_nothing_heavy_of_its_own(tmp_path: Path) -> None:
+    imported = imported_by_tasks(tmp_path, "scheduler")
+    # A handful of small modules, such as its adapter's version, dbt looks for by itself.
+    assert {step: names for step, names in imported.items() if len(names) > 5} == {}
+
+
+@pytest.mark.slow
+def test_the_other_components_are_spared_what_only_tasks_need(tmp_path: Path) -> None:
+    imported = imported_by_tasks(tmp_path, "triggerer")
+    assert "dbt.cli.main" in imported["build"]
+    assert "great_expectations" in imported["audit"]
