@@ -15,7 +15,7 @@ OF_TASKS = (
     "amkpi.steps",
     "dbt.adapters.duckdb",
     "dbt.cli.main",
-    "dbt.task.build",
+    # "dbt.task.build",
     "expectations.duckdb_dialect",
     "great_expectations.expectations",
     "scorecards.delivering",
