@@ -294,13 +294,9 @@ def running_builds(stack: Stack, begin: datetime) -> list[dict[str, Any]]:
 
 def kill_task(identity: str) -> None:
     """End a task's own process with SIGKILL, as the kernel does that is short of memory."""
-    title = f"airflow worker -- {identity}"
-    (pid,) = (
-        int(path.parent.name)
-        for path in Path("/proc").glob("[0-9]*/cmdline")
-        if path.read_bytes().rstrip(b"\0").decode(errors="replace") == title
-    )
-    os.kill(pid, signal.SIGKILL)
+    pids = engines.run(["pgrep", "--full", "--exact", f"airflow worker -- {identity}"], 10).stdout.split()
+    assert len(pids) == 1
+    os.kill(int(pids[0]), signal.SIGKILL)
 
 
 def test_a_night_of_housekeeping_leaves_a_backup(stack: Stack, sender: Sender, say: Callable[[str], None]) -> None:

@@ -154,7 +154,7 @@ class Stack:
             told = self.api("dags/~/dagRuns?state=running&state=queued&limit=50")["dag_runs"]
         except (OSError, urllib.error.HTTPError):
             return False
-        return not [each for each in told if each["dag_id"] in {"load_extracts", "build_marts"}]
+        return not [each for each in told if each["dag_id"] in {"load_extracts", "build_marts", "send_scorecards"}]
 
 
 def until(true: Callable[[], bool], what: str, seconds: float = 300, pause: float = 0.2) -> float:

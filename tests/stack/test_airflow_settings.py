@@ -14,12 +14,15 @@ ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ROOT / "stack" / "airflow" / "config" / "airflow_local_settings.py"
 # As the scheduler does, then the four tasks of a file's way; prints what each imported.
 SCRIPT = f"""
-import json, runpy, sys
+import json, logging, runpy, sys
 from pathlib import Path
+
+from airflow.sdk.log import configure_logging
 
 home = Path(sys.argv[1])
 sys.argv = ["airflow", sys.argv[2]]
 runpy.run_path({str(SETTINGS)!r})
+configure_logging(output=sys.stderr.buffer)
 from amkpi import steps
 
 run = steps.Run.prepare(home=home, as_of="2026-10-17")
@@ -44,8 +47,8 @@ HEAVY = {
 }
 
 
-def imported_by_tasks(home: Path, component: str) -> dict[str, list[str]]:
-    """What each task imports of its own in a process that began as a component of Airflow does."""
+def tasks_run_by(component: str, home: Path) -> tuple[dict[str, list[str]], str]:
+    """What each task imports of its own in a process that began as a component of Airflow does, and what they log."""
     amkpi = Path(sys.executable).with_name("amkpi")
     subprocess.run(
         [amkpi, "sample", str(home / "landing"), "--months", "3", "--scale", "0.1", "--as-of", "2026-10-17"],
@@ -56,21 +59,24 @@ def imported_by_tasks(home: Path, component: str) -> dict[str, list[str]]:
         check=True, capture_output=True, text=True, env={**os.environ, "AMKPI_SETTLE_SECONDS": "0"},
     )  # fmt: skip
     found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
-    return {
-        step: [name for name in names if any(f"{name}.".startswith(f"{heavy}.") for heavy in HEAVY)]
+    heavy = {
+        step: [name for name in names if any(f"{name}.".startswith(f"{each}.") for each in HEAVY)]
         for step, names in found.items()
     }
+    return heavy, done.stderr
 
 
 @pytest.mark.slow
-def test_a_task_of_the_scheduler_imports_nothing_heavy_of_its_own(tmp_path: Path) -> None:
-    imported = imported_by_tasks(tmp_path, "scheduler")
+def test_a_task_of_the_scheduler_imports_nothing_heavy_of_its_own_and_logs_no_look_up(tmp_path: Path) -> None:
+    imported, log = tasks_run_by("scheduler", tmp_path)
     # A handful of small modules, such as its adapter's version, dbt looks for by itself.
     assert {step: names for step, names in imported.items() if len(names) > 5} == {}
+    assert "great_expectations" not in log
 
 
 @pytest.mark.slow
 def test_the_other_components_are_spared_what_only_tasks_need(tmp_path: Path) -> None:
-    imported = imported_by_tasks(tmp_path, "triggerer")
+    imported, log = tasks_run_by("triggerer", tmp_path)
     assert "dbt.cli.main" in imported["build"]
     assert "great_expectations" in imported["audit"]
+    assert "great_expectations" in log, "else nothing would have been silenced"

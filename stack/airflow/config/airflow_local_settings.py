@@ -7,6 +7,7 @@ with dbt and Great Expectations in memory, where a fresh process needs some 10 s
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 
 # The heavy ones that the steps import inside functions, and their own modules.
@@ -15,7 +16,7 @@ OF_TASKS = (
     "amkpi.steps",
     "dbt.adapters.duckdb",
     "dbt.cli.main",
-    # "dbt.task.build",
+    "dbt.task.build",
     "expectations.duckdb_dialect",
     "great_expectations.expectations",
     "scorecards.delivering",
@@ -24,3 +25,6 @@ OF_TASKS = (
 if sys.argv[1:2] == ["scheduler"]:
     for name in OF_TASKS:
         importlib.import_module(name)
+    # It tells of each key that it looks up: half of what all containers write. Airflow's namespace_levels has no hold
+    # over the loggers of the standard library.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
