@@ -157,10 +157,14 @@ def test_a_stale_publication_is_held_and_the_next_one_goes_out(
     assert periods(postbox) == {"2026-09": 6, "2026-10": 6}
 
 
-def test_sundays_publication_does_not_pass_for_mondays(send: Any, home: Path, postbox: Postbox) -> None:
+def test_sundays_publication_does_not_pass_for_mondays(
+    send: Any, watch_over: Any, home: Path, postbox: Postbox
+) -> None:
     publish(home, date(2026, 10, 18))
     assert send() == "success"
     assert periods(postbox) == {"2026-09": 6}, "September is closed: Sunday knows all of it"
+    watch_over()
+    assert subjects(postbox) == ["[amkpi] Bản công bố hằng đêm bị trễ"], "what holds the rest has its alarm"
 
 
 def test_a_block_holds_even_a_fresh_publication_and_is_one_mail_and_one_when_it_is_over(

@@ -25,6 +25,6 @@ OF_TASKS = (
 if sys.argv[1:2] == ["scheduler"]:
     for name in OF_TASKS:
         importlib.import_module(name)
-    # It tells of each key that it looks up: half of what all containers write. Airflow's namespace_levels has no hold
+    # It tells of each key that it looks up: half of what this container writes. Airflow's namespace_levels has no hold
     # over the loggers of the standard library.
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
