@@ -3,8 +3,7 @@
 **When.** Every ten minutes. Failed tasks tell of themselves at once; this looks at the facts: a task that was killed on
 its last try and could not tell, a blocked publication, a night's publication that is not out by AMKPI_PUBLISH_BY_HOUR,
 a family that has gone stale, mails whose fate nobody knows, files that stay in LANDING. It also sends what could not be
-sent before. By hand: `amkpi alarms`, and
-`amkpi status` lists what lasts.
+sent before. By hand: `amkpi alarms`, which cannot tell of killed tasks, and `amkpi status` lists what lasts.
 
 **Needs.** The setting `operator_email`, and the Airflow connection `amkpi_smtp`. Without the setting, all this stands
 in the log alone.
