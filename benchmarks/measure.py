@@ -35,8 +35,7 @@ AS_OF = date(2026, 10, 17)
 # About 12,500 rows at scale 1.
 SCALES = {"0.1 M": 8.0, "1.25 M": 100.0, "12.5 M": 1000.0}
 
-# Seconds between two looks at whether a command has ended, and at its memory: a look at that of a process of a gigabyte
-# takes some 30 ms, in which the process stands still.
+# Seconds between two looks at whether a command has ended, and at its memory: the latter goes through all its pages.
 LOOKED_EVERY = 0.02
 SAMPLED_EVERY = 1.0
 
