@@ -6,6 +6,7 @@ import gc
 import importlib
 import json
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -119,6 +120,8 @@ def import_dbt_ahead() -> None:
 
 
 def _import_dbt() -> None:
+    if "dbt.cli.main" in sys.modules:
+        return
     # Hardly anything that an import makes is garbage, and looking for it takes a tenth of the time.
     gc.disable()
     try:
