@@ -101,9 +101,10 @@ def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:
         " told_publication_id varchar)"
     )
     connection.execute(
-        "create table if not exists audit.previous_inputs (period_id integer, part varchar, row_count bigint,"
-        " hash_xor ubigint, hash_sum hugeint)"
+        "create table if not exists audit.previous_inputs (period_id integer, part varchar, month_start date,"
+        " row_count bigint, hash_xor ubigint, hash_sum hugeint)"
     )
+    connection.execute("alter table audit.previous_inputs add column if not exists month_start date")
 
 
 _ahead: threading.Thread | None = None

@@ -35,7 +35,7 @@
 )
 {% endmacro %}
 
--- Monthly sums added up to periods. `relation` has subject_id, month_start, the keys and the sums; gives subject_id,
+-- Monthly sums added up to the periods that are to be made. `relation` has subject_id, month_start, the keys and the sums; gives subject_id,
 -- period_id, the keys and the sums.
 {% macro over_periods(relation, keys, sums) %}
 (

@@ -1,23 +1,7 @@
--- Grain: period_id. The periods whose inputs are others than at the last build, or were none then, or are none now; and
--- those after them, which show the change from the period before.
-with before as (
-    select * from {{ source('audit', 'previous_inputs') }}
-),
-
-inputs as (
-    select * from {{ ref('int_period_inputs') }}
-),
-
-changed as (
-    select distinct coalesce(inputs.period_id, before.period_id) as period_id
-    from inputs
-    full join before
-        on inputs.period_id = before.period_id
-        and inputs.part = before.part
-    where
-        inputs.row_count is distinct from before.row_count
-        or inputs.hash_xor is distinct from before.hash_xor
-        or inputs.hash_sum is distinct from before.hash_sum
+-- Grain: period_id. The periods of which an input changed, and those after them, which show the change from the period
+-- before.
+with changed as (
+    select distinct period_id from {{ ref('int_changed_inputs') }}
 )
 
 select period_id from changed

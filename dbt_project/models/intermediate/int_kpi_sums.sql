@@ -1,30 +1,7 @@
--- Grain: kpi_number × subject_id × period_id. What the records of a period add up to, for the KPIs that are sums. First
--- by day and person, then by month, then by period: a record is read once.
+-- Grain: kpi_number × subject_id × period_id. What the records of a period add up to, for the KPIs that are
+-- sums: of the months of a period, and of its own opening clients.
 with catalogue as (
     select * from {{ ref('int_kpi_catalogue') }}
-),
-
-daily as (
-    select
-        catalogue.kpi_number,
-        records.staff_id,
-        records.event_date,
-        records.month_start,
-        sum(records.numerator) as numerator,
-        sum(records.denominator) as denominator,
-        sum(records.sample_size) as sample_size
-    from {{ ref('int_kpi_records') }} as records
-    inner join catalogue
-        on records.kpi = catalogue.kpi
-    where {{ month_to_be_made('records.month_start') }}
-    group by catalogue.kpi_number, records.staff_id, records.event_date, records.month_start
-),
-
-monthly as (
-    select *
-    from {{ over_scopes(
-        'daily', ['kpi_number', 'month_start'], ['numerator', 'denominator', 'sample_size']
-    ) }} as scoped
 ),
 
 dated as (
@@ -35,7 +12,7 @@ dated as (
         numerator,
         denominator,
         sample_size
-    from {{ over_periods('monthly', ['kpi_number'], ['numerator', 'denominator', 'sample_size']) }} as periods
+    from {{ over_periods(ref('int_kpi_months'), ['kpi_number'], ['numerator', 'denominator', 'sample_size']) }} as periods
 ),
 
 opening as (

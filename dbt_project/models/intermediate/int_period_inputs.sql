@@ -1,4 +1,4 @@
--- Grain: period_id × part. Fingerprints of all that the roll-up reads for a period: what was the same at the last build
+-- Grain: period_id × part × month_start, which only records by month have. Fingerprints of all that the roll-up reads for a period: what was the same at the last build
 -- gives the same rows, and need not be made again. What holds for all periods (people, management, targets) stands in
 -- each.
 {% set of_all = ['int_subjects', 'int_staff_history', 'int_management_chain', 'int_targets'] %}
@@ -66,13 +66,21 @@ own as (
     group by period_id
 )
 
-select * from own
+select
+    period_id,
+    part,
+    cast(null as date) as month_start,
+    row_count,
+    hash_xor,
+    hash_sum
+from own
 
 union all
 
 select
     periods.period_id,
     whole.part,
+    cast(null as date) as month_start,
     whole.row_count,
     whole.hash_xor,
     whole.hash_sum
@@ -83,7 +91,8 @@ union all
 
 select
     months.period_id,
-    by_month.part || ' ' || by_month.month_start as part,
+    by_month.part,
+    by_month.month_start,
     by_month.row_count,
     by_month.hash_xor,
     by_month.hash_sum
@@ -96,6 +105,7 @@ union all
 select
     periods.period_id,
     by_period.part,
+    cast(null as date) as month_start,
     by_period.row_count,
     by_period.hash_xor,
     by_period.hash_sum

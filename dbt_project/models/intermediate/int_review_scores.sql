@@ -1,62 +1,19 @@
 -- Grain: subject_id × period_id. The mean over departments of each department's mean review, and how many people
 -- reviewed.
-with scores as (
-    select * from {{ ref('kpi_internal_collaboration_score') }}
-),
-
-reviewers as (
-    select
-        reviewer_id,
-        row_number() over (order by reviewer_id) as reviewer_number
-    from (select distinct reviewer_id from scores) as found
-),
-
-departments as (
-    select
-        reviewer_department,
-        row_number() over (order by reviewer_department) as department_number
-    from (select distinct reviewer_department from scores) as found
-),
-
-reviews as (
-    select
-        scores.staff_id,
-        scores.event_date,
-        {{ first_of('month', 'scores.event_date') }} as month_start,
-        departments.department_number,
-        reviewers.reviewer_number,
-        scores.score,
-        1 as reviews
-    from scores
-    inner join reviewers
-        on scores.reviewer_id = reviewers.reviewer_id
-    inner join departments
-        on scores.reviewer_department = departments.reviewer_department
-    where {{ month_to_be_made(first_of('month', 'scores.event_date')) }}
-),
-
-monthly as (
-    select
-        subject_id,
-        month_start,
-        department_number,
-        reviewer_number,
-        score,
-        reviews
-    from {{ over_scopes(
-        'reviews', ['month_start', 'department_number', 'reviewer_number'], ['score', 'reviews']
-    ) }} as scoped
+with monthly as (
+    select * from {{ ref('int_review_months') }}
+    where {{ month_is_needed('month_start') }}
 ),
 
 monthly_departments as (
     select
         subject_id,
         month_start,
-        department_number,
+        reviewer_department,
         sum(score) as score,
         sum(reviews) as reviews
     from monthly
-    group by subject_id, month_start, department_number
+    group by subject_id, month_start, reviewer_department
 ),
 
 by_department as (
@@ -64,7 +21,7 @@ by_department as (
         subject_id,
         period_id,
         {{ exact_score(as_double('score') ~ ' / ' ~ as_double('nullif(reviews, 0)')) }} as mean_review
-    from {{ over_periods('monthly_departments', ['department_number'], ['score', 'reviews']) }} as periods
+    from {{ over_periods('monthly_departments', ['reviewer_department'], ['score', 'reviews']) }} as periods
 ),
 
 means as (
@@ -82,7 +39,7 @@ means as (
 reviewer_months as (
     select distinct
         subject_id,
-        reviewer_number,
+        reviewer_id,
         month_start
     from monthly
 ),
@@ -91,11 +48,11 @@ calendar_reviewers as (
     select
         reviewer_months.subject_id,
         months.period_id,
-        count(distinct reviewer_months.reviewer_number) as reviewers
+        count(distinct reviewer_months.reviewer_id) as reviewers
     from reviewer_months
     inner join {{ ref('int_period_months') }} as months
         on reviewer_months.month_start = months.month_start
-    where months.period_grain <> 'trailing_12m'
+    where months.period_grain <> 'trailing_12m' and {{ to_be_made('months.period_id') }}
     group by reviewer_months.subject_id, months.period_id
 ),
 
@@ -106,7 +63,7 @@ trailing_spans as (
         least(
             {{ months_after(12, 'month_start') }},
             coalesce(
-                lead(month_start) over (partition by subject_id, reviewer_number order by month_start),
+                lead(month_start) over (partition by subject_id, reviewer_id order by month_start),
                 {{ end_of_time() }}
             )
         ) as no_longer
@@ -160,7 +117,7 @@ trailing_reviewers as (
         on periods.period_grain = 'trailing_12m'
         and levels.first_end <= periods.period_end
         and levels.no_longer > periods.period_end
-    where levels.reviewers > 0
+    where levels.reviewers > 0 and {{ to_be_made('periods.period_id') }}
 ),
 
 reviewers_counted as (
@@ -178,4 +135,3 @@ from means
 inner join reviewers_counted
     on means.subject_id = reviewers_counted.subject_id
     and means.period_id = reviewers_counted.period_id
-where {{ to_be_made('means.period_id') }}
