@@ -66,8 +66,7 @@ final as (
             else least(raw_attainment, {{ as_double(var('attainment_cap')) }})
         end as attainment,
         weight,
-        previous_value,
-        value - previous_value as change
+        previous_value
     from met
 )
 

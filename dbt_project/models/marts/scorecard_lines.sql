@@ -10,7 +10,7 @@ select
     lines.attainment,
     lines.weight,
     lines.previous_value,
-    lines.change,
+    lines.value - lines.previous_value as change,
     lines.status
 from {{ ref('int_scorecard_lines').include(database=false) }} as lines
 inner join {{ ref('int_scope_people').include(database=false) }} as people
