@@ -190,7 +190,6 @@ _ROWS = f"select true, what, 0 from ({{}}) as concerned where exists (select 1 f
 def _asked(expected: Expected) -> Any:
     """The declared expectation as Great Expectations' own object."""
     from great_expectations import expectations
-    from great_expectations.expectations.row_conditions import Column
 
     about: dict[str, Any] = {
         "meta": {"name": expected.name},
@@ -200,8 +199,6 @@ def _asked(expected: Expected) -> Any:
     if isinstance(rule, NoRows):
         query = _LIMITED.format(rule.offenders, f"union all ({_ROWS.format(rule.rows)})" if rule.rows else "")
         return _no_rows_expectation()(unexpected_rows_query=query, **about)
-    if rule.kpis:
-        about["row_condition"] = Column("kpi").is_in(rule.kpis)
     return getattr(expectations, rule.type)(column=expected.column, **rule.kwargs, **about)
 
 

@@ -32,13 +32,12 @@ class Builtin:
     """An expectation of Great Expectations on the values of the column.
 
     type: its class name. kwargs: its arguments besides the column. keys: the columns that name a row; the same for all
-    of a table. kpis: only the rows of these KPIs, all when empty.
+    of a table.
     """
 
     type: str
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
-    kpis: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -231,17 +231,17 @@ BROKEN_INVARIANTS: list[tuple[str, str | None, list[str]]] = [
     ),
     (
         "ratios_between_0_and_1",
-        "1 of 280 rows: 1.01",
+        "1 row: contract_win_rate own A1 month 2026-01-01: 1.01",
         [f"update marts.kpi_values set value = 1.01 where kpi = 'contract_win_rate' and {OWN_JANUARY}"],
     ),
     (
         "ratios_between_0_and_1",
-        "1 of 280 rows: -0.01",
+        "1 row: client_retention_rate own A1 month 2026-01-01: -0.01",
         [f"update marts.kpi_values set value = -0.01 where kpi = 'client_retention_rate' and {OWN_JANUARY}"],
     ),
     (
         "collaboration_between_0_and_100",
-        "1 of 56 rows: 100.5",
+        "1 row: internal_collaboration_score own A1 month 2026-01-01: 100.5",
         [f"update marts.kpi_values set value = 100.5 where kpi = 'internal_collaboration_score' and {OWN_JANUARY}"],
     ),
     (
@@ -446,15 +446,19 @@ def test_how_far_a_collaboration_score_moved_is_not_told(broken: Break, settings
     # Its old mean, its new mean and the number of raters would give away what the last rater said.
     warehouse = broken()
     before = tmp_path / "it's before.duckdb"
+    january = OWN_JANUARY.replace("staff_id", "person_key")
     with duckdb.connect(str(before)) as connection:
         connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
         connection.execute("create schema marts")
+        connection.execute("create schema intermediate")
         connection.execute(f"create table marts.publication as select date '{AS_OF}' as as_of")
+        for table in ("int_scope_people", "int_kpi_catalogue", "int_period_months", "int_kpi_values"):
+            connection.execute(f"create table intermediate.{table} as from warehouse.intermediate.{table}")
         connection.execute(
-            "create table marts.kpi_values as select * replace (value - 1 as value) from warehouse.marts.kpi_values"
-            f" where {OWN_JANUARY} and kpi in ('client_revenue', 'internal_collaboration_score')"
-            " union all select * from warehouse.marts.kpi_values"
-            f" where not ({OWN_JANUARY} and kpi in ('client_revenue', 'internal_collaboration_score'))"
+            "update intermediate.int_kpi_values set value = value - 1 where (subject_id, period_id) in"
+            f" (select subject_id, period_id from intermediate.int_scope_people where {january}) and kpi_number in"
+            " (select kpi_number from intermediate.int_kpi_catalogue where kpi in"
+            " ('client_revenue', 'internal_collaboration_score'))"
         )
     finding = audit(warehouse, settings, Occasion(AS_OF, LOADED_AT, published=before))["closed_periods_stand_still"]
     assert finding.rows == (
