@@ -19,38 +19,20 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from amkpi import __version__
+from amkpi import __version__, publication
 from amkpi.errors import AmkpiError, AuditBlocked, StaleBuild
 from amkpi.home import Home
 from amkpi.settings import PROJECT_ROOT, Settings
 from amkpi.warehouse import connect
 from expectations.findings import Finding
 
-# Readers with DuckDB 1.4 and later open it; the format of 2.0 would shut them out.
-STORAGE_VERSION = "v1.4.0"
-# The marts that stay views in the published file, each after those it reads: what they show stands there once.
-PUBLISHED_VIEWS = ("kpi_values", "kpi_evidence", "scorecard_lines", "supporting_measures")
-# What those views read, and what `amkpi explain` does beside them; no part of the public marts.
-BEHIND_MARTS = (
-    "int_kpi_catalogue",
-    "int_measure_catalogue",
-    "int_scope_people",
-    "int_kpi_values",
-    "int_scorecard_lines",
-    "int_measure_sums",
-    "int_measures_of_the_day",
-    "int_kpi_records",
-    "int_client_records",
-    "int_period_months",
-    "int_management_chain",
-    "int_left_out",
-)
 # An empty file of this name and a publication's id says that it lies beside the one that readers open.
 _BESIDE = ".beside_"
 
 # The sources on which a publication's rows rest.
 SHAPE_RESULTS = (
     "amkpi/building.py",
+    "amkpi/publication.py",
     "amkpi/publishing.py",
     "amkpi/warehouse.py",
     "ingestion/*.py",
@@ -271,7 +253,7 @@ def publish(
             [identity, as_of, moment, pipeline_version(), settings.kpi.reporting_currency],
         )
         tell(connection)
-        _copy(connection, partial)
+        publication.write(connection, partial, _basis(home, connection))
     with partial.open("rb") as written:
         os.fsync(written.fileno())
     partial.chmod(0o444)
@@ -285,33 +267,11 @@ def publish(
     return PublishReport(identity, target, True, beside)
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
-    path = str(target).replace("'", "''")
-    connection.execute(f"attach '{path}' as going_out (storage_version '{STORAGE_VERSION}')")
-    try:
-        connection.execute("create schema going_out.marts")
-        connection.execute("create schema going_out.intermediate")
-        for table in BEHIND_MARTS:
-            connection.execute(f"create table going_out.intermediate.{table} as from intermediate.{table}")
-        marts = connection.execute(
-            "select table_name from information_schema.tables where table_catalog = current_database()"
-            " and table_schema = 'marts' order by table_name"
-        ).fetchall()
-        for (table,) in marts:
-            if table not in PUBLISHED_VIEWS:
-                connection.execute(f"create table going_out.marts.{table} as from marts.{table}")
-        words = dict(
-            connection.execute("select view_name, sql from duckdb_views() where schema_name = 'marts'").fetchall()
-        )
-        warehouse = connection.execute("select current_database()").fetchall()[0][0]
-        connection.execute("use going_out")
-        for view in PUBLISHED_VIEWS:
-            # The view's own words, without the name of the file that they were first said in.
-            connection.execute(f"create view marts.{view} as {words[view].split(' AS ', 1)[1]}")
-        connection.execute(f"use {warehouse}")
-        connection.execute("checkpoint going_out")
-    finally:
-        connection.execute("detach going_out")
+def _basis(home: Home, connection: duckdb.DuckDBPyConnection) -> Path | None:
+    """The file of the publication on which the build rests; None where there is none or it has gone."""
+    based_on = connection.execute("select based_on from audit.build").fetchall()[0][0]
+    file = published_file(home, based_on) if based_on else None
+    return file if file is not None and file.is_file() else None
 
 
 def _swing(home: Home, target: Path) -> None:
