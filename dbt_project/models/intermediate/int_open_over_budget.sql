@@ -1,27 +1,23 @@
 -- Grain: subject_id × close_date. How many projects that run on the day have cost more than their budget by it.
+-- By month, because a period closes on the last day of one, or on as_of.
 with spent as (
     select
-        costs.project_id,
-        costs.cost_date,
-        sum({{ exact('costs.amount * rates.rate') }}) as cost
-    from {{ ref('stg_project_costs') }} as costs
-    left join {{ ref('int_fx_history') }} as rates
-        on costs.currency = rates.currency
-        and costs.cost_date between rates.valid_from and rates.valid_to
-    where costs.cost_date <= {{ as_of() }}
-    group by costs.project_id, costs.cost_date
+        project_id,
+        least({{ days_after(-1, months_after(1, 'month_start')) }}, {{ as_of() }}) as closed_on,
+        cost
+    from {{ ref('int_project_month_costs') }}
 ),
 
 -- A credit note can bring a project back under its budget: what is spent holds until the next cost.
 running as (
     select
         project_id,
-        cost_date as valid_from,
+        closed_on as valid_from,
         coalesce(
-            {{ days_after(-1, 'lead(cost_date) over (partition by project_id order by cost_date)') }},
+            {{ days_after(-1, 'lead(closed_on) over (partition by project_id order by closed_on)') }},
             {{ end_of_time() }}
         ) as valid_to,
-        sum(cost) over (partition by project_id order by cost_date) as cost
+        sum(cost) over (partition by project_id order by closed_on) as cost
     from spent
 ),
 

@@ -1,10 +1,6 @@
 -- Grain: project_id. What a project has cost by as_of, in the reporting currency.
 select
-    costs.project_id,
-    sum({{ exact('costs.amount * rates.rate') }}) as cost
-from {{ ref('stg_project_costs') }} as costs
-left join {{ ref('int_fx_history') }} as rates
-    on costs.currency = rates.currency
-    and costs.cost_date between rates.valid_from and rates.valid_to
-where costs.cost_date <= {{ as_of() }}
-group by costs.project_id
+    project_id,
+    sum(cost) as cost
+from {{ ref('int_project_month_costs') }}
+group by project_id
