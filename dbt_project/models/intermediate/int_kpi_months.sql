@@ -1,5 +1,5 @@
--- Grain: kpi_number × subject_id × month_start. What the records of a month add up to, for the KPIs that are sums of dated
--- records. First by day and person: a record is read once.
+-- Grain: kpi_number × subject_id × month_start. What the records of a month add up to, for the KPIs that are sums of
+-- dated records. First by day and person: a record is read once.
 with catalogue as (
     select * from {{ ref('int_kpi_catalogue') }}
 ),

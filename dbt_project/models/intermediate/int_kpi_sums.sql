@@ -12,7 +12,9 @@ dated as (
         numerator,
         denominator,
         sample_size
-    from {{ over_periods(ref('int_kpi_months'), ['kpi_number'], ['numerator', 'denominator', 'sample_size']) }} as periods
+    from {{ over_periods(
+        ref('int_kpi_months'), ['kpi_number'], ['numerator', 'denominator', 'sample_size']
+    ) }} as periods
 ),
 
 opening as (

@@ -1,5 +1,5 @@
--- Grain: measure_number × subject_id × month_start, where there are records. What the records of a month add up to, for the
--- supporting measures that are sums.
+-- Grain: measure_number × subject_id × month_start, where there are records. What the records of a month add up to, for
+-- the supporting measures that are sums.
 with catalogue as (
     select * from {{ ref('int_measure_catalogue') }}
 ),

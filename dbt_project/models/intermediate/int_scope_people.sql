@@ -1,7 +1,7 @@
 -- Grain: subject_id × period_id. Who has a row in a period: account staff and whoever has the credit for a record
 -- (own), whoever had active account staff under them (team), the company. `role` is the last account-staff role that
--- the person held in the period; targets by role go by it. In the order of the periods, which the values and lines made of
--- it keep: who asks for one period reads a part of the file.
+-- the person held in the period; targets by role go by it. In the order of the periods, which the values and lines made
+-- of it keep: who asks for one period reads a part of the file.
 with periods as (
     select * from {{ ref('int_periods') }}
     where {{ to_be_made('period_id') }}
