@@ -1,6 +1,6 @@
--- Grain: period_id × part × month_start, which only records by month have. Fingerprints of all that the roll-up reads for
--- a period: what was the same at the last build gives the same rows, and need not be made again. What holds for all
--- periods (people, management, targets) stands in each.
+-- Grain: period_id × part × month_start, which only records by month have. Fingerprints of all that the roll-up reads
+-- for a period: what was the same at the last build gives the same rows, and need not be made again. What holds for
+-- all periods (people, management, targets) stands in each.
 {% set of_all = ['int_subjects', 'int_staff_history', 'int_management_chain', 'int_targets'] %}
 {% set of_months = ['int_kpi_records', 'int_measure_records'] %}
 {% set of_periods = ['int_client_records', 'int_periods'] %}
