@@ -234,12 +234,13 @@ _SETS_IN_DOUBT = f"""
         or count(distinct row_count) > 1 or count(distinct hash_xor) > 1 or count(distinct hash_sum) > 1
 """
 
-_PERIODS_UNLIKE_THEIR_GRAIN = """
+# Of one KPI: that everyone has all eight in each period is asked for itself.
+_PERIODS_UNLIKE_THEIR_GRAIN = f"""
     with grains (period_grain, starts_on, months) as (
         values ('month', 'month', 1), ('quarter', 'quarter', 3), ('year', 'year', 12), ('trailing_12m', 'month', 12)
     ),
     periods as (
-        select distinct period_grain, period_start, period_end from {batch}
+        select distinct period_grain, period_start, period_end from {{batch}} where kpi = '{REVENUE}'
     )
     select periods.period_grain || ' ' || period_start || ' to ' || period_end as what
     from periods

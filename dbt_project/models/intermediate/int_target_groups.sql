@@ -1,5 +1,6 @@
 -- Grain: subject_id × period_id. Who shares their targets: those who have some of their own stand alone, the others
--- with everyone of their scope and role. Targets are looked up once a group, not once a person.
+-- with everyone of their scope and role. Targets are looked up once a group, not once a person. Of the periods that are
+-- made anew alone: the lines of the others stand.
 with with_own as (
     select distinct
         scope,
@@ -19,6 +20,7 @@ holders as (
     left join with_own
         on people.scope = with_own.scope
         and people.person_key = with_own.staff_id
+    where people.period_id in (select changed.period_id from {{ ref('int_changed_periods') }} as changed)
 ),
 
 found as (
