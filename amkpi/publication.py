@@ -143,7 +143,7 @@ def _exchange(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _are_alike(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> bool:
-    """Whether two tables hold the same rows, in whatever order."""
+    """Whether two tables of which no two rows are equal hold the same ones, in whatever order."""
     fingerprints = [
         connection.execute(f"select count(*), bit_xor(hash(found)) from {table} as found").fetchall()
         for table in (one, other)

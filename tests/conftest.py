@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -60,6 +60,15 @@ class Agency:
     def build(self) -> None:
         """Judge and build, without audit."""
         steps.build(self.run)
+
+    def nights(self, runs: Sequence[Mapping[str, str | bytes]]) -> Iterator[None]:
+        """Load and build one run after the other, a day later each time; the last is of the agency's date."""
+        last = self.run.as_of
+        for number, files in enumerate(runs):
+            self.load(files)
+            self.run = replace(self.run, as_of=last - timedelta(days=len(runs) - 1 - number))
+            self.build()
+            yield
 
     def publish_unaudited(self) -> Path:
         """Publish the build as if its audit had passed: for tests of publishing alone."""

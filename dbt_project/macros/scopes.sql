@@ -35,8 +35,8 @@
 )
 {% endmacro %}
 
--- Monthly sums added up to the periods that are to be made. `relation` has subject_id, month_start, the keys and the sums; gives subject_id,
--- period_id, the keys and the sums.
+-- Monthly sums added up to the periods that are to be made. `relation` has subject_id, month_start, the keys and the
+-- sums; gives subject_id, period_id, the keys and the sums.
 {% macro over_periods(relation, keys, sums) %}
 (
     select

@@ -55,10 +55,7 @@ def test_night_after_night_the_file_holds_what_the_warehouse_does(
     agency = make_agency(as_of=AS_OF)
     runs = random_agency(seed, as_of=AS_OF, dirty=True)
     # Late, corrected, deleted and released rows, a day later each time.
-    for number, files in enumerate(runs):
-        agency.load(files)
-        agency.run = replace(agency.run, as_of=AS_OF - timedelta(days=len(runs) - 1 - number))
-        agency.build()
+    for _ in agency.nights(runs):
         assert unlike_the_warehouse(agency, agency.publish_unaudited()) == {}
     # Nights on which a date alone moves: over the end of a month, and back.
     for days in (9, 20, 5):
