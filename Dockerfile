@@ -17,7 +17,6 @@ COPY pyproject.toml README.md /opt/amkpi/
 COPY amkpi/ /opt/amkpi/amkpi/
 COPY ingestion/ /opt/amkpi/ingestion/
 COPY expectations/ /opt/amkpi/expectations/
-COPY scorecards/ /opt/amkpi/scorecards/
 COPY dbt_project/ /opt/amkpi/dbt_project/
 COPY dags/ /opt/amkpi/dags/
 COPY stack/healthy.py stack/initialise.py /opt/amkpi/stack/

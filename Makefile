@@ -33,7 +33,7 @@ lock: $(STAMP) ## write the lock files anew from pyproject.toml: a machine's, an
 
 .PHONY: run
 run: $(STAMP) ## the main job on a made-up agency, through the real DAGs, in ./demo
-	$(BIN)/python -m amkpi.demo --home $(DEMO_HOME)
+	$(BIN)/python -m amkpi.interfaces.demo --home $(DEMO_HOME)
 
 .PHONY: test
 test: $(STAMP) ## every test
@@ -56,15 +56,15 @@ lint: $(STAMP) docs-check ## ruff, mypy, sqlfluff, and whether docs/ is what the
 
 .PHONY: docs
 docs: $(STAMP) ## write the pages of docs/ that are made from the code
-	$(BIN)/python -m amkpi.documenting
+	$(BIN)/python -m tools.docs.write
 
 .PHONY: docs-check
 docs-check: $(STAMP) ## name the pages of docs/ that are not what the code says
-	$(BIN)/python -m amkpi.documenting --check
+	$(BIN)/python -m tools.docs.write --check
 
 .PHONY: docs-site
 docs-site: $(STAMP) ## every model with its SQL and columns, as one page that opens offline: docs/site/index.html
-	$(BIN)/python -m amkpi.documenting --site
+	$(BIN)/python -m tools.docs.write --site
 
 .PHONY: format
 format: $(STAMP) ## let ruff put the Python in form
@@ -78,14 +78,14 @@ clean: ## remove what the targets made: .venv, ./demo, caches
 
 .PHONY: bench
 bench: $(STAMP) ## time and memory against one plain DuckDB script; BENCH_SIZES="0.1 M,1.25 M,12.5 M" for all
-	$(BIN)/python benchmarks/measure.py $(if $(BENCH_SIZES),--sizes "$(BENCH_SIZES)") $(if $(BENCH_FIRST_ONLY),--first-only "$(BENCH_FIRST_ONLY)")
+	$(BIN)/python -m tools.benchmarks.measure $(if $(BENCH_SIZES),--sizes "$(BENCH_SIZES)") $(if $(BENCH_FIRST_ONLY),--first-only "$(BENCH_FIRST_ONLY)")
 
 .PHONY: scorecards
 scorecards: $(STAMP) ## the sample agency's mails of the last closed month, and pictures of one where Chromium is installed
 	test -e $(DEMO_HOME)/published/current.duckdb || $(MAKE) run
 	AMKPI_SCORECARD_LEADERSHIP=NV001 $(BIN)/amkpi scorecards --home $(DEMO_HOME) --as-of 2026-10-17 --period 2026-09
 	$(BIN)/amkpi scorecards --home $(DEMO_HOME) --as-of 2026-10-17 --period 2026-09 --to NV003 --outbox $(DEMO_HOME)/outbox/one
-	$(BIN)/python -m scorecards.picturing $(DEMO_HOME)/outbox/one $(DEMO_HOME)/outbox/pictures
+	$(BIN)/python -m tools.pictures.mails $(DEMO_HOME)/outbox/one $(DEMO_HOME)/outbox/pictures
 
 .PHONY: secrets
 secrets: ## the stack's secrets as files of secrets/, made once; MAIL=smtp://user:password@host:587/?security=starttls

@@ -27,7 +27,17 @@ from typing import Any
 
 from airflow.sdk import AssetOrTimeSchedule, Param, dag, task
 
-from amkpi.orchestration import ANY_ROWS, BEGUN, DEFAULT_ARGS, LAST, MARTS, NIGHTLY, run_for_task, say, told_to_airflow
+from amkpi.interfaces.airflow.assets import (
+    ANY_ROWS,
+    BEGUN,
+    DEFAULT_ARGS,
+    LAST,
+    MARTS,
+    NIGHTLY,
+    run_for_task,
+    say,
+    told_to_airflow,
+)
 
 
 @dag(
@@ -46,7 +56,7 @@ def build_marts() -> None:
     @task(**LAST)
     def build(*, params: Any) -> dict[str, Any]:
         """Build for the date asked for; the later tasks get it from here, so that no midnight comes between them."""
-        from amkpi import steps
+        from amkpi.pipeline import steps
 
         with told_to_airflow():
             run = run_for_task(params)
@@ -58,7 +68,7 @@ def build_marts() -> None:
     @task(**BEGUN)
     def audit(built: dict[str, Any]) -> dict[str, Any]:
         """Check what was let in and what would be let out."""
-        from amkpi import steps
+        from amkpi.pipeline import steps
 
         with told_to_airflow():
             run = run_for_task(built)
@@ -70,7 +80,7 @@ def build_marts() -> None:
     @task(outlets=[MARTS], **BEGUN)
     def publish(audited: dict[str, Any]) -> dict[str, Any]:
         """Swing the link that readers open."""
-        from amkpi import steps
+        from amkpi.pipeline import steps
 
         with told_to_airflow():
             report = steps.publish_afresh(run_for_task(audited), say)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from airflow.sdk import dag, task
 
-from amkpi.orchestration import AFTER_THE_NIGHT, DEFAULT_ARGS, run_for_task, say, told_to_airflow
+from amkpi.interfaces.airflow.assets import AFTER_THE_NIGHT, DEFAULT_ARGS, run_for_task, say, told_to_airflow
 
 
 @dag(
@@ -37,7 +37,7 @@ def housekeeping() -> None:
     @task
     def back_up() -> dict[str, int | str]:
         """Copy what cannot be computed anew; then let the oldest copies go."""
-        from amkpi import steps
+        from amkpi.pipeline import steps
 
         with told_to_airflow():
             report, gone = steps.back_up(run_for_task(), say)
@@ -46,7 +46,7 @@ def housekeeping() -> None:
     @task
     def prune_publications() -> dict[str, int]:
         """Remove the publications that nobody needs any more."""
-        from amkpi import steps
+        from amkpi.pipeline import steps
 
         with told_to_airflow():
             return {"removed": steps.prune_publications(run_for_task())}
@@ -54,7 +54,7 @@ def housekeeping() -> None:
     @task
     def clean_airflow() -> dict[str, int]:
         """Remove old records and logs of Airflow."""
-        from amkpi.orchestration import clean_airflow
+        from amkpi.interfaces.airflow.assets import clean_airflow
 
         with told_to_airflow():
             return {"logs removed": clean_airflow(run_for_task())}

@@ -22,7 +22,7 @@ from typing import Any
 from airflow.sdk import dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from amkpi.orchestration import (
+from amkpi.interfaces.airflow.assets import (
     BEFORE_BUILDS,
     DEFAULT_ARGS,
     RAW,
@@ -47,7 +47,7 @@ def load_extracts() -> None:
     @task(outlets=[RAW], **BEFORE_BUILDS)
     def load(*, outlet_events: Any) -> dict[str, int]:
         """One look into LANDING. Skips itself when no build has anything to take up."""
-        from amkpi import steps
+        from amkpi.pipeline import steps
 
         with told_to_airflow():
             report = steps.load(run_for_task(), say)

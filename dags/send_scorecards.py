@@ -24,11 +24,18 @@ own, and the next publication starts this DAG again. By hand: `amkpi scorecards 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, dag, task
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
-from amkpi.orchestration import DEFAULT_ARGS, MARTS, TIMEZONE, run_for_task, say, told_to_airflow
+from amkpi.interfaces.airflow.assets import DEFAULT_ARGS, MARTS, TIMEZONE, run_for_task, say, told_to_airflow
 
+if TYPE_CHECKING:
+    from amkpi.scorecards.mail.report import Fate
+
+# What a run returns to Airflow as its counts.
+COUNTED: tuple[Fate, ...] = ("sent", "sent_before", "uncertain")
 AT_SEVEN = CronTriggerTimetable("0 7 * * *", timezone=TIMEZONE)
 
 
@@ -49,33 +56,31 @@ def send_scorecards() -> None:
 
         from airflow.sdk import Connection
 
-        from scorecards import delivering
+        from amkpi.scorecards.mail import delivery
 
         reports = []
         with told_to_airflow():
             run = run_for_task()
             if not run.home.current.exists():
                 raise AirflowSkipException("nothing is published yet; the first publication starts this DAG")
-            options = delivering.options_of(run.settings)
-            wanted = delivering.due(run.now().astimezone(ZoneInfo(run.settings.timezone)), options)
+            options = delivery.options_of(run.settings)
+            wanted = delivery.due(run.now().astimezone(ZoneInfo(run.settings.timezone)), options)
             if not wanted:
                 raise AirflowSkipException("no scorecards are due")
-            server = delivering.server_of(Connection.get("amkpi_smtp"))
+            server = delivery.server_of(Connection.get("amkpi_smtp"))
             for each in wanted:
                 reports.append(
-                    delivering.send(
-                        run, server, each.grain, each.period, since=each.since, options=options, progress=say
-                    )
+                    delivery.send(run, server, each.grain, each.period, since=each.since, options=options, progress=say)
                 )
-                for line in delivering.log_lines(reports[-1]):
+                for line in delivery.log_lines(reports[-1]):
                     say(line)
         waiting = [report for report in reports if report.count("deferred")]
         if waiting:
-            raise AirflowException("; ".join(line for report in waiting for line in delivering.log_lines(report)))
+            raise AirflowException("; ".join(line for report in waiting for line in delivery.log_lines(report)))
         if all(report.held for report in reports):
             # No retry would change it, and `watch_over` tells the operator what holds them.
             raise AirflowSkipException("; ".join(report.held for report in reports))
-        return {fate: sum(report.count(fate) for report in reports) for fate in ("sent", "sent_before", "uncertain")}
+        return {fate: sum(report.count(fate) for report in reports) for fate in COUNTED}
 
     send()
 

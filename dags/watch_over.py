@@ -21,7 +21,15 @@ from __future__ import annotations
 
 from airflow.sdk import dag, task
 
-from amkpi.orchestration import ALARMS_ARGS, TEN_MINUTELY, has_failed, mail_server, run_for_task, say, told_to_airflow
+from amkpi.interfaces.airflow.assets import (
+    ALARMS_ARGS,
+    TEN_MINUTELY,
+    has_failed,
+    mail_server,
+    run_for_task,
+    say,
+    told_to_airflow,
+)
 
 
 @dag(
@@ -36,10 +44,10 @@ def watch_over() -> None:
     @task
     def look() -> dict[str, int]:
         """Compare the facts with what the operator knows, and tell them the difference."""
-        from amkpi import alarms
+        from amkpi.alerts import causes
 
         with told_to_airflow():
-            lasting = alarms.watch_over(run_for_task(), mail_server, say, has_failed)
+            lasting = causes.watch_over(run_for_task(), mail_server, say, has_failed)
         return {"lasting": len(lasting)}
 
     look()

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from amkpi.errors import AmkpiError
+from amkpi.core.errors import AmkpiError
 
 WRITING_PREFIXES = (".", "_")
 WRITING_SUFFIXES = (".part", ".tmp", ".filepart", ".crdownload")

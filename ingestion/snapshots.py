@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import duckdb
 
-from ingestion.extracts import Extract
-from ingestion.journal import Delivery
-from ingestion.raw import duckdb_type
+from amkpi.ingestion.contracts.extracts import Extract
+from amkpi.ingestion.delivery_log import Delivery
+from amkpi.ingestion.tables import duckdb_type
 
 LINE = 0
 

@@ -25,8 +25,8 @@ def prepare_home() -> None:
 
     Raises AmkpiError for a volume that cannot be written, and for a wrong setting.
     """
-    from amkpi.steps import Run
-    from ingestion.extracts import EXTRACTS
+    from amkpi.core.run import Run
+    from amkpi.ingestion.contracts.extracts import EXTRACTS
 
     home = Run.prepare().home
     home.make()
@@ -38,7 +38,7 @@ def prepare_database() -> None:
     """Create or upgrade Airflow's tables and those of its users, and set the pool and the mail connection."""
     from airflow.utils.db import initdb
 
-    from amkpi.orchestration import ensure_pool
+    from amkpi.interfaces.airflow.assets import ensure_pool
 
     initdb()
     ensure_pool()
@@ -80,7 +80,7 @@ def set_administrator(password: str) -> None:
 
 def main() -> None:
     """Do all of it."""
-    from amkpi.errors import AmkpiError
+    from amkpi.core.errors import AmkpiError
 
     try:
         prepare_home()

@@ -12,15 +12,14 @@ from typing import Any
 import duckdb
 import pytest
 
-from amkpi import steps
-from amkpi.home import Home
-from amkpi.settings import KpiVariables, load_settings
-from amkpi.steps import Run
-from amkpi.warehouse import connect
-from ingestion.loading import LoadReport
+from amkpi.core.home import Home
+from amkpi.core.run import Run
+from amkpi.core.settings import KpiVariables, load_settings
+from amkpi.core.storage.warehouse import connect
+from amkpi.ingestion.loader import LoadReport
+from amkpi.pipeline import steps
 
 AS_OF = date(2026, 10, 17)
-EXAMPLE = Path(__file__).resolve().parents[2] / "shared" / "spec" / "example"
 
 
 @dataclass

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from amkpi.core.paths import DAGS
+
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="amkpi-airflow-"))
 atexit.register(shutil.rmtree, AIRFLOW_HOME, ignore_errors=True)
-DAGS = Path(__file__).resolve().parents[2] / "dags"
+
 DATABASE = f"sqlite:///{AIRFLOW_HOME / 'airflow.db'}"
 
 # None of these is read by anything but Airflow, so the tests of other folders in this process are left as they are.
@@ -37,7 +39,7 @@ def airflow() -> None:
     from airflow.configuration import conf
     from airflow.utils.db import initdb
 
-    from amkpi.orchestration import ensure_pool
+    from amkpi.interfaces.airflow.assets import ensure_pool
 
     found = conf.get("database", "sql_alchemy_conn")
     assert found == DATABASE, f"Airflow was imported before this conftest: the tests would write into {found}"

@@ -12,14 +12,15 @@ from unittest.mock import ANY
 
 import pytest
 
-from amkpi.alarms_store import Alarms
-from amkpi.errors import AmkpiError, AuditBlocked
-from amkpi.home import Home
-from ingestion.pending import Pending
+from amkpi.alerts.store import Alarms
+from amkpi.core.errors import AmkpiError, AuditBlocked
+from amkpi.core.home import Home
+from amkpi.core.paths import DAGS
+from amkpi.ingestion.unprocessed import Pending
 
 pytestmark = pytest.mark.slow  # the first import of Airflow costs 7 s, its database 4 s
 
-DAGS = Path(__file__).resolve().parents[2] / "dags"
+
 DAG_IDS = ("load_extracts", "build_marts", "send_scorecards", "watch_over", "housekeeping")
 # They write no warehouse: no need of the one writer's slot.
 WITHOUT_THE_SLOT = {"send_scorecards", "watch_over", "housekeeping"}
@@ -101,7 +102,7 @@ def test_every_task_is_retried_ends_in_time_and_waits_for_the_one_writer(bag: An
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
 def test_a_task_tells_the_operator_when_it_fails_but_for_the_one_that_tells(bag: Any, dag_id: str) -> None:
-    from amkpi.orchestration import alarm, all_clear, begins
+    from amkpi.interfaces.airflow.assets import alarm, all_clear, begins
 
     for task in bag.dags[dag_id].tasks:
         if dag_id == "watch_over":
@@ -160,7 +161,7 @@ def test_a_load_that_brought_rows_rings_for_their_families_alone(
     bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     news = {"contract": Pending(2, 7, {"clients": 3, "contracts": 4}), "survey": Pending(1, 5, {"peer_reviews": 5})}
-    monkeypatch.setattr("amkpi.steps.load", loads(news, loaded=3, rejected=1))
+    monkeypatch.setattr("amkpi.pipeline.steps.load", loads(news, loaded=3, rejected=1))
     take_due()
     before = len(asset_events())
     run = hurry(bag.dags["load_extracts"]).test()
@@ -176,7 +177,7 @@ def test_a_load_that_brought_rows_rings_for_their_families_alone(
 def test_a_load_that_brought_no_rows_is_skipped_and_makes_nothing_due(
     bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch, counts: dict[str, int]
 ) -> None:
-    monkeypatch.setattr("amkpi.steps.load", loads(**counts))
+    monkeypatch.setattr("amkpi.pipeline.steps.load", loads(**counts))
     take_due()
     before = len(asset_events())
     run = hurry(bag.dags["load_extracts"]).test()
@@ -198,10 +199,10 @@ def test_the_tasks_call_the_steps_of_the_command_line_all_for_one_date(
 
         return call
 
-    monkeypatch.setattr("amkpi.steps.build", step("build", SimpleNamespace(models=1, tests=1)))
-    monkeypatch.setattr("amkpi.steps.audit", step("audit", SimpleNamespace(findings=(), warnings=())))
+    monkeypatch.setattr("amkpi.pipeline.steps.build", step("build", SimpleNamespace(models=1, tests=1)))
+    monkeypatch.setattr("amkpi.pipeline.steps.audit", step("audit", SimpleNamespace(findings=(), warnings=())))
     monkeypatch.setattr(
-        "amkpi.steps.publish", step("publish", SimpleNamespace(publication_id="a", file=home, beside=False))
+        "amkpi.pipeline.steps.publish", step("publish", SimpleNamespace(publication_id="a", file=home, beside=False))
     )
     run = hurry(bag.dags["build_marts"]).test()
     assert run.state == "success"
@@ -219,7 +220,7 @@ def test_the_param_as_of_goes_before_the_environment(
         asked.append(run.as_of)
         raise AuditBlocked("far enough")
 
-    monkeypatch.setattr("amkpi.steps.build", build)
+    monkeypatch.setattr("amkpi.pipeline.steps.build", build)
     hurry(bag.dags["build_marts"]).test(run_conf={"as_of": given})
     assert asked == [built]
 
@@ -243,16 +244,16 @@ def test_a_date_that_a_person_asks_for_and_that_is_past_is_published_beside(
         def call(run: Any, progress: Any) -> Any:
             asked.append((name, run.beside))
             # What readers see changes while the run goes on: it stays what it was when it began.
-            monkeypatch.setattr("amkpi.publishing.current_as_of", lambda home: date(2020, 1, 1))
+            monkeypatch.setattr("amkpi.publishing.publications.current_as_of", lambda home: date(2020, 1, 1))
             return report
 
         return call
 
-    monkeypatch.setattr("amkpi.publishing.current_as_of", lambda home: seen)
-    monkeypatch.setattr("amkpi.steps.build", step("build", SimpleNamespace(models=1, tests=1)))
-    monkeypatch.setattr("amkpi.steps.audit", step("audit", SimpleNamespace(findings=(), warnings=())))
+    monkeypatch.setattr("amkpi.publishing.publications.current_as_of", lambda home: seen)
+    monkeypatch.setattr("amkpi.pipeline.steps.build", step("build", SimpleNamespace(models=1, tests=1)))
+    monkeypatch.setattr("amkpi.pipeline.steps.audit", step("audit", SimpleNamespace(findings=(), warnings=())))
     published = SimpleNamespace(publication_id="a", file=home, beside=beside)
-    monkeypatch.setattr("amkpi.steps.publish", step("publish", published))
+    monkeypatch.setattr("amkpi.pipeline.steps.publish", step("publish", published))
     assert hurry(bag.dags["build_marts"]).test(run_conf=given).state == "success"
     assert asked == [("build", beside), ("audit", beside), ("publish", beside)]
 
@@ -267,8 +268,8 @@ def test_the_param_rebuild_makes_the_warehouse_anew_first(
         done.append("build")
         raise AuditBlocked("far enough")
 
-    monkeypatch.setattr("amkpi.steps.rebuild", lambda run, progress: done.append("rebuild"))
-    monkeypatch.setattr("amkpi.steps.build", build)
+    monkeypatch.setattr("amkpi.pipeline.steps.rebuild", lambda run, progress: done.append("rebuild"))
+    monkeypatch.setattr("amkpi.pipeline.steps.build", build)
     hurry(bag.dags["build_marts"]).test(run_conf=conf)
     assert done == calls
 
@@ -282,15 +283,15 @@ def test_a_blocked_audit_fails_at_once_and_nothing_is_published(
         tries.append(datetime.now(UTC))
         raise AuditBlocked("the audit blocks publication: amounts are not positive")
 
-    monkeypatch.setattr("amkpi.steps.build", lambda run, progress: SimpleNamespace(models=1, tests=1))
-    monkeypatch.setattr("amkpi.steps.audit", audit)
+    monkeypatch.setattr("amkpi.pipeline.steps.build", lambda run, progress: SimpleNamespace(models=1, tests=1))
+    monkeypatch.setattr("amkpi.pipeline.steps.audit", audit)
     run = hurry(bag.dags["build_marts"]).test()
     assert states(run) == {"build": "success", "audit": "failed", "publish": "upstream_failed"}
     assert len(tries) == 1
 
 
 def raised(home: Path) -> list[tuple[str, str, str]]:
-    from amkpi.alarms_store import Alarms
+    from amkpi.alerts.store import Alarms
 
     alarms = [alarm.trouble for alarm in Alarms(Home.at(home)).lasting()]
     return [(trouble.slug, trouble.about, trouble.what) for trouble in alarms]
@@ -305,11 +306,11 @@ def test_a_failure_is_an_alarm_after_the_last_retry_until_the_task_is_well_or_ha
         seen.append(raised(home))
         raise AmkpiError("cannot list landing:\n  no right")
 
-    monkeypatch.setattr("amkpi.steps.load", load)
+    monkeypatch.setattr("amkpi.pipeline.steps.load", load)
     assert hurry(bag.dags["load_extracts"]).test().state == "failed"
     assert seen == [[]] * 4
     assert raised(home) == [("task-failed", "load_extracts.load", "cannot list landing: no right")]
-    monkeypatch.setattr("amkpi.steps.load", loads())
+    monkeypatch.setattr("amkpi.pipeline.steps.load", loads())
     hurry(bag.dags["load_extracts"]).test()
     assert raised(home) == []
 
@@ -320,16 +321,16 @@ def test_a_blocked_build_is_an_alarm_of_its_own_until_something_is_published(
     def blocked(run: Any, progress: Any) -> Any:
         raise AuditBlocked("a rule of the models is broken")
 
-    monkeypatch.setattr("amkpi.steps.build", blocked)
+    monkeypatch.setattr("amkpi.pipeline.steps.build", blocked)
     hurry(bag.dags["build_marts"]).test()
     assert raised(home) == [("publication-blocked", "", "a rule of the models is broken")]
-    monkeypatch.setattr("amkpi.steps.build", lambda run, progress: SimpleNamespace(models=1, tests=1))
-    monkeypatch.setattr("amkpi.steps.audit", lambda run, progress: SimpleNamespace(findings=(), warnings=()))
+    monkeypatch.setattr("amkpi.pipeline.steps.build", lambda run, progress: SimpleNamespace(models=1, tests=1))
+    monkeypatch.setattr("amkpi.pipeline.steps.audit", lambda run, progress: SimpleNamespace(findings=(), warnings=()))
     published = SimpleNamespace(publication_id="a", file=home, beside=False)
-    monkeypatch.setattr("amkpi.steps.publish", lambda run, progress: published)
+    monkeypatch.setattr("amkpi.pipeline.steps.publish", lambda run, progress: published)
     hurry(bag.dags["build_marts"]).test()
     assert raised(home) == []
-    monkeypatch.setattr("amkpi.steps.build", blocked)
+    monkeypatch.setattr("amkpi.pipeline.steps.build", blocked)
     hurry(bag.dags["build_marts"]).test(run_conf={"as_of": "2026-03-31"})
     assert [slug for slug, _, _ in raised(home)] == ["task-failed"], "what a person asks for keeps nothing from readers"
 
@@ -341,7 +342,7 @@ def test_a_task_that_is_killed_on_its_last_try_is_an_alarm_of_the_next_look(
         assert Alarms(Home.at(home)).begun() == [("load_extracts.load", ANY)]
         raise AmkpiError("whatever")
 
-    monkeypatch.setattr("amkpi.steps.load", load)
+    monkeypatch.setattr("amkpi.pipeline.steps.load", load)
     dag = hurry(bag.dags["load_extracts"])
     # As it is for a process that is killed: nobody calls it.
     monkeypatch.setattr(dag.get_task("load"), "on_failure_callback", [])
@@ -351,7 +352,7 @@ def test_a_task_that_is_killed_on_its_last_try_is_an_alarm_of_the_next_look(
     ((slug, task, what),) = raised(home)
     assert (slug, task) == ("task-failed", "load_extracts.load")
     assert "killed" in what or "bị hủy" in what
-    monkeypatch.setattr("amkpi.steps.load", loads())
+    monkeypatch.setattr("amkpi.pipeline.steps.load", loads())
     hurry(bag.dags["load_extracts"]).test()
     assert raised(home) == []
     assert Alarms(Home.at(home)).begun() == []
@@ -359,8 +360,10 @@ def test_a_task_that_is_killed_on_its_last_try_is_an_alarm_of_the_next_look(
 
 def test_an_alarm_that_cannot_be_told_fails_no_task(bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AMKPI_OPERATOR_EMAIL", "ops@agency.example")
-    monkeypatch.setattr("amkpi.steps.load", loads(ONE_CLIENT, loaded=1))
-    monkeypatch.setattr("amkpi.alarms.recovered", lambda *given: (_ for _ in ()).throw(AmkpiError("no mail server")))
+    monkeypatch.setattr("amkpi.pipeline.steps.load", loads(ONE_CLIENT, loaded=1))
+    monkeypatch.setattr(
+        "amkpi.alerts.causes.recovered", lambda *given: (_ for _ in ()).throw(AmkpiError("no mail server"))
+    )
     assert hurry(bag.dags["load_extracts"]).test().state == "success"
 
 
@@ -369,7 +372,7 @@ def test_watch_over_looks_and_fails_when_the_operator_cannot_be_told(
 ) -> None:
     assert states(hurry(bag.dags["watch_over"]).test()) == {"look": "success"}
     monkeypatch.setenv("AMKPI_OPERATOR_EMAIL", "ops@agency.example")
-    from amkpi.alarms_store import Alarms, Trouble
+    from amkpi.alerts.store import Alarms, Trouble
 
     Alarms(Home.at(home)).begin(Trouble("task-failed", "a.b", "why"), datetime.now(UTC))
     assert states(hurry(bag.dags["watch_over"]).test()) == {"look": "failed"}
@@ -384,7 +387,7 @@ def test_a_lock_held_by_another_run_is_waited_for(bag: Any, home: Path, monkeypa
             raise AmkpiError("another run holds the home")
         return loads(ONE_CLIENT, loaded=1)(run, progress)
 
-    monkeypatch.setattr("amkpi.steps.load", load)
+    monkeypatch.setattr("amkpi.pipeline.steps.load", load)
     run = hurry(bag.dags["load_extracts"]).test()
     assert states(run) == {"load": "success"}
     assert len(tries) == 2
@@ -396,7 +399,7 @@ def test_a_lock_held_by_another_run_is_waited_for(bag: Any, home: Path, monkeypa
 def test_a_failure_keeps_the_one_line_that_a_person_needs(error: type[AmkpiError], raised: str) -> None:
     from airflow.sdk.exceptions import AirflowException
 
-    from amkpi.orchestration import told_to_airflow
+    from amkpi.interfaces.airflow.assets import told_to_airflow
 
     with pytest.raises(AirflowException, match=r"^what, where, and the mend$") as caught, told_to_airflow():
         raise error("what, where, and the mend")

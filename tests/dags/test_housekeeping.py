@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from amkpi import housekeeping
-from amkpi.errors import AmkpiError
+from amkpi.core.errors import AmkpiError
+from amkpi.interfaces.airflow import housekeeping
 
 pytestmark = pytest.mark.slow  # an Airflow of its own, and one command of it
 
@@ -71,9 +71,13 @@ def test_the_tasks_do_not_wait_for_each_other_and_one_that_fails_leaves_the_rest
     def refuses(*given: Any) -> Any:
         raise AmkpiError("the disk is full")
 
-    monkeypatch.setattr("amkpi.housekeeping.clean_airflow", lambda days, moment: cleaned.append((days, None)))
-    monkeypatch.setattr("amkpi.housekeeping.clean_logs", lambda folder, days, moment: cleaned.append((days, folder)))
-    monkeypatch.setattr("amkpi.steps.back_up", refuses)
+    monkeypatch.setattr(
+        "amkpi.interfaces.airflow.housekeeping.clean_airflow", lambda days, moment: cleaned.append((days, None))
+    )
+    monkeypatch.setattr(
+        "amkpi.interfaces.airflow.housekeeping.clean_logs", lambda folder, days, moment: cleaned.append((days, folder))
+    )
+    monkeypatch.setattr("amkpi.pipeline.steps.back_up", refuses)
     dag = bag.dags["housekeeping"]
     for task in dag.tasks:
         task.retry_delay, task.retry_exponential_backoff = timedelta(0), 0

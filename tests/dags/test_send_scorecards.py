@@ -15,14 +15,14 @@ import duckdb
 import pytest
 from aiosmtpd.controller import Controller
 
-from amkpi import auditing
-from amkpi.home import Home
-from amkpi.steps import Run
-from expectations.findings import Finding
-from expectations.occasion import Occasion
-from scorecards import delivering
+from amkpi.core.findings import Finding
+from amkpi.core.home import Home
+from amkpi.core.run import Run
+from amkpi.expectations import history
+from amkpi.expectations.context import Occasion
+from amkpi.scorecards.mail import delivery
 from tests.scorecards import agency
-from tests.scorecards.test_sending import EVERYBODY, Postbox, free_port
+from tests.scorecards.mail.test_delivery import EVERYBODY, Postbox, free_port
 
 pytestmark = pytest.mark.slow  # Airflow: 10 s once, and 2 s a run
 
@@ -62,9 +62,9 @@ def mail_server(airflow: None, postbox: Postbox) -> Iterator[None]:
 def clock(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
     """Sets the one clock, and the date the nightly run goes by, to a moment."""
     prepare = Run.prepare
-    options_of = delivering.options_of
+    options_of = delivery.options_of
     # Between the tries of a run: twenty seconds are for servers, not for tests.
-    monkeypatch.setattr(delivering, "options_of", lambda settings: replace(options_of(settings), retry_wait=0))
+    monkeypatch.setattr(delivery, "options_of", lambda settings: replace(options_of(settings), retry_wait=0))
     monkeypatch.setenv("AMKPI_MAIL_FROM", "KPI <kpi@agency.example>")
     monkeypatch.setenv("AMKPI_OPERATOR_EMAIL", "ops@agency.example")
 
@@ -205,7 +205,7 @@ def keep_audit(home: Path, passed: bool) -> None:
         suite="marts", expectation="no_loop_in_the_chain_of_managers", table_name="staff", column_name=None,
         success=passed, severity="blocking", observed="A is over A", unexpected_count=1, advice="mend it",
     )  # fmt: skip
-    auditing.keep(Home.at(home), run.settings, "0" * 16, Occasion(MONDAY, later, 0, None), [finding])
+    history.keep(Home.at(home), run.settings, "0" * 16, Occasion(MONDAY, later, 0, None), [finding])
 
 
 def test_who_was_deferred_gets_theirs_with_the_retries_and_nobody_else_a_second(

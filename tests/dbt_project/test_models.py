@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-from amkpi.building import create_audit_tables, dbt_variables, run_dbt
-from amkpi.catalogue import kpis
-from amkpi.settings import DBT_PROJECT
-from amkpi.warehouse import connect
-from ingestion.extracts import EXTRACTS, KPIS
-from ingestion.judging import judge
-from ingestion.raw import create_tables
+from amkpi.core.catalogue import kpis
+from amkpi.core.paths import DBT_PROJECT
+from amkpi.core.storage.warehouse import connect
+from amkpi.ingestion.contracts.extracts import EXTRACTS, KPIS
+from amkpi.ingestion.tables import create_tables
+from amkpi.ingestion.validation.row_checks import judge
+from amkpi.transform.dbt_runner import create_audit_tables, dbt_variables, run_dbt
 from tests.conftest import AS_OF, Agency
 
 MODELS = DBT_PROJECT / "models"

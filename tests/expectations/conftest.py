@@ -10,11 +10,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from amkpi import building
-from amkpi.home import Home
-from amkpi.settings import SHIPPED_SOURCES, Settings, load_settings
-from amkpi.warehouse import connect
-from ingestion.loading import load
+from amkpi.core.home import Home
+from amkpi.core.paths import SHIPPED_MAPPINGS
+from amkpi.core.settings import Settings, load_settings
+from amkpi.core.storage.warehouse import connect
+from amkpi.ingestion.loader import load
+from amkpi.transform import dbt_runner
 
 AGENCY = Path(__file__).parent / "agency"
 AS_OF = date(2026, 3, 20)
@@ -35,8 +36,8 @@ def built(root: Path, landing: Path, as_of: date) -> Path:
     shutil.copytree(landing, home.landing, dirs_exist_ok=True)
     settings = settings_of(root)
     with connect(home, settings) as connection:
-        load(connection, home, settings, lambda: LOADED_AT, SHIPPED_SOURCES)
-    building.build(home, settings, as_of)
+        load(connection, home, settings, lambda: LOADED_AT, SHIPPED_MAPPINGS)
+    dbt_runner.build(home, settings, as_of)
     return home.warehouse
 
 

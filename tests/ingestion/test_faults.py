@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
-from amkpi import steps
-from amkpi.errors import AmkpiError
-from amkpi.home import Home
-from ingestion import custody, journal, landing, loading
-from ingestion.judging import judge
+from amkpi.core.errors import AmkpiError
+from amkpi.core.home import Home
+from amkpi.ingestion import archive, delivery_log, landing, loader
+from amkpi.ingestion.validation.row_checks import judge
+from amkpi.pipeline import steps
 from tests.conftest import Agency
-from tests.ingestion.test_loading import files_below
+from tests.ingestion.test_loader import files_below
+from tests.paths import ROOT
 
 PROJECT_MAPPING = """
 file: "*export*.csv"
@@ -63,7 +64,7 @@ def everything(agency: Agency) -> dict[str, Any]:
         ),
         "quarantine": agency.rows("select * exclude (raw_row) from judged.quarantine order by all"),
         "journal": [
-            (each.delivery, each.file_name, each.extract, each.status) for each in journal.read(agency.home.state)
+            (each.delivery, each.file_name, each.extract, each.status) for each in delivery_log.read(agency.home.state)
         ],
         "landing": files_below(agency.home.landing),
         "archive": files_below(agency.home.archive),
@@ -107,12 +108,12 @@ def kill(cases: Sequence[tuple[Agency, int | str]]) -> list[dict[str, Any]]:
     """Run a load in each agency's home that dies at its point."""
     lines = "".join(json.dumps([str(agency.home.root), when]) + "\n" for agency, when in cases)
     done = subprocess.run(
-        [sys.executable, "-m", "tests.ingestion.killing", cases[0][0].moment.isoformat()],
+        [sys.executable, "-m", "tests.ingestion.crash_injection", cases[0][0].moment.isoformat()],
         input=lines,
         capture_output=True,
         text=True,
         check=False,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -184,14 +185,14 @@ def test_a_file_replaced_between_the_look_and_the_taking_is_left_for_the_next_ru
 
 
 def test_a_file_replaced_while_it_is_read_is_two_deliveries(agency: Agency, monkeypatch: pytest.MonkeyPatch) -> None:
-    insert = loading.insert
+    insert = loader.insert
 
     def while_it_is_read(*args: Any) -> int:
         agency.deliver({"clients/a.csv": "client_id,client_name\nC1,second\n"})
         return insert(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loading, "insert", while_it_is_read)
+        patch.setattr(loader, "insert", while_it_is_read)
         assert agency.load({"clients/a.csv": "client_id,client_name\nC1,first\n"}).count("loaded") == 1
     assert agency.load().count("loaded") == 1
     assert agency.rows("select client_name from raw.clients order by _delivery") == [("first",), ("second",)]
@@ -200,7 +201,7 @@ def test_a_file_replaced_while_it_is_read_is_two_deliveries(agency: Agency, monk
 
 def test_a_failure_within_a_file_gives_the_file_back(agency: Agency, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(loading, "insert", lambda *args: 1 / 0)
+        patch.setattr(loader, "insert", lambda *args: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             agency.load({"clients/sub/a.csv": FILES["clients/a.csv"]})
     assert list(files_below(agency.home.landing)) == ["clients/sub/a.csv"]
@@ -217,26 +218,26 @@ def test_a_file_that_cannot_be_given_back_is_taken_first_by_the_next_run(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(loading, "insert", replaced_and_broken)
+        patch.setattr(loader, "insert", replaced_and_broken)
         with pytest.raises(ZeroDivisionError):
             agency.load({"clients/a.csv": "client_id,client_name\nC1,first\n"})
     report = agency.load()
     assert [(each.file_name, each.status) for each in report.deliveries] == [("clients/a.csv", "loaded")] * 2
     assert agency.rows("select client_name from raw.clients order by _delivery") == [("first",), ("second",)]
-    assert not custody.incoming(agency.home).is_dir() or files_below(custody.incoming(agency.home)) == {}
+    assert not archive.incoming(agency.home).is_dir() or files_below(archive.incoming(agency.home)) == {}
 
 
 def test_a_file_that_nobody_may_read_is_rejected_and_does_not_stop_the_others(
     agency: Agency, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    examine = loading.examine
+    examine = loader.examine
 
     def refused(path: Path, limit: int) -> Any:
         if path.name == "a.csv":
             raise PermissionError(13, "Permission denied", str(path))
         return examine(path, limit)
 
-    monkeypatch.setattr(loading, "examine", refused)
+    monkeypatch.setattr(loader, "examine", refused)
     report = agency.load({"clients/a.csv": "x", "clients/b.csv": FILES["clients/a.csv"]})
     assert [each.status for each in report.deliveries] == ["rejected", "loaded"]
     assert "right to read" in (report.deliveries[0].reason or "")
@@ -274,10 +275,10 @@ def test_a_rebuild_from_a_damaged_archive_says_which_file(agency: Agency, damage
 
 def test_a_lost_journal_is_written_anew(agency: Agency) -> None:
     agency.load({"clients/a.csv": FILES["clients/a.csv"]})
-    before = journal.read(agency.home.state)
+    before = delivery_log.read(agency.home.state)
     (agency.home.state / "journal.sqlite").unlink()
     agency.load()
-    assert journal.read(agency.home.state) == before
+    assert delivery_log.read(agency.home.state) == before
 
 
 def test_a_broken_journal_is_told_in_one_line(agency: Agency) -> None:
@@ -336,7 +337,7 @@ def test_a_full_disk_loses_nothing(agency: Agency, tmp_path: Path, size: str, la
         assert full.rows("select count(*), bool_and(settled) from raw.ledger") == [(2, True)]
         assert files_below(home.landing) == {}
         assert len(files_below(home.archive)) == 2
-        assert len(journal.read(home.state)) == 2
+        assert len(delivery_log.read(home.state)) == 2
 
 
 def test_a_landing_that_cannot_be_written_loads_nothing_until_it_can(agency: Agency, tmp_path: Path) -> None:
@@ -359,7 +360,7 @@ def test_a_rejected_folder_that_cannot_be_written_is_finished_once_it_can(
         raise OSError(30, "Read-only file system", str(agency.home.rejected))
 
     with monkeypatch.context() as patch:
-        patch.setattr(custody, "_beside_its_reason", no_room)
+        patch.setattr(archive, "_beside_its_reason", no_room)
         for _ in range(2):
             with pytest.raises(AmkpiError, match="Read-only file system"):
                 agency.load(

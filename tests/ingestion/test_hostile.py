@@ -14,10 +14,11 @@ import pyarrow as pa
 import pytest
 import xlsxwriter
 
-from amkpi.errors import AmkpiError
+from amkpi.core.errors import AmkpiError
 from tests.conftest import Agency
-from tests.ingestion.test_loading import files_below, reason
-from tests.ingestion.test_reading_formats import parquet, zst
+from tests.ingestion.readers.test_formats import parquet, zst
+from tests.ingestion.test_loader import files_below, reason
+from tests.paths import ROOT
 
 HEAD = "client_id,client_name\n"
 GOOD = {"clients/good.csv": HEAD + "G,good\n"}
@@ -278,7 +279,7 @@ def test_nothing_outside_home_and_landing_is_opened(agency: Agency, tmp_path: Pa
         str(agency.home.root),
         sys.prefix,
         sys.base_prefix,
-        str(Path(__file__).parents[2]),
+        str(ROOT),
         "/usr",
         "/proc",
         "/sys",

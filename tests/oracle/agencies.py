@@ -1,6 +1,6 @@
 """Random agencies that visit the edges of the specification: a seed in, runs of files out.
 
-Clean agencies come in one run and hold nothing back; `dirt.py` breaks them up and spoils them.
+Clean agencies come in one run and hold nothing back; `corrupted_data.py` breaks them up and spoils them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from random import Random
 
 from .contract import EXTRACTS, GRAINS, KINDS, KPIS
-from .dirt import spoil
+from .corrupted_data import spoil
 from .tables import Tables, write
 
 CURRENCIES = ("VND", "VND", "VND", "USD", "EUR")

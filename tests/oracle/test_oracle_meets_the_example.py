@@ -7,15 +7,14 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from functools import cache
 from math import isclose
-from pathlib import Path
 
 import pytest
+
+from tests.paths import EXAMPLE
 
 from .agencies import random_agency
 from .oracle import Marts, compute
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-EXAMPLE = REPOSITORY.parent / "shared" / "spec" / "example"
 AS_OF = date(2026, 10, 17)
 KEYS = ("kpi", "scope", "staff_id", "period_grain", "period_start")
 NUMBERS = frozenset(
@@ -63,7 +62,6 @@ def same(name: str, expected: str, found: object) -> bool:
     return isclose(float(expected), float(str(found)), rel_tol=1e-9, abs_tol=0.0)
 
 
-@pytest.mark.skipif(not EXAMPLE.is_dir(), reason="the specification's example is not beside the repository")
 @pytest.mark.parametrize("table", ["kpi_values", "scorecard_lines", "scorecards"])
 def test_the_oracle_gives_exactly_the_rows_of_the_example(table: str) -> None:
     with (EXAMPLE / "expected" / f"{table}.csv").open(encoding="utf-8", newline="") as file:

@@ -10,11 +10,11 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from amkpi.catalogue import kpis
-from amkpi.home import Home
-from amkpi.settings import load_settings
-from amkpi.steps import Run
-from scorecards.periods import Period
+from amkpi.core.catalogue import kpis
+from amkpi.core.home import Home
+from amkpi.core.language.periods import Period
+from amkpi.core.run import Run
+from amkpi.core.settings import load_settings
 
 AS_OF = date(2026, 10, 17)
 NOW = datetime(2026, 10, 19, 1, 0, tzinfo=UTC)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from amkpi.steps import Run
+from amkpi.core.run import Run
 from tests.scorecards import agency
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import duckdb
 
-from amkpi.catalogue import Kpi, kpis
-from scorecards.periods import Period
+from amkpi.core.catalogue import Kpi, kpis
+from amkpi.core.language.periods import Period
 
 WORDS: dict[str, dict[str, str]] = {
     "vi": {

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from amkpi.steps import Run
+from amkpi.core.run import Run
 from tests.scorecards.test_mails import Page, mails, part
 
 UNSUPPORTED: dict[str, list[str]] = json.loads((Path(__file__).parent / "caniemail.json").read_text(encoding="utf-8"))[

@@ -13,10 +13,10 @@ import duckdb
 import pytest
 from pypdf import PdfReader
 
-from amkpi.reading import published
-from amkpi.steps import Run
-from scorecards.delivering import Options, render
-from scorecards.periods import Period
+from amkpi.core.language.periods import Period
+from amkpi.core.run import Run
+from amkpi.publishing.reader import published
+from amkpi.scorecards.mail.delivery import Options, render
 from tests.scorecards import figures
 from tests.scorecards.test_mails import attached, part
 

@@ -12,9 +12,9 @@ from email.policy import compat32
 
 import pytest
 
-from amkpi.steps import Run
-from scorecards.delivering import Options, render
-from scorecards.messages import POLICY
+from amkpi.core.run import Run
+from amkpi.scorecards.mail.delivery import Options, render
+from amkpi.scorecards.mail.messages import POLICY
 from tests.scorecards import agency
 
 WORDS = [

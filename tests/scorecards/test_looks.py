@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-import scorecards
+from amkpi.core.paths import PACKAGE
 
-TEMPLATES = Path(scorecards.__file__).parent / "templates"
+TEMPLATES = PACKAGE / "scorecards" / "templates"
 LIGHT = (TEMPLATES / "mail.css").read_text(encoding="utf-8")
 DARK = (TEMPLATES / "mail_head.css").read_text(encoding="utf-8").split("scheme: dark)")[1].split("\n}\n")[0]
 

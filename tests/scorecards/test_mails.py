@@ -19,18 +19,18 @@ import pytest
 from babel.messages.pofile import read_po
 from pypdf import PdfReader
 
-from amkpi.catalogue import kpis
-from amkpi.errors import AmkpiError
-from amkpi.reading import published
-from amkpi.steps import Run
-from scorecards import rendering
-from scorecards.delivering import Options, render
-from scorecards.facts import Subject, read_facts
-from scorecards.history import History, Sending
-from scorecards.messages import Mail
-from scorecards.model import Told
-from scorecards.periods import Period
-from scorecards.words import LOCALES
+from amkpi.core.catalogue import kpis
+from amkpi.core.errors import AmkpiError
+from amkpi.core.language.i18n import LOCALES
+from amkpi.core.language.periods import Period
+from amkpi.core.run import Run
+from amkpi.publishing.reader import published
+from amkpi.scorecards.facts import Subject, read_facts
+from amkpi.scorecards.mail.delivery import Options, render
+from amkpi.scorecards.mail.history import History, Sending
+from amkpi.scorecards.mail.messages import Mail
+from amkpi.scorecards.model import Told
+from amkpi.scorecards.render import MOST_HTML_BYTES
 from tests.scorecards import agency
 from tests.scorecards.figures import shown
 
@@ -389,7 +389,7 @@ def test_a_director_with_forty_people_gets_less_than_gmail_cuts_and_everybody_in
     agency.publish(run.home, people=tuple(people))
     mail = mails(run)["G1"]
     page = part(mail, "html")
-    assert 60_000 < len(page.encode()) < rendering.MOST_HTML_BYTES
+    assert 60_000 < len(page.encode()) < MOST_HTML_BYTES
     text, pdf = part(mail, "plain"), PdfReader(io.BytesIO(attached(mail, "pdf")))
     whole = " ".join(" ".join(p.extract_text() for p in pdf.pages).split())
     for somebody in people[1:]:

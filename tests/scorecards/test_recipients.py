@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from scorecards.recipients import Audience, Person, audience
+from amkpi.scorecards.recipients import Audience, Person, audience
 
 AS_OF = date(2026, 10, 17)
 ROLES = ("account_executive", "account_manager", "account_director", "group_account_director")

@@ -19,9 +19,9 @@ from typing import Any
 
 import duckdb
 
+from tests.paths import ROOT
 from tests.stack.engine import Engine, run
 
-ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "amkpiproof"
 OPERATOR = "ops@agency.example"
 SERVICES = ("postgres", "api-server", "scheduler", "dag-processor", "triggerer")

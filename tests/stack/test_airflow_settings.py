@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.paths import ROOT
+
 SETTINGS = ROOT / "stack" / "airflow" / "config" / "airflow_local_settings.py"
 # As the scheduler does, then the four tasks of a file's way; prints what each imported.
 SCRIPT = f"""

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from amkpi import __version__
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 # `name:1.2` or `name@sha256:...`, if need be as the default of a variable; a tag without a digit moves.

@@ -8,11 +8,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "stack" / "healthy.py"
+from tests.paths import ROOT
+
+SCRIPT = ROOT / "stack" / "healthy.py"
 
 
 class Health(BaseHTTPRequestHandler):

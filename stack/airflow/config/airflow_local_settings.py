@@ -12,14 +12,14 @@ import sys
 
 # The heavy ones that the steps import inside functions, and their own modules.
 OF_TASKS = (
-    "amkpi.alarms",
-    "amkpi.steps",
+    "amkpi.alerts.causes",
+    "amkpi.pipeline.steps",
     "dbt.adapters.duckdb",
     "dbt.cli.main",
     "dbt.task.build",
-    "expectations.duckdb_dialect",
+    "amkpi.expectations.dialect",
     "great_expectations.expectations",
-    "scorecards.delivering",
+    "amkpi.scorecards.mail.delivery",
 )
 
 if sys.argv[1:2] == ["scheduler"]:

@@ -1,0 +1,145 @@
+"""The alarms of one agency in HOME/state/: each cause from when it was first seen until it is over.
+
+Beside them which tasks have begun: one that is killed cannot say so itself.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from amkpi.alerts.texts import Slug
+from amkpi.core.errors import AmkpiError
+from amkpi.core.home import Home
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that needs a person. about: which one of its kind, such as the task; what: the facts in one line."""
+
+    slug: Slug
+    about: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A trouble since when, until when (None: it lasts), and whether the operator was told of either."""
+
+    trouble: Trouble
+    since: datetime
+    over: datetime | None
+    told: bool
+
+
+class Alarms:
+    """The store of one agency, made when something is first raised. Each write is on disk when the call returns."""
+
+    def __init__(self, home: Home) -> None:
+        self._file = home.state / "alarms.sqlite"
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = sqlite3.connect(self._file, timeout=30)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+        try:
+            connection.execute("pragma synchronous = full")
+            connection.execute(
+                "create table if not exists alarms (slug text not null, about text not null, what text not null,"
+                " since text not null, over text, told integer not null, over_told integer not null,"
+                " primary key (slug, about, since))"
+            )
+            connection.execute("create table if not exists begun (task text primary key, run_id text not null)")
+            with connection:
+                yield connection
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+        finally:
+            connection.close()
+
+    def _unusable(self, error: sqlite3.Error) -> AmkpiError:
+        return AmkpiError(f"{self._file} cannot be used: {error}; if it stays, move it away: alarms are told anew")
+
+    def begin(self, trouble: Trouble, now: datetime) -> None:
+        """Raise an alarm, or, where this one lasts already, keep what is newly known of it."""
+        with self._open() as connection:
+            lasting = connection.execute(
+                "update alarms set what = ? where slug = ? and about = ? and over is null",
+                [trouble.what, trouble.slug, trouble.about],
+            )
+            if lasting.rowcount == 0:
+                connection.execute(
+                    "insert or replace into alarms values (?, ?, ?, ?, null, 0, 0)",
+                    [trouble.slug, trouble.about, trouble.what, now.astimezone(UTC).isoformat()],
+                )
+
+    def end(self, slug: Slug, about: str, now: datetime) -> bool:
+        """This trouble is over; True when it lasted until now."""
+        if not self._file.is_file():
+            return False
+        with self._open() as connection:
+            # Of what the operator was never told they need not be told that it is over.
+            forgotten = connection.execute(
+                "delete from alarms where slug = ? and about = ? and over is null and not told", [slug, about]
+            )
+            ended = connection.execute(
+                "update alarms set over = ? where slug = ? and about = ? and over is null",
+                [now.astimezone(UTC).isoformat(), slug, about],
+            )
+            return forgotten.rowcount + ended.rowcount > 0
+
+    def lasting(self) -> list[Alarm]:
+        """The alarms that are not over, in the order in which they were raised."""
+        return self._read("over is null")
+
+    def untold(self) -> list[Alarm]:
+        """Of which the operator is still to be told: that they began, or that they are over."""
+        return self._read("not told or (over is not null and not over_told)")
+
+    def tell(self, alarm: Alarm) -> None:
+        """The operator was told of the alarm as it is."""
+        told = "told = 1" if alarm.over is None else "told = 1, over_told = 1"
+        with self._open() as connection:
+            connection.execute(
+                f"update alarms set {told} where slug = ? and about = ? and since = ?",
+                [alarm.trouble.slug, alarm.trouble.about, alarm.since.isoformat()],
+            )
+
+    def task_begins(self, task: str, run_id: str) -> None:
+        """Remember that a task runs in that run of its DAG, until it says how it ended."""
+        with self._open() as connection:
+            connection.execute("insert or replace into begun values (?, ?)", [task, run_id])
+
+    def task_ended(self, task: str) -> None:
+        """It said how it ended."""
+        with self._open() as connection:
+            connection.execute("delete from begun where task = ?", [task])
+
+    def begun(self) -> list[tuple[str, str]]:
+        """The tasks that began and did not say how they ended, each with its run: they run, or were killed."""
+        if not self._file.is_file():
+            return []
+        with self._open() as connection:
+            return connection.execute("select task, run_id from begun order by task").fetchall()
+
+    def _read(self, condition: str) -> list[Alarm]:
+        if not self._file.is_file():
+            return []
+        with self._open() as connection:
+            rows = connection.execute(
+                f"select slug, about, what, since, over, told from alarms where {condition} order by since, slug, about"
+            ).fetchall()
+        return [
+            Alarm(
+                Trouble(slug, about, what),
+                datetime.fromisoformat(since),
+                datetime.fromisoformat(over) if over else None,
+                bool(told),
+            )
+            for slug, about, what, since, over, told in rows
+        ]

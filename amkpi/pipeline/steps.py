@@ -1,0 +1,220 @@
+"""The steps of the pipeline. An `amkpi` command and a DAG task are these same functions.
+
+Each takes HOME's lock for itself, so that steps can run in processes of their own, hours apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import duckdb
+
+from amkpi.core import build_record, publication_id
+from amkpi.core.errors import AuditBlocked, StaleBuild
+from amkpi.core.findings import Finding
+from amkpi.core.home import Home
+from amkpi.core.paths import SHIPPED_MAPPINGS
+from amkpi.core.run import Progress, Run, silent
+from amkpi.core.settings import Settings, load_settings
+from amkpi.core.storage.warehouse import connect
+from amkpi.expectations import history
+from amkpi.expectations.context import Occasion
+from amkpi.expectations.runner import audit_warehouse
+from amkpi.ingestion import loader, unprocessed
+from amkpi.ingestion.loader import LoadReport
+from amkpi.ingestion.tables import create_tables
+from amkpi.publishing import backup, publications
+from amkpi.publishing.backup import BackupReport
+from amkpi.publishing.publications import PublishReport
+from amkpi.transform import dbt_runner
+from amkpi.transform.dbt_runner import BuildReport
+
+# As `amkpi.expectations.runner.audit_warehouse`.
+Auditor = Callable[[Path, Settings, Occasion, Progress], list[Finding]]
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What the audit found, and the page that shows it; nothing was looked at where readers have this build already."""
+
+    findings: tuple[Finding, ...]
+    is_new: bool = True
+    page: Path | None = None
+
+    @property
+    def blocking(self) -> tuple[Finding, ...]:
+        """What keeps the build from being published."""
+        return tuple(finding for finding in self.findings if finding.blocks)
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What is published all the same, and said."""
+        return tuple(finding for finding in self.findings if not finding.success and not finding.blocks)
+
+
+def load(run: Run, progress: Progress = silent) -> LoadReport:
+    """Take everything that is ready in LANDING into `raw`. Raises AmkpiError."""
+    run.home.make()
+    with run.home.lock(), connect(run.home, run.settings) as connection:
+        report = loader.load(connection, run.home, run.settings, run.now, SHIPPED_MAPPINGS, progress)
+        return replace(report, pending=unprocessed.pending(connection))
+
+
+def rebuild(run: Run, progress: Progress = silent) -> int:
+    """Make the warehouse anew from archive/ and state/; returns how many deliveries it holds. Raises AmkpiError."""
+    run.home.make()
+    with run.home.lock():
+        fresh = run.home.warehouse.with_name("rebuild.duckdb")
+        for leftover in (fresh, _log_of(fresh)):
+            leftover.unlink(missing_ok=True)
+        aside = Home(run.home.root, run.home.landing, warehouse_name=fresh.name)
+        with connect(aside, run.settings) as connection:
+            count = loader.replay(connection, run.home, SHIPPED_MAPPINGS, progress)
+        # The old file goes only when the new one is whole; a log that a killed run left belongs to the old one.
+        _log_of(run.home.warehouse).unlink(missing_ok=True)
+        fresh.replace(run.home.warehouse)
+        return count
+
+
+def _log_of(database: Path) -> Path:
+    """Where DuckDB keeps what it has not yet written into the file."""
+    return database.with_name(database.name + ".wal")
+
+
+def replay(run: Run, wanted: str) -> LoadReport:
+    """Load bytes that were loaded before once more, on purpose: a file of them, its name in the ledger, or its hash.
+
+    Raises AmkpiError when no such bytes were loaded.
+    """
+    run.home.make()
+    with run.home.lock(), connect(run.home, run.settings) as connection:
+        return loader.load_again(connection, run.home, run.settings, run.now, SHIPPED_MAPPINGS, wanted)
+
+
+def build(run: Run, progress: Progress = silent, begun: Callable[[], None] = lambda: None) -> BuildReport:
+    """Build the marts in the warehouse; `begun` is called once it is clear that there is something to build.
+
+    Raises AmkpiError, AuditBlocked for a broken rule of the models.
+    """
+    run.home.make()
+    with run.home.lock():
+        with connect(run.home, run.settings) as connection:
+            create_tables(connection)
+            if run.beside:
+                identity = publication_id.publication_id(connection, run.settings, run.as_of)
+                if publication_id.published_file(run.home, identity).exists():
+                    return BuildReport(identity, 0, 0, is_new=False)
+            else:
+                unprocessed.take_up(connection)  # what is beside is no answer to what came
+        return dbt_runner.build(run.home, run.settings, run.as_of, progress, begun)
+
+
+def audit(run: Run, progress: Progress = silent, auditor: Auditor = audit_warehouse) -> AuditReport:
+    """Check what was let in and what would be let out, and keep the findings for the marts.
+
+    auditor: `audit_warehouse`, or what calls it elsewhere. Raises AuditBlocked when something must not be published:
+    publishing then refuses this build.
+    """
+    run.home.make()
+    with run.home.lock():
+        if publications.is_published(run.home, run.settings, run.as_of, run.beside):
+            return AuditReport((), is_new=False)
+        identity = build_record.check_built(run.home, run.settings, run.as_of)
+        occasion = history.occasion(run.home, run.settings, run.as_of, run.now())
+        found = auditor(run.home.warehouse, run.settings, occasion, progress)
+        # Before the build may be published: what is published has a page, and is remembered.
+        findings, page = history.keep(run.home, run.settings, identity, occasion, found)
+        report = AuditReport(findings, page=page)
+        build_record.keep_audit(run.home, run.settings, findings, occasion.moment)
+    if report.blocking:
+        what = "; ".join(f"{finding.expectation}: {finding.observed}" for finding in report.blocking)
+        raise AuditBlocked(
+            f"the audit blocks publication, readers keep the last good one (see {page}): {what}", report.blocking
+        )
+    return report
+
+
+def publish(run: Run, progress: Progress = silent) -> PublishReport:
+    """Publish the audited build. Raises AmkpiError when there is none, or AuditBlocked when its audit failed."""
+    run.home.make()
+    with run.home.lock():
+        return publications.publish(
+            run.home, run.settings, run.as_of, run.now(), lambda connection: _tell_of_mails(run.home, connection),
+            run.beside,
+        )  # fmt: skip
+
+
+def prune_publications(run: Run) -> int:
+    """Remove the publications that the settings do not keep; returns how many. Raises AmkpiError."""
+    run.home.make()
+    with run.home.lock():
+        return publications.prune(run.home, run.settings, run.now())
+
+
+def back_up(run: Run, progress: Progress = silent) -> tuple[BackupReport, int]:
+    """Back up what cannot be computed anew, and let the oldest backups go; returns how many. Raises AmkpiError."""
+    run.home.make()
+    target = backup_folder(run)
+    report = backup.backup(run.home, target, run.now(), progress)
+    return report, backup.prune(target, run.settings.keep_backup_days, run.now())
+
+
+def backup_folder(run: Run) -> Path:
+    """Where the agency's backups lie."""
+    given = run.settings.backup_dir
+    return run.home.root / Path(given).expanduser() if given else run.home.backups
+
+
+def restore(run: Run, folder: Path, progress: Progress = silent) -> int:
+    """Put a backup into an empty home, and make the warehouse from it; returns the deliveries. Raises AmkpiError."""
+    backup.restore(folder, run.home, progress)
+    # What the run was prepared with came before the settings file did.
+    return rebuild(replace(run, settings=load_settings(run.home)), progress)
+
+
+def is_past(run: Run) -> bool:
+    """Whether readers see a later date than the run's: what it publishes must not take that one's place."""
+    seen = publications.current_as_of(run.home)
+    return seen is not None and run.as_of < seen
+
+
+def audit_afresh(run: Run, progress: Progress = silent) -> AuditReport:
+    """Audit, after building anew where a load came in between: a run that has begun ends with a publication.
+
+    Raises AmkpiError, AuditBlocked.
+    """
+    try:
+        return audit(run, progress)
+    except StaleBuild as stale:
+        progress(f"{stale}; built again")
+        build(run, progress)
+        return audit(run, progress)
+
+
+def publish_afresh(run: Run, progress: Progress = silent) -> PublishReport:
+    """Publish, after building and auditing anew where a load came in between. Raises AmkpiError, AuditBlocked."""
+    try:
+        return publish(run, progress)
+    except StaleBuild as stale:
+        progress(f"{stale}; built again")
+        build(run, progress)
+        audit(run, progress)
+        return publish(run, progress)
+
+
+def _tell_of_mails(home: Home, connection: duckdb.DuckDBPyConnection) -> None:
+    """Fill the marts of what was mailed, and of the mailed values that are others now, from HOME/state/."""
+    from amkpi.scorecards.mail.history import scorecards_sent
+    from amkpi.scorecards.restatements import restatements
+
+    for table, rows in (
+        ("scorecards_sent", scorecards_sent(home.state)),
+        ("restatements", restatements(home, connection)),
+    ):
+        connection.execute(f"delete from audit.{table}")
+        if rows:
+            values = [[str(v) if isinstance(v, StrEnum) else v for v in astuple(row)] for row in rows]
+            connection.executemany(f"insert into audit.{table} values ({', '.join('?' * len(values[0]))})", values)

@@ -1,0 +1,213 @@
+"""The build: judging rows by other rows, then dbt, in this process."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import duckdb
+
+from amkpi.core import build_record, publication_id
+from amkpi.core.errors import AmkpiError, AuditBlocked
+from amkpi.core.home import Home
+from amkpi.core.paths import DBT_PROJECT
+from amkpi.core.settings import Settings
+from amkpi.core.storage.warehouse import connect
+from amkpi.ingestion.tables import create_tables
+from amkpi.ingestion.validation.row_checks import judge
+from amkpi.transform import manifest_cache
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build made: its publication id, how many models and tests ran, and whether readers had it already."""
+
+    publication_id: str
+    models: int
+    tests: int
+    is_new: bool = True
+
+
+def dbt_variables(settings: Settings, as_of: date) -> dict[str, Any]:
+    """The dbt variables of a run."""
+    return {"as_of": as_of.isoformat(), **settings.kpi.model_dump(mode="json")}
+
+
+def build(
+    home: Home,
+    settings: Settings,
+    as_of: date,
+    progress: Callable[[str], None] = lambda line: None,
+    begun: Callable[[], None] = lambda: None,
+) -> BuildReport:
+    """Build the marts as of a date in the warehouse; `progress` gets a line a model.
+
+    begun: called once it is clear that there is something to build.
+
+    Raises AuditBlocked when a test of the models fails (a broken invariant), AmkpiError when a model cannot be built.
+    """
+    with connect(home, settings) as connection:
+        create_tables(connection)
+        create_audit_tables(connection)
+        identity = publication_id.publication_id(connection, settings, as_of)
+        if publication_id.is_current(home, identity):
+            return BuildReport(identity, 0, 0, is_new=False)
+        begun()
+        based_on = build_record.built_alike(connection, settings)
+        from_nothing = based_on is None
+        build_record.mark_building(connection)
+        _keep_previous_inputs(connection, from_nothing)
+        judge(connection, settings.kpi.reporting_currency)
+    arguments = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if from_nothing else [])]
+    models, tests = run_dbt(home, settings, as_of, arguments, progress)
+    return BuildReport(build_record.mark_built(home, settings, as_of, based_on), models, tests)
+
+
+def _keep_previous_inputs(connection: duckdb.DuckDBPyConnection, from_nothing: bool) -> None:
+    """Put aside what the last whole build rolled up: the models make anew the periods whose inputs are others now."""
+    connection.execute("delete from audit.previous_inputs")
+    if not from_nothing:
+        connection.execute("insert into audit.previous_inputs by name from intermediate.int_period_inputs")
+
+
+def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """The tables that audit and publishing fill after the build; marts are views over them."""
+    connection.execute("create schema if not exists audit")
+    connection.execute(
+        "create table if not exists audit.results (suite varchar, expectation varchar, table_name varchar,"
+        " column_name varchar, success boolean, severity varchar, observed varchar, unexpected_count bigint)"
+    )
+    # A warehouse of the first version lacks them.
+    for column in ("advice varchar", "since timestamptz", "rows_concerned varchar"):
+        connection.execute(f"alter table audit.results add column if not exists {column}")
+    connection.execute(
+        "create table if not exists audit.publication (publication_id varchar, as_of date, published_at timestamptz,"
+        " pipeline_version varchar, reporting_currency varchar)"
+    )
+    connection.execute(
+        "create table if not exists audit.scorecards_sent (grain varchar, period varchar, staff_id varchar,"
+        ' publication_id varchar, state varchar, "at" timestamptz, message_id varchar, values_sent varchar)'
+    )
+    connection.execute(
+        "create table if not exists audit.restatements (kpi varchar, scope varchar, staff_id varchar,"
+        " period_grain varchar, period_start date, value_then double, value_now double, cause varchar,"
+        " told_publication_id varchar)"
+    )
+    connection.execute(
+        "create table if not exists audit.previous_inputs (period_id integer, part varchar, month_start date,"
+        " row_count bigint, hash_xor ubigint, hash_sum hugeint)"
+    )
+    connection.execute("alter table audit.previous_inputs add column if not exists month_start date")
+
+
+_ahead: threading.Thread | None = None
+
+
+def import_dbt_ahead() -> None:
+    """Begin dbt's import of seconds in the background, for a run that is about to build.
+
+    Loading leaves a core idle half of the time. `run_dbt` waits for it: two threads must not import the same packages.
+    """
+    global _ahead
+    _ahead = threading.Thread(target=_import_dbt, daemon=True)
+    _ahead.start()
+
+
+def _import_dbt() -> None:
+    if "dbt.cli.main" in sys.modules:
+        return
+    # Hardly anything that an import makes is garbage, and looking for it takes a tenth of the time.
+    gc.disable()
+    try:
+        importlib.import_module("dbt.cli.main")
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+def run_dbt(
+    home: Home, settings: Settings, as_of: date, arguments: list[str], progress: Callable[[str], None]
+) -> tuple[int, int]:
+    """Run dbt on the warehouse in this process; returns how many models and tests ran. Raises as `build` does."""
+    # dbt costs seconds to import: here, where it is needed, and once.
+    if _ahead is not None:
+        _ahead.join()
+    _import_dbt()
+    from dbt.cli.main import dbtRunner
+    from dbt.contracts.results import NodeStatus, RunStatus, TestStatus
+
+    def on_event(event: Any) -> None:
+        if event.info.name == "LogModelResult":
+            progress(f"{event.data.index}/{event.data.total} {event.data.node_info.node_name}")
+
+    home.dbt_target.mkdir(parents=True, exist_ok=True)
+    with _environment(
+        AMKPI_WAREHOUSE=str(home.warehouse),
+        AMKPI_MEMORY_LIMIT=settings.memory_limit,
+        DBT_SEND_ANONYMOUS_USAGE_STATS="false",
+    ):
+        project = manifest_cache.kept(home)
+        result = dbtRunner(manifest=project, callbacks=[on_event]).invoke(
+            [
+                *arguments,
+                "--quiet",
+                "--no-use-colors",
+                "--log-level", "none",
+                "--log-level-file", "info",
+                "--log-path", str(home.dbt_target),
+                "--target-path", str(home.dbt_target),
+                "--project-dir", str(DBT_PROJECT),
+                "--profiles-dir", str(DBT_PROJECT),
+                "--vars", json.dumps(dbt_variables(settings, as_of)),
+            ]
+        )  # fmt: skip
+        _release_warehouse()
+    if project is None and result.exception is None:
+        manifest_cache.keep(home)
+    if result.exception is not None:
+        raise AmkpiError(f"dbt could not run: {_one_line(str(result.exception))}") from result.exception
+    nodes = list(getattr(result.result, "results", []))
+    failed = [node for node in nodes if node.status in (RunStatus.Error, TestStatus.Error, NodeStatus.Error)]
+    if failed:
+        raise AmkpiError(f"the model {failed[0].node.name} could not be built: {_one_line(failed[0].message or '')}")
+    broken = [node for node in nodes if node.status == TestStatus.Fail]
+    if broken:
+        names = ", ".join(node.node.name for node in broken)
+        raise AuditBlocked(f"a rule of the models is broken, nothing is published: {names}")
+    tests = sum(node.node.resource_type == "test" for node in nodes)
+    return len(nodes) - tests, tests
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Set what dbt's profile reads while it runs, then leave the process as it was: the next run may be another's."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _release_warehouse() -> None:
+    """Close dbt's connection: while it is open, nobody else can write, and this process would read old data."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    DuckDBConnectionManager.close_all_connections()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,253 @@
+"""The raw and typed tables of the warehouse, made from the declaration of the extracts.
+
+`raw.<extract>` keeps every delivered row as text; nothing is ever erased from it. A row's `_delivery` leads to its
+file, hash and load time in `raw.ledger`. `typed.<extract>` has a row for each raw row: its values parsed, the first row
+rule that it breaks of those that the row alone decides, and since the last judgement whether it is passed over.
+What needs other rows (references, rates, which row is current) is `amkpi.ingestion.validation.row_checks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import duckdb
+
+from amkpi.core.storage.sql import literal
+from amkpi.ingestion.contracts.extracts import EXTRACTS, Column, Extract
+from amkpi.ingestion.readers.record_batches import ERROR_CELL, WHITE_SPACE
+
+# As RE2 writes it: a text that begins or ends with white space.
+_AT_AN_END = "[" + "".join(f"\\x{{{ord(ch):x}}}" for ch in WHITE_SPACE) + "]"
+_PADDED = f"\\A{_AT_AN_END}|{_AT_AN_END}\\z"
+
+_DUCKDB_TYPES = {
+    "text": "varchar",
+    "date": "date",
+    "number": "double",
+    "boolean": "boolean",
+    "timestamp": "timestamptz",
+}
+
+_TIMESTAMP = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?( ?(Z|[+-][0-9]{2}(:?[0-9]{2})?))?)?"
+)
+_COMMON_CURRENCIES = "'VND', 'USD', 'EUR'"
+# Sums of money are exact decimals with 26 digits before the point; a single figure this large is a broken export.
+_TOO_LARGE = "1e18"
+
+
+def duckdb_type(column: Column) -> str:
+    """The DuckDB type of a parsed value."""
+    return _DUCKDB_TYPES[column.type]
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create what is missing of the schemas, the ledger, and the raw and typed table of each extract."""
+    for schema in ("raw", "typed", "judged", "current_rows"):
+        connection.execute(f"create schema if not exists {schema}")
+    _bring_up_to_date(connection)
+    connection.execute(
+        """
+        create table if not exists raw.ledger (
+            delivery bigint primary key, run bigint not null, file_name varchar not null, extract varchar,
+            source varchar, sha256 varchar, bytes bigint, status varchar not null, reason varchar,
+            rows_read bigint not null, loaded_at timestamptz not null, settled boolean not null
+        )
+        """
+    )
+    for extract in EXTRACTS.values():
+        as_text = ", ".join(f"{column.name} varchar" for column in extract.all_columns)
+        connection.execute(
+            f"""
+            create table if not exists raw.{extract.name} (
+                {as_text}, _extra varchar, _row varchar, _malformed boolean not null, _line bigint not null,
+                _delivery bigint not null
+            )
+            """
+        )
+        parsed = ", ".join(f"{column.name} {duckdb_type(column)}" for column in extract.all_columns)
+        connection.execute(
+            f"""
+            create table if not exists typed.{extract.name} (
+                {parsed}, _delivery bigint not null, _line bigint not null, _reason varchar, _column varchar,
+                _clock_ahead boolean not null, _passed_over boolean not null
+            )
+            """
+        )
+
+
+def _bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring the tables of the first version to the shape of this one."""
+    old = connection.execute(
+        "select table_name from duckdb_columns() where schema_name = 'raw' and column_name = '_sha256'"
+    ).fetchall()
+    for (name,) in old:
+        # The ledger says them, once a delivery.
+        for column in ("_file", "_sha256", "_loaded_at"):
+            connection.execute(f"alter table raw.{name} drop column {column}")
+        connection.execute(f"alter table typed.{name} add column _passed_over boolean default false")
+
+
+def typed_rows(extract: Extract, given: Collection[str], *, tidy: bool) -> str:
+    """SQL that parses and rules the raw rows of the delivery `$delivery`, shaped as `typed.<extract>`.
+
+    given: the columns that the delivery has; tidy: whether its cells are as `textrows.TIDY` says. `$loaded_at` is its
+    moment.
+    """
+    columns = extract.all_columns
+    composed = ", ".join(
+        f"{(c.name if tidy else _composed(c.name)) if c.name in given else 'null::varchar'} as n_{c.name}"
+        for c in columns
+    )
+    clean = ", ".join(f"{_or_null(f'n_{c.name}') if tidy else _trimmed(f'n_{c.name}')} as c_{c.name}" for c in columns)
+    cleaned = ", ".join(f"c_{c.name}" for c in columns)
+    cast_to = {c.name: duckdb_type(c) for c in columns if c.type not in ("text", "boolean")}
+    cast = "".join(f", try_cast(c_{name} as {kind}) as t_{name}" for name, kind in cast_to.items())
+    parsed = ", ".join(f"{_parsed(c)} as {c.name}" for c in columns)
+    kept = ", ".join("_updated_at as updated_at" if c.name == "updated_at" else c.name for c in columns)
+    return f"""
+        with composed as (
+            select {composed}, _delivery, _line, _malformed
+            from raw.{extract.name}
+            where _delivery = $delivery
+        ),
+        clean as (
+            select {clean}, _delivery, _line, _malformed
+            from composed
+        ),
+        tried as (
+            select {cleaned}{cast}, _delivery, _line, _malformed
+            from clean
+        ),
+        parsed as (
+            select {cleaned}, {parsed}, _delivery, _line, _malformed
+            from tried
+        ),
+        ruled as (
+            select
+                *,
+                {_verdict(extract)} as _verdict,
+                coalesce(updated_at > $loaded_at + interval 1 day, false) as _clock_ahead
+            from parsed
+        )
+        select {kept}, _delivery, _line, nullif(split_part(_verdict, ':', 1), '') as _reason,
+            nullif(split_part(_verdict, ':', 2), '') as _column, _clock_ahead, false as _passed_over
+        from (
+            select *, case when _clock_ahead then $loaded_at else updated_at end as _updated_at
+            from ruled
+        )
+        """
+
+
+def _composed(text: str) -> str:
+    """The text in NFC. DuckDB cuts a text at a zero byte there, so one that has it stays as it is."""
+    return f"case when contains({text}, chr(0)) then {text} else nfc_normalize({text}) end"
+
+
+def _trimmed(text: str) -> str:
+    """The text without white space around it; null where that leaves nothing."""
+    # A trim of any but spaces takes 1 µs a cell: nearly every cell begins and ends with a printable letter of ASCII,
+    # and of the rest a pattern says which need it.
+    plain = f"unicode({text}) between 33 and 126 and unicode(right({text}, 1)) between 33 and 126"
+    trimmed = f"trim({text}, {literal(WHITE_SPACE)})"
+    return (
+        f"nullif(case when {plain} then {text} when regexp_matches({text}, '{_PADDED}') then {trimmed} else {text} end,"
+        " '')"
+    )
+
+
+def _or_null(text: str) -> str:
+    return f"nullif({text}, '')"
+
+
+def _parsed(column: Column) -> str:
+    """The value of the clean text `c_…`, which `t_…` holds as far as DuckDB can read it: it reads too much."""
+    clean, tried = f"c_{column.name}", f"t_{column.name}"
+    if column.type == "date":
+        # A pattern takes 80 ns a cell. Of ten bytes in this shape, a cast reads digits, or a sign before the year.
+        return f"case when strlen({clean}) = 10 and {clean} like '____-__-__' and {clean} >= '0' then {tried} end"
+    if column.type == "timestamp":
+        return f"case when regexp_full_match({clean}, '{_TIMESTAMP}') then {tried} end"
+    if column.type == "number":
+        # Beside a pattern of digits, point and exponent, a cast reads 1_000, +-1, and what is not below the limit.
+        exact = f"not contains({clean}, '_') and not contains({clean}, '+-')"
+        return f"case when abs({tried}) < {_TOO_LARGE} and {exact} then {tried} end"
+    if column.type == "boolean":
+        return (
+            f"case when lower({clean}) in ('true', 't', 'yes', '1') then true"
+            f" when lower({clean}) in ('false', 'f', 'no', '0') then false end"
+        )
+    return f"coalesce({clean}, {literal(column.default)})" if column.default else clean
+
+
+def _verdict(extract: Extract) -> str:
+    """A CASE giving `reason:column` of the first rule that breaks, in the order of REASONS, or NULL."""
+    key = [column for column in extract.columns if column.name in extract.key]
+    of_key = [*_missing(extract, key), *_bad_type(key)]
+    of_all = [
+        *_missing(extract, list(extract.columns)),
+        *_bad_type(list(extract.all_columns)),
+        *_bad_enum(extract),
+        *_out_of_range(extract),
+        *((later, "bad_date_order", f"{later} < {earlier}") for later, earlier in extract.date_order),
+    ]
+    # A deletion needs only its key: no other rule is applied to it.
+    return f"case when _malformed then 'malformed_row' when is_deleted then {_case(of_key)} else {_case(of_all)} end"
+
+
+def _case(rules: list[tuple[str, str, str]]) -> str:
+    return "case " + " ".join(f"when {test} then '{reason}:{column}'" for column, reason, test in rules) + " end"
+
+
+def _missing(extract: Extract, columns: list[Column]) -> list[tuple[str, str, str]]:
+    needs = dict(extract.needs)
+    rules = []
+    for column in columns:
+        if column.required:
+            rules.append((column.name, "missing_required", f"c_{column.name} is null"))
+        elif column.name in needs:
+            rules.append((column.name, "missing_required", f"c_{column.name} is null and {needs[column.name]}"))
+    return rules
+
+
+def _bad_type(columns: list[Column]) -> list[tuple[str, str, str]]:
+    return [
+        (
+            column.name,
+            "bad_type",
+            # Any text is a text, but for what stands in the place of one.
+            f"c_{column.name} = {literal(ERROR_CELL)}"
+            if column.type == "text"
+            else f"c_{column.name} is not null and {column.name} is null",
+        )
+        for column in columns
+    ]
+
+
+def _bad_enum(extract: Extract) -> list[tuple[str, str, str]]:
+    rules = []
+    further = dict(extract.checks_enum)
+    for column in extract.columns:
+        if column.choices:
+            choices = ", ".join(literal(choice) for choice in column.choices)
+            rules.append((column.name, "bad_enum", f"{column.name} not in ({choices})"))
+        if column.currency:
+            # The pattern alone takes 60 ns a row, and nearly all rows have one of these.
+            is_none = f"not regexp_full_match({column.name}, '[A-Z]{{3}}')"
+            rules.append((column.name, "bad_enum", f"{column.name} not in ({_COMMON_CURRENCIES}) and {is_none}"))
+        if column.name in further:
+            rules.append((column.name, "bad_enum", further[column.name]))
+    return rules
+
+
+def _out_of_range(extract: Extract) -> list[tuple[str, str, str]]:
+    rules = []
+    further = dict(extract.checks_range)
+    for column in extract.columns:
+        if column.at_least is not None:
+            rules.append((column.name, "out_of_range", f"{column.name} < {column.at_least}"))
+        if column.above is not None:
+            rules.append((column.name, "out_of_range", f"{column.name} <= {column.above}"))
+        if column.name in further:
+            rules.append((column.name, "out_of_range", further[column.name]))
+    return rules

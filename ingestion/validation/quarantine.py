@@ -1,0 +1,199 @@
+"""The rows held back now: which, why, and as a file that their sender corrects and drops back into LANDING.
+
+What is private stays so: survey comments are left out, and peer reviews are not written out at all.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import xlsxwriter
+
+from amkpi.core.errors import AmkpiError
+from amkpi.ingestion.contracts.extracts import EXTRACTS, REASONS, Extract
+
+# Beside the extract's own columns; a file that comes back may keep them, since unknown columns are ignored.
+ABOUT = ("quarantine_reason", "quarantine_column", "quarantine_file", "quarantine_line", "quarantine_row")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_EXCEL_ROWS = 1_048_576
+_EXCEL_CHARS = 32_767
+
+
+@dataclass(frozen=True)
+class Held:
+    """A row held back. raw_row: the row as it came, as JSON without what is private, or None where all of it is."""
+
+    extract: str
+    file_name: str
+    line: int
+    reason: str
+    column_name: str | None
+    raw_row: str | None
+    first_seen_at: datetime
+    keeps_older_row: bool
+
+
+@dataclass(frozen=True)
+class HeldCount:
+    """How many rows of one file are held back for one reason in one column, and since when."""
+
+    extract: str
+    file_name: str
+    reason: str
+    column_name: str | None
+    rows: int
+    first_line: int
+    first_seen_at: datetime
+
+
+def counts(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    extract: str | None = None,
+    file_name: str | None = None,
+    reason: str | None = None,
+) -> list[HeldCount]:
+    """Rows held back by extract, file, reason and column, most rows first. Raises AmkpiError for a name unknown."""
+    where, values = _chosen(connection, extract, file_name, reason)
+    rows = connection.execute(
+        f"""
+        select q.extract, file_name, q.reason, column_name, count(*), min(_line), min(loaded_at)
+        from judged.quarantine as q inner join raw.ledger on _delivery = delivery
+        where {where}
+        group by q.extract, file_name, q.reason, column_name
+        order by count(*) desc, q.extract, file_name, q.reason, column_name
+        """,
+        values,
+    ).fetchall()
+    return [HeldCount(*row) for row in rows]
+
+
+def held_rows(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    extract: str | None = None,
+    file_name: str | None = None,
+    reason: str | None = None,
+    limit: int = 1_000,
+) -> list[Held]:
+    """The first rows held back, by extract, file and line. Raises AmkpiError for a name unknown."""
+    where, values = _chosen(connection, extract, file_name, reason)
+    rows = connection.execute(
+        f"""
+        select q.extract, file_name, _line, q.reason, column_name, raw_row, loaded_at, keeps_older_row
+        from judged.quarantine as q inner join raw.ledger on _delivery = delivery
+        where {where}
+        order by q.extract, delivery, _line
+        limit {int(limit)}
+        """,
+        values,
+    ).fetchall()
+    return [Held(*row) for row in rows]
+
+
+def export(
+    connection: duckdb.DuckDBPyConnection,
+    extract: str,
+    target: Path,
+    *,
+    file_name: str | None = None,
+    reason: str | None = None,
+) -> int:
+    """Write the held-back rows of an extract to `target`, .csv or .xlsx by its ending; returns how many.
+
+    The columns are the extract's own, then ABOUT; a malformed row has its fields in `quarantine_row`, as JSON. No cell
+    is a formula for the program that opens the file: in .xlsx each cell is text as it came, in .csv a cell that a
+    program would compute has an apostrophe before it. Raises AmkpiError.
+    """
+    where, values = _chosen(connection, extract, file_name, reason)
+    declared = EXTRACTS[extract]
+    if declared.private_rows:
+        raise AmkpiError(f"rows of {extract} are private and not written out: correct them where they come from")
+    columns = [column.name for column in declared.all_columns if column.name not in declared.private]
+    rows = _rows(connection, declared, columns, where, values)
+    header = (*columns, *ABOUT)
+    try:
+        if target.suffix.lower() == ".csv":
+            return _write_csv(target, header, rows)
+        if target.suffix.lower() == ".xlsx":
+            return _write_xlsx(target, header, rows)
+    except OSError as error:
+        raise AmkpiError(f"{target} cannot be written: {error.strerror}") from error
+    raise AmkpiError(f"{target}: name a file that ends in .csv or .xlsx")
+
+
+def _chosen(
+    connection: duckdb.DuckDBPyConnection, extract: str | None, file_name: str | None, reason: str | None
+) -> tuple[str, list[str]]:
+    """A condition over quarantine and ledger, and its values."""
+    if extract is not None and extract not in EXTRACTS:
+        raise AmkpiError(f"no extract {extract}; there are: {', '.join(EXTRACTS)}")
+    if reason is not None and reason not in REASONS:
+        raise AmkpiError(f"no reason {reason}; there are: {', '.join(REASONS)}")
+    judged = "select 1 from duckdb_tables() where schema_name = 'judged' and table_name = 'quarantine'"
+    if not connection.execute(judged).fetchall():
+        raise AmkpiError("nothing was judged yet: run `amkpi build` first")
+    given = {"q.extract": extract, "file_name": file_name, "q.reason": reason}
+    conditions = [f"{name} = ?" for name, value in given.items() if value is not None]
+    return " and ".join(["true", *conditions]), [value for value in given.values() if value is not None]
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, extract: Extract, columns: Sequence[str], where: str, values: list[str]
+) -> Iterator[tuple[str, ...]]:
+    fields = ", ".join(f"raw.{name}" for name in columns)
+    whole = "null" if extract.private else "case when raw._malformed then raw._row end"
+    # A cursor of its own: the caller may write while it reads.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            select {fields}, q.reason, column_name, file_name, q._line, {whole}
+            from judged.quarantine as q
+            inner join raw.ledger on q._delivery = delivery
+            inner join raw.{extract.name} as raw on q._delivery = raw._delivery and q._line = raw._line
+            where {where}
+            order by delivery, q._line
+            """,
+            values,
+        )
+        while rows := cursor.fetchmany(10_000):
+            for row in rows:
+                yield tuple("" if cell is None else str(cell) for cell in row)
+
+
+def _write_csv(target: Path, header: Sequence[str], rows: Iterator[tuple[str, ...]]) -> int:
+    count = 0
+    # With a mark: Excel takes a CSV without one for the machine's old code page.
+    with target.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for row in rows:
+            writer.writerow([_no_formula(cell) for cell in row])
+            count += 1
+    return count
+
+
+def _no_formula(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(cell) else cell
+
+
+def _write_xlsx(target: Path, header: Sequence[str], rows: Iterator[tuple[str, ...]]) -> int:
+    count = 0
+    with xlsxwriter.Workbook(str(target), {"constant_memory": True}) as book:
+        sheet = book.add_worksheet("held back")
+        for place, title in enumerate(header):
+            sheet.write_string(0, place, title)
+        for count, row in enumerate(rows, 1):
+            if count >= _EXCEL_ROWS or any(len(cell) > _EXCEL_CHARS for cell in row):
+                raise AmkpiError(f"this is more than a sheet holds: name the file {target.stem}.csv")
+            for place, cell in enumerate(row):
+                if cell:
+                    sheet.write_string(count, place, cell)
+    return count

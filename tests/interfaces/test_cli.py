@@ -1,0 +1,188 @@
+"""The command line as a person meets it: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import EXAMPLE
+
+AMKPI = Path(sys.executable).with_name("amkpi")
+
+
+def amkpi(home: Path | None, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, with nothing of this machine's AMKPI_*."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AMKPI_")}
+    clean |= {"AMKPI_SETTLE_SECONDS": "0", "NO_COLOR": "1", **environment}
+    if home:
+        clean["AMKPI_HOME"] = str(home)
+    return subprocess.run([AMKPI, *arguments], env=clean, capture_output=True, text=True, timeout=180, check=False)
+
+
+def failed(result: subprocess.CompletedProcess[str], code: int) -> str:
+    """The one line in which a failure is told."""
+    assert result.returncode == code, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+def put(home: Path, name: str, text: str) -> None:
+    path = home / "landing" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_no_home_is_one_line() -> None:
+    assert "say --home DIR, or set AMKPI_HOME" in failed(amkpi(None, "load"), 1)
+
+
+def test_options_may_stand_before_the_command_and_one_behind_it_wins(tmp_path: Path) -> None:
+    assert f"nothing yet in {tmp_path / 'a'}" in amkpi(None, "--home", str(tmp_path / "a"), "status").stdout
+    both = amkpi(None, "--home", str(tmp_path / "a"), "status", "--home", str(tmp_path / "b"))
+    assert f"nothing yet in {tmp_path / 'b'}" in both.stdout
+
+
+def test_a_date_that_is_none_is_one_line(tmp_path: Path) -> None:
+    assert "--as-of '17/10/2026' is no date" in failed(amkpi(tmp_path, "load", "--as-of", "17/10/2026"), 1)
+
+
+def test_a_landing_folder_elsewhere_must_exist(tmp_path: Path) -> None:
+    assert "no landing folder" in failed(amkpi(tmp_path / "h", "load", "--landing", str(tmp_path / "nowhere")), 1)
+
+
+def test_a_home_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert "cannot make the folder" in failed(amkpi(tmp_path / "file", "load"), 1)
+
+
+def test_a_typo_in_the_settings_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "amkpi.toml").write_text("timezon = 'UTC'\n")
+    assert "did you mean timezone" in failed(amkpi(tmp_path, "load"), 1)
+
+
+def test_a_mistake_in_a_mapping_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "crm.yml").write_text("file: '*.csv'\nextract: client\ncolumns: {}\n")
+    assert "crm.yml" in failed(amkpi(tmp_path, "load"), 1)
+
+
+def test_a_second_run_at_the_same_time_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    with (tmp_path / "state" / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "another run holds" in failed(amkpi(tmp_path, "load"), 1)
+
+
+def test_wrong_usage_exits_with_2(tmp_path: Path) -> None:
+    for arguments in (["lod"], ["query"], ["query", "select 1", "--format", "xml"], ["sample", "d", "--months", "0"]):
+        result = amkpi(tmp_path, *arguments)
+        assert result.returncode == 2, arguments
+        assert "Traceback" not in result.stderr
+
+
+def test_asking_before_the_first_publication_is_one_line(tmp_path: Path) -> None:
+    assert "nothing is published" in failed(amkpi(tmp_path, "query", "select 1"), 1)
+    assert "nothing yet" in amkpi(tmp_path, "status").stdout
+
+
+def test_steps_out_of_order_are_one_line(tmp_path: Path) -> None:
+    assert "run `amkpi build` first" in failed(amkpi(tmp_path, "publish"), 1)
+    assert "run `amkpi build` first" in failed(amkpi(tmp_path, "audit"), 1)
+
+
+def test_a_rejected_file_is_said_and_the_rest_is_loaded(tmp_path: Path) -> None:
+    put(tmp_path, "clients/good.csv", "client_id,client_name\nC,Trà Xanh\n")
+    put(tmp_path, "clients/bad.csv", "client_id\nC\n")
+    put(tmp_path, "invoices/x.csv", "a,b\n1,2\n")
+    result = amkpi(tmp_path, "load")
+    assert result.returncode == 0
+    assert "clients/bad.csv rejected: required column missing: client_name" in result.stdout
+    assert "invoices/x.csv rejected: nothing takes this file" in result.stdout
+    reason = json.loads((tmp_path / "rejected/clients/bad.csv.reason.json").read_text())
+    assert "client_name" in reason["reasons"][0]["reason"]
+
+
+@pytest.mark.slow
+def test_no_data_at_all_publishes_empty_marts_and_says_so(tmp_path: Path) -> None:
+    result = amkpi(tmp_path, "run", "--as-of", "2026-10-17")
+    assert result.returncode == 0, result.stderr
+    assert "has no rows: nothing was delivered yet" in result.stdout
+    counted = amkpi(tmp_path, "query", "select count(*) as n from kpi_values", "--format", "csv")
+    assert counted.stdout == "n\n0\n"
+    # Again, with nothing new: it costs no import of the heavy libraries, and no process.
+    code = (
+        "import subprocess, sys; subprocess.Popen = None; from amkpi.interfaces.cli.main import app;"
+        "app(['run', '--as-of', '2026-10-17'], standalone_mode=False);"
+        "print(sorted({'dbt', 'great_expectations', 'pandas', 'sqlalchemy'} & set(sys.modules)))"
+    )
+    again = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "AMKPI_HOME": str(tmp_path)}, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert "nothing changed" in again.stdout
+    assert again.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.slow
+def test_the_example_is_run_asked_and_run_again(tmp_path: Path) -> None:
+    for path in (EXAMPLE / "landing").glob("*.csv"):
+        put(tmp_path, f"{path.stem}/{path.name}", path.read_text(encoding="utf-8"))
+    first = amkpi(tmp_path, "run", "--as-of", "2026-10-17")
+    assert first.returncode == 0, first.stderr
+    assert "11 loaded" in first.stdout
+    assert "On-time delivery" in first.stdout
+    link = (tmp_path / "published/current.duckdb").readlink().name
+
+    again = amkpi(tmp_path, "run", "--as-of", "2026-10-17")
+    assert again.returncode == 0
+    assert "nothing new in landing" in again.stdout
+    assert "nothing changed" in again.stdout
+    assert (tmp_path / "published/current.duckdb").readlink().name == link
+
+    asked = amkpi(tmp_path, "query", "select count(*) as n from kpi_values", "--format", "json")
+    assert json.loads(asked.stdout) == [{"n": 18416}]
+    assert "the query failed" in failed(amkpi(tmp_path, "query", "select * from nowhere"), 1)
+    assert "the query failed" in failed(amkpi(tmp_path, "query", "select * from read_text('/etc/passwd')"), 1)
+    assert "the query failed" in failed(amkpi(tmp_path, "query", "delete from kpi_values"), 1)
+    assert link.removeprefix("kpi_").removesuffix(".duckdb") in amkpi(tmp_path, "status").stdout
+
+    # Everybody reports to the other: published stays what was good.
+    put(tmp_path, "staff/loop.csv", "staff_id,valid_from,full_name,role,manager_id,is_active\n"
+        "G1,2026-10-01,Trần Thị Group,group_account_director,D1,true\n"
+        "D1,2026-10-01,Giám đốc D1,account_director,G1,true\n")  # fmt: skip
+    blocked = amkpi(tmp_path, "run", "--as-of", "2026-10-17")
+    assert blocked.returncode == 3
+    assert "Traceback" not in blocked.stderr
+    assert "D1" in blocked.stdout + blocked.stderr
+    assert (tmp_path / "published/current.duckdb").readlink().name == link
+
+
+def test_a_warehouse_that_is_no_database_is_one_line_that_says_rebuild_and_rebuild_mends_it(tmp_path: Path) -> None:
+    put(tmp_path, "clients/c.csv", "client_id,client_name\nC,Trà Xanh\n")
+    assert amkpi(tmp_path, "load").returncode == 0
+    warehouse = tmp_path / "warehouse" / "warehouse.duckdb"
+    warehouse.write_bytes(b"broken" * 4096)
+    warehouse.with_name(warehouse.name + ".wal").write_bytes(b"left by a killed run")
+    assert "`amkpi rebuild`" in failed(amkpi(tmp_path, "load"), 1)
+    assert "1 deliveries loaded again" in amkpi(tmp_path, "rebuild").stdout
+    assert "nothing new in landing" in amkpi(tmp_path, "load").stdout
+
+
+def test_a_mapping_is_checked_and_begun_from_a_file_of_any_format(tmp_path: Path) -> None:
+    native = tmp_path / "deals.json"
+    native.write_text('[{"Client ID": "C1", "Client Name": "Trà Xanh"}]', encoding="utf-8")
+    drafted = amkpi(tmp_path, "sources", "draft", str(native), "--extract", "clients")
+    assert "extract: clients" in drafted.stdout
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "deals.yml").write_text(drafted.stdout, encoding="utf-8")
+    checked = amkpi(tmp_path, "sources", "check", str(native), "--home", str(tmp_path))
+    assert "deals → clients: 1 rows" in checked.stdout, checked.stderr
+    assert "no row breaks a rule" in checked.stdout

@@ -1,0 +1,32 @@
+"""`amkpi status` tells of every file that is not yet loaded, wherever it lies."""
+
+from __future__ import annotations
+
+import pytest
+
+from amkpi.ingestion import archive, landing
+from amkpi.pipeline.status import show_status
+from tests.conftest import Agency
+
+CLIENT = "client_id,client_name\nC,Trà\n"
+
+
+def shown(agency: Agency, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """The lines of the status by their first word."""
+    show_status(agency.run)
+    return {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
+
+
+def test_a_file_that_a_killed_run_had_taken_is_counted_and_named_until_the_next_run_loads_it(
+    agency: Agency, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agency.deliver({"clients/a.csv": CLIENT, "clients/[b].csv": CLIENT, "clients/c.csv.part": CLIENT})
+    (seen,) = [each for each in landing.waiting(agency.home.landing) if each.name == "clients/a.csv"]
+    assert archive.claim(agency.home, seen, 1) is not None
+    found = shown(agency, capsys)
+    assert "1 file: clients/a.csv; taken by a run that is at work or was cut off" in found["taken"]
+    assert found["waiting"].endswith(f"1 file in {agency.home.landing}: clients/[b].csv")
+    assert agency.load().count("loaded") == 1
+    found = shown(agency, capsys)
+    assert "taken" not in found
+    assert found["waiting"].endswith(f"0 files in {agency.home.landing}")

@@ -1,0 +1,114 @@
+"""dbt's reading of its project is kept, and is what dbt would read anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amkpi.transform import dbt_runner, manifest_cache
+from tests.conftest import Agency
+
+# dbt takes seconds to import and to read the project.
+pytestmark = pytest.mark.slow
+
+FULL_PARSE = "Starting full parse"
+
+
+@pytest.fixture
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place of the test's own for what is kept beside the project."""
+    monkeypatch.setattr(manifest_cache, "DBT_PROJECT", tmp_path / "project")
+    (tmp_path / "project").mkdir()
+    return tmp_path / "project" / "target"
+
+
+def log_of(agency: Agency) -> str:
+    """What dbt has logged of the agency since it was asked last."""
+    log = agency.home.dbt_target / "dbt.log"
+    said = log.read_text(encoding="utf-8")
+    log.write_text("", encoding="utf-8")
+    return said
+
+
+def graph(agency: Agency) -> dict[str, tuple[Any, ...]]:
+    """What is kept of each model and test, without its SQL."""
+    manifest = manifest_cache.kept(agency.home)
+    assert manifest is not None
+    return {
+        name: (node.config.to_dict(), sorted(node.depends_on.nodes), sorted(node.depends_on.macros), node.raw_code)
+        for name, node in manifest.nodes.items()
+    }
+
+
+def test_the_project_is_read_once_for_every_home_and_date(beside: Path, make_agency: Any) -> None:
+    first, second = make_agency("first"), make_agency("second")
+    first.load()
+    first.build()
+    assert FULL_PARSE in log_of(first)
+    assert len(list(beside.glob("parsed_*.msgpack"))) == 1
+    second.load()
+    second.set(reporting_currency="USD")
+    second.build()
+    assert FULL_PARSE not in log_of(second)
+    assert second.rows("select distinct currency from intermediate.int_fx_history") == [("USD",)]
+
+
+def test_a_project_that_cannot_be_written_is_kept_in_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency
+) -> None:
+    (tmp_path / "read only").write_text("")
+    monkeypatch.setattr(manifest_cache, "DBT_PROJECT", tmp_path / "read only")
+    agency.load()
+    agency.build()
+    assert FULL_PARSE in log_of(agency)
+    assert len(list(agency.home.dbt_target.glob("parsed_*.msgpack"))) == 1
+    dbt_runner.build(agency.home, agency.run.settings, agency.run.as_of.replace(day=1))
+    assert FULL_PARSE not in log_of(agency)
+
+
+def test_a_damaged_one_is_read_anew(beside: Path, agency: Agency) -> None:
+    agency.load()
+    agency.build()
+    (kept,) = beside.glob("parsed_*.msgpack")
+    kept.write_bytes(kept.read_bytes()[:1000])
+    assert manifest_cache.kept(agency.home) is None
+
+
+def test_another_program_reads_anew_and_lets_the_old_reading_go(
+    beside: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency
+) -> None:
+    agency.load()
+    agency.build()
+    (old,) = beside.glob("parsed_*.msgpack")
+    monkeypatch.setattr(manifest_cache, "pipeline_version", lambda: "another")
+    assert manifest_cache.kept(agency.home) is None
+    dbt_runner.build(agency.home, agency.run.settings, agency.run.as_of.replace(day=1))
+    (new,) = beside.glob("parsed_*.msgpack")
+    assert new != old
+
+
+def test_what_is_kept_hangs_on_no_variable(beside: Path, make_agency: Any) -> None:
+    plain, other = make_agency("plain"), make_agency("other")
+    plain.load()
+    plain.build()
+    as_by_default = graph(plain)
+    (kept,) = beside.glob("parsed_*.msgpack")
+    kept.unlink()
+    other.load()
+    other.set(
+        reporting_currency="USD",
+        account_roles=("account_director",),
+        revenue_kinds=("renewal",),
+        retention_grace_days=0,
+        csat_threshold=0.5,
+        min_raters=1,
+        attainment_floor=0.5,
+        attainment_cap=2.0,
+        min_weight_covered=0.0,
+    )
+    other.build()
+    assert FULL_PARSE in log_of(other)
+    assert len(as_by_default) > 60
+    assert graph(other) == as_by_default

@@ -1,0 +1,166 @@
+"""The eleven extracts as a page, from their declaration and texts."""
+
+from __future__ import annotations
+
+from amkpi.core.catalogue import Language, Words, kpis
+from amkpi.ingestion.contracts.extracts import COMMON, EXTRACTS, FAMILIES, REASONS, Column, Extract
+from amkpi.ingestion.contracts.texts import texts
+from tools.docs.markdown import code, codes, table
+
+_TITLE = Words(en="The eleven extracts", vi="Mười một extract")
+_INTRO = Words(
+    en="""\
+An extract is a file that another system of the agency exports. Put it into `LANDING/<extract>/` as csv, tsv, json,
+ndjson, parquet or xlsx; `amkpi sources template <extract>` writes an empty file to fill in. A column that is required
+must be in the file, and its cells must not be empty; an optional column may be absent. A row that breaks a rule is held
+back with the reason code and the column, and the rest of the file is loaded. A new row replaces the one with the same
+key; the row with the latest `updated_at` counts.""",
+    vi="""\
+Extract là tệp xuất từ một hệ thống khác của agency. Đặt tệp vào `LANDING/<extract>/` ở dạng csv, tsv, json, ndjson,
+parquet hoặc xlsx; `amkpi sources template <extract>` tạo tệp mẫu để điền. Cột bắt buộc phải có trong tệp và không được
+để trống ô nào; cột không bắt buộc có thể thiếu. Dòng vi phạm quy tắc bị giữ lại kèm mã lý do và tên cột, phần còn lại
+của tệp vẫn được nạp. Dòng mới thay dòng cũ cùng khóa; dòng có `updated_at` mới nhất được dùng.""",
+)
+_HEADS = (
+    Words(en="column", vi="cột"),
+    Words(en="type", vi="kiểu"),
+    Words(en="required", vi="bắt buộc"),
+    Words(en="what it is", vi="ý nghĩa"),
+    Words(en="example", vi="ví dụ"),
+)
+_WORDS = {
+    "types": Words(en="How values are written", vi="Cách ghi giá trị"),
+    "type": Words(en="type", vi="kiểu"),
+    "values": Words(en="values", vi="giá trị"),
+    "common": Words(en="Columns that every extract may carry", vi="Cột mà mọi extract đều có thể có"),
+    "reasons": Words(en="Reason codes", vi="Mã lý do"),
+    "reasons_intro": Words(
+        en="A row keeps the first reason of this table that applies, with the first column in the extract's order that"
+        " breaks it. A row with `is_deleted` true is only asked for its key.",
+        vi="Một dòng mang lý do đầu tiên đúng trong bảng này, với cột vi phạm đầu tiên theo thứ tự của extract. Dòng có"
+        " `is_deleted` là true chỉ cần đủ khóa.",
+    ),
+    "reason": Words(en="reason", vi="lý do"),
+    "when": Words(en="when", vi="khi"),
+    "key": Words(en="Key", vi="Khóa"),
+    "rules": Words(en="a row is held back when", vi="dòng bị giữ lại khi"),
+    "yes": Words(en="yes", vi="có"),
+    "private_rows": Words(en="No row of it is ever published, not even one held back.",
+                          vi="Không dòng nào được công bố, kể cả dòng bị giữ lại."),
+    "private": Words(en="Never published", vi="Không bao giờ công bố"),
+    "choices": Words(en="What the choices mean", vi="Ý nghĩa các lựa chọn"),
+    "empty": Words(en="empty", vi="bỏ trống"),
+    "not_a": Words(en="does not parse", vi="không đọc được"),
+    "one_of": Words(en="is none of", vi="không thuộc"),
+    "currency": Words(en="is not three capital letters", vi="không phải ba chữ in hoa"),
+    "contrary": Words(en="does not keep to", vi="không theo đúng"),
+    "before": Words(en="is before", vi="trước"),
+    "nobody": Words(en="is in no row of", vi="không có trong"),
+    "no_rate": Words(en="has no rate on or before", vi="không có tỷ giá vào hoặc trước"),
+    "below": Words(en="is below", vi="nhỏ hơn"),
+    "not_above": Words(en="is not above", vi="không lớn hơn"),
+    "fields": Words(en="more or fewer fields than the header", vi="nhiều hoặc ít ô hơn dòng tiêu đề"),
+}  # fmt: skip
+
+
+def page(language: Language) -> str:
+    """The page in that language."""
+    said = texts()
+    word = {name: words[language] for name, words in _WORDS.items()}
+    parts = [f"# {_TITLE[language]}", _INTRO[language]]
+    rows = [
+        (f"[{code(e.name)}](#{e.name})", said.extracts[e.name].label[language], said.families[f][language],
+         codes(e.key))
+        for f in FAMILIES
+        for e in EXTRACTS.values()
+        if e.family == f
+    ]  # fmt: skip
+    head = ("extract", "", "", word["key"].lower())
+    parts.append(table(head, rows))
+    parts += [
+        f"## {word['types']}",
+        table((word["type"], word["values"]), [(t.label[language], t.format[language]) for t in said.types.values()]),
+        f"## {word['common']}",
+        table([h[language] for h in _HEADS], [_column(None, c, language) for c in COMMON]),
+        f"## {word['reasons']}",
+        word["reasons_intro"],
+        table((word["reason"], word["when"]), [(code(r), said.reasons[r][language]) for r in REASONS]),
+    ]
+    for extract in EXTRACTS.values():
+        parts += _extract(extract, language, word)
+    return "\n\n".join(parts) + "\n"
+
+
+def _extract(extract: Extract, language: Language, word: dict[str, str]) -> list[str]:
+    its = texts().extracts[extract.name]
+    parts = [
+        f"## {extract.name}",
+        f"**{its.label[language]}.** {its.note[language]} {word['key']}: {codes(extract.key)}.",
+    ]
+    if extract.private_rows:
+        parts.append(word["private_rows"])
+    if extract.private:
+        parts.append(f"{word['private']}: {codes(extract.private)}.")
+    parts.append(
+        table([h[language] for h in _HEADS], [_column(extract, column, language) for column in extract.columns])
+    )
+    rules = [(code(reason), "\n".join(lines)) for reason, lines in broken_by(extract, language).items() if lines]
+    parts.append(table((word["reason"], word["rules"]), rules))
+    return parts
+
+
+def _column(extract: Extract | None, column: Column, language: Language) -> tuple[str, ...]:
+    said = texts()
+    words = said.column(extract.name if extract else "", column.name)
+    named = code(column.name)
+    note = words.note[language]
+    if column.choices:
+        called = {kpi.name: kpi.label[language] for kpi in kpis()}
+        means = {c: said.choices[c][language] if c in said.choices else called[c] for c in column.choices}
+        listed = ", ".join(f"`{c}`" if m == c.replace("_", " ") else f"`{c}` ({m})" for c, m in means.items())
+        note = f"{note} {listed}."
+    if column.references:
+        note = f"{note} → `{column.references}.{EXTRACTS[column.references].key[0]}`"
+    return (
+        f"**{named}**" if extract and column.name in extract.key else named,
+        said.types[column.type].label[language],
+        _WORDS["yes"][language] if column.required else "",
+        note,
+        code(words.example),
+    )
+
+
+def broken_by(extract: Extract, language: Language) -> dict[str, list[str]]:
+    """For each reason code, what in a row of this extract gets it: the rules of the declaration, in words."""
+    word = {name: words[language] for name, words in _WORDS.items()}
+    said = {column: words[language] for column, words in texts().extracts[extract.name].rules.items()}
+    found: dict[str, list[str]] = {reason: [] for reason in REASONS}
+    found["malformed_row"].append(word["fields"])
+    found["missing_required"].append(f"{word['empty']}: {codes(extract.required)}")
+    for name, _ in extract.needs:
+        found["missing_required"].append(f"{word['empty']}: {code(name)}, {said[name]}")
+    typed = [column.name for column in extract.all_columns if column.type != "text"]
+    found["bad_type"].append(f"{word['not_a']}: {codes(typed)}")
+    for column in extract.columns:
+        name = code(column.name)
+        if column.choices:
+            found["bad_enum"].append(f"{name} {word['one_of']} {codes(column.choices)}")
+        if column.currency:
+            found["bad_enum"].append(f"{name} {word['currency']}")
+        if column.name in dict(extract.checks_enum):
+            found["bad_enum"].append(f"{name} {word['contrary']}: {said[column.name]}")
+        if column.at_least is not None:
+            found["out_of_range"].append(f"{name} {word['below']} {column.at_least:g}")
+        if column.above is not None:
+            found["out_of_range"].append(f"{name} {word['not_above']} {column.above:g}")
+        if column.name in dict(extract.checks_range):
+            found["out_of_range"].append(f"{name} {said[column.name]}")
+        if column.references:
+            target = f"{column.references}.{EXTRACTS[column.references].key[0]}"
+            found["unknown_reference"].append(f"{name} {word['nobody']} {code(target)}")
+    for later, earlier in extract.date_order:
+        found["bad_date_order"].append(f"{code(later)} {word['before']} {code(earlier)}")
+    if extract.fx_date:
+        where = f", {said['currency']}" if "currency" in said else ""
+        found["missing_fx_rate"].append(f"`currency` {word['no_rate']} {code(extract.fx_date)}{where}")
+    return found

@@ -1,0 +1,140 @@
+"""The KPI catalogue as a page, from the `meta` of the KPI models and of the supporting measures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from amkpi.core.catalogue import Kpi, Language, Words, kpis
+from amkpi.core.paths import DBT_PROJECT
+from tools.docs.markdown import code, codes, table
+
+# Peer reviews have a second reason, which int_kpi_values adds.
+TOO_FEW = {"internal_collaboration_score": "too_few_raters"}
+NULL_REASONS = {
+    "no_opening_clients": Words(en="no client was active on opening", vi="đầu kỳ không có khách hàng nào hoạt động"),
+    "nothing_due": Words(en="no project was due", vi="không có dự án nào đến hạn"),
+    "no_responses": Words(en="no response with a score", vi="không có phản hồi nào có điểm"),
+    "no_proposals": Words(en="no proposal was sent", vi="không có đề xuất nào được gửi"),
+    "nothing_delivered": Words(
+        en="no project with a budget and costs was delivered",
+        vi="không có dự án nào vừa có ngân sách, vừa có chi phí được giao",
+    ),
+    "no_reviews": Words(en="nobody reviewed", vi="không có ai đánh giá"),
+    "too_few_raters": Words(
+        en="fewer reviewers than `min_raters`: nobody can be singled out",
+        vi="ít người đánh giá hơn `min_raters`: để không ai bị nhận ra",
+    ),
+}
+UNITS = {
+    "money": Words(en="money, in the reporting currency", vi="tiền, theo đồng tiền báo cáo"),
+    "ratio": Words(en="ratio, 0–1 in the marts (0.82 is 82%)", vi="tỷ lệ, trong bảng ghi 0–1 (0.82 là 82%)"),
+    "score": Words(en="score, 0–100", vi="điểm, 0–100"),
+}
+MEASURE_UNITS = {
+    "money": Words(en="money", vi="tiền"),
+    "ratio": Words(en="ratio", vi="tỷ lệ"),
+    "score": Words(en="score", vi="điểm"),
+    "count": Words(en="count", vi="số lượng"),
+    "days": Words(en="days", vi="ngày"),
+}
+BETTER = {"higher": Words(en="higher", vi="càng cao càng tốt"), "lower": Words(en="lower", vi="càng thấp càng tốt")}
+# The models say in English what a supporting measure counts.
+MEASURES_VI = {
+    "revenue_new_business": "Giá trị hợp đồng mới đã ký, trừ phần bị hủy.",
+    "revenue_upsell": "Giá trị hợp đồng upsell đã ký, trừ phần bị hủy.",
+    "revenue_cross_sell": "Giá trị hợp đồng cross-sell đã ký, trừ phần bị hủy.",
+    "revenue_renewal": "Giá trị gia hạn đã ký, trừ phần bị hủy; chỉ thuộc client_revenue khi revenue_kinds có nó.",
+    "expansions_signed": "Số hợp đồng upsell và cross-sell theo ngày ký, kể cả về sau bị hủy.",
+    "projects_on_time": "Tử số của on_time_delivery_rate.",
+    "closed_win_rate": "Thắng ÷ (thắng + thua) của các đề xuất chưa bị thay thế, theo ngày khách trả lời.",
+    "proposals_open": "Trong các đề xuất gửi trong kỳ, số chưa có quyết định đến ngày chạy.",
+    "satisfaction_mean": "Trung bình các phản hồi, mỗi phản hồi quy về 0–100.",
+    "survey_response_rate": "Phiếu đã trả lời ÷ phiếu đã gửi, theo ngày gửi.",
+    "net_promoter_score": "Với phản hồi theo thang 0–10: 100 × (tỷ lệ từ 9 điểm trở lên − tỷ lệ từ 6 điểm trở xuống).",
+    "on_time_vs_committed_rate": "Trong các dự án đến hạn: tỷ lệ giao vào hoặc trước ngày cam kết ban đầu.",
+    "days_late_median": "Trung vị số ngày trễ của các dự án trễ: ngày giao (chưa giao thì ngày chạy) − ngày đến hạn.",
+    "projects_over_budget_share": "Trong các dự án tính ở cost_to_budget_ratio: tỷ lệ tốn hơn ngân sách.",
+    "open_projects_over_budget": "Số dự án đang chạy vào ngày chốt đã tốn hơn ngân sách.",
+    "projects_without_budget": "Số dự án giao trong kỳ mà không có ngân sách lớn hơn 0.",
+    "projects_without_costs": "Số dự án giao trong kỳ có ngân sách nhưng chưa có khoản chi nào đến ngày chạy.",
+}
+_TITLE = Words(en="The eight KPIs", vi="Tám KPI")
+_INTRO = Words(
+    en="""\
+Each KPI is defined in one place, `dbt_project/models/kpis/kpi_<name>.sql`. `value = numerator / denominator` unless
+the table says that there is no denominator. A value without data is NULL with a reason, never 0. The value of a team,
+of the company or of a longer period is the formula applied to the records themselves, never an average of averages.""",
+    vi="""\
+Mỗi KPI được định nghĩa ở đúng một nơi, `dbt_project/models/kpis/kpi_<tên>.sql`. Giá trị = tử số / mẫu số, trừ khi bảng
+ghi là không có mẫu số. Không có dữ liệu thì giá trị là NULL kèm lý do, không bao giờ là 0. Giá trị của đội, của công ty
+hay của kỳ dài hơn là công thức áp dụng lên chính các bản ghi, không bao giờ là trung bình của các trung bình.""",
+)
+_HEADS = {
+    "question": Words(en="question", vi="câu hỏi"),
+    "formula": Words(en="formula", vi="công thức"),
+    "numerator": Words(en="numerator", vi="tử số"),
+    "denominator": Words(en="denominator", vi="mẫu số"),
+    "unit": Words(en="unit", vi="đơn vị"),
+    "better": Words(en="better", vi="chiều tốt"),
+    "null": Words(en="NULL when", vi="NULL khi"),
+    "sample": Words(en="sample size counts", vi="cỡ mẫu đếm"),
+    "reads": Words(en="reads the extracts", vi="đọc các extract"),
+}
+_MEASURES_TITLE = Words(en="Supporting measures", vi="Chỉ số bổ trợ")
+_MEASURES_INTRO = Words(
+    en="Shown beside the eight, never scored: table `supporting_measures`.",
+    vi="Đi kèm tám KPI, không bao giờ chấm điểm: bảng `supporting_measures`.",
+)
+_MEASURES_HEAD = (
+    Words(en="measure", vi="chỉ số"),
+    Words(en="label", vi="tên"),
+    Words(en="unit", vi="đơn vị"),
+    Words(en="what it is", vi="là gì"),
+)
+_NONE = Words(en="none: the value is the numerator", vi="không có: giá trị là tử số")
+_NEVER = Words(en="never: without any contract it is 0", vi="không bao giờ: chưa có hợp đồng nào thì là 0")
+
+
+def measures() -> list[dict[str, Any]]:
+    """The supporting measures in the order of their model's `meta`."""
+    path = DBT_PROJECT / "models" / "marts" / "supporting_measures.yml"
+    model = yaml.safe_load(path.read_text(encoding="utf-8"))["models"][0]
+    found: list[dict[str, Any]] = model["config"]["meta"]["measures"]
+    return found
+
+
+def page(language: Language) -> str:
+    """The catalogue in that language. Raises KeyError where a measure or reason has no words yet."""
+    parts = [f"# {_TITLE[language]}", _INTRO[language]]
+    for kpi in kpis():
+        parts += [f"## {kpi.number}. {kpi.label[language]} (`{kpi.name}`)", _kpi(kpi, language)]
+    rows = [
+        (
+            code(each["name"]),
+            each["label"][language],
+            MEASURE_UNITS[each["unit"]][language],
+            MEASURES_VI[each["name"]] if language == "vi" else each["definition"],
+        )
+        for each in measures()
+    ]
+    head = [each[language] for each in _MEASURES_HEAD]
+    parts += [f"## {_MEASURES_TITLE[language]}", _MEASURES_INTRO[language], table(head, rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _kpi(kpi: Kpi, language: Language) -> str:
+    reasons = [reason for reason in (kpi.null_reason, TOO_FEW.get(kpi.name)) if reason]
+    cells = {
+        "question": kpi.question[language],
+        "formula": kpi.formula[language],
+        "numerator": kpi.numerator[language],
+        "denominator": kpi.denominator[language] if kpi.denominator else _NONE[language],
+        "unit": UNITS[kpi.unit][language],
+        "better": BETTER[kpi.better][language],
+        "null": "\n".join(f"{NULL_REASONS[r][language]}: `{r}`" for r in reasons) or _NEVER[language],
+        "sample": kpi.sample[language],
+        "reads": codes(kpi.reads),
+    }
+    return table(("", ""), [(f"**{_HEADS[name][language]}**", cell) for name, cell in cells.items()])

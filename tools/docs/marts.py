@@ -1,0 +1,76 @@
+"""The dictionary of the marts as a page, from the ymls beside the models."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import yaml
+
+from amkpi.core.paths import DBT_PROJECT
+from tools.docs.markdown import code, table
+
+# In the order in which a reader meets them.
+QUESTIONS: dict[str, tuple[str, ...]] = {
+    "kpi_values": (
+        "What is the on-time rate of this team this quarter, out of how many projects?",
+        "Is it final, or will it still move? How sure is it, with so few records?",
+        "Why is there no value?",
+    ),
+    "kpi_evidence": ("Which nine projects are behind the 82%?", "Which contracts make up this client's revenue?"),
+    "scorecards": ("Who has which score and rating?", "How much of the weight could be scored at all?"),
+    "scorecard_lines": (
+        "Who is below target, in which KPI, by how much, and since when?",
+        "Which target was in force?",
+        "Is it better than the period before?",
+    ),
+    "supporting_measures": ("How late were the late ones?", "What share of the surveys was answered?",
+                            "Which delivered projects have no budget or no costs, and so do not count?"),
+    "dim_staff": ("Who is who, in which role, and who reports to whom?",),
+    "dim_client": ("Who manages which client now? Is it active?",),
+    "load_ledger": ("What became of my file? When was it loaded, and how many of its rows count?",),
+    "quarantined_rows": ("Which rows are held back, why, and in which column?", "Which keys still show older figures?"),
+    "quality_results": ("What did the audit expect, and what did it see?",),
+    "scorecards_sent": ("What was mailed to whom, when, and of which publication?", "What did the mail say?"),
+    "restatements": ("Which values that leadership was told are others now, from what to what, and why?",),
+    "publication": ("What am I looking at: as of when, published when, by which version?",),
+}  # fmt: skip
+_INTRO = """\
+The schema `marts` of the published file. Names and columns are public and carry a dbt contract: a change to them is a
+new version. Ids, names and codes are text, dates are DATE, moments TIMESTAMPTZ, values DOUBLE, counts BIGINT, flags
+BOOLEAN. Ratios are 0–1, not per cent. How to open the file, with queries that work: [analysts.md](analysts.md). What
+the KPIs and measures are: [kpis.md](kpis.md). What they are built from:
+
+[![From extracts to marts](lineage.svg)](lineage.svg)"""
+
+
+@cache
+def marts() -> dict[str, dict[str, Any]]:
+    """The marts' models as their ymls declare them: name -> model."""
+    found = {}
+    for path in sorted((DBT_PROJECT / "models" / "marts").glob("*.yml")):
+        for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]:
+            found[model["name"]] = model
+    return found
+
+
+def page() -> str:
+    """The page. Raises LookupError for a mart without questions, or questions without their mart."""
+    declared = marts()
+    strange = sorted(declared.keys() ^ QUESTIONS.keys())
+    if strange:
+        raise LookupError(f"marts and their questions differ: {', '.join(strange)} (tools/docs/marts.py)")
+    parts = ["# What the marts hold", _INTRO]
+    for name, questions in QUESTIONS.items():
+        model = declared[name]
+        rows = [
+            (code(column["name"]), column["data_type"].upper(), str(column["description"]))
+            for column in model["columns"]
+        ]
+        parts += [
+            f"## {name}",
+            " ".join(str(model["description"]).split()),
+            "\n".join(f"- {question}" for question in questions),
+            table(("column", "type", "what it is"), rows),
+        ]
+    return "\n\n".join(parts) + "\n"

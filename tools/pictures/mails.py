@@ -1,0 +1,87 @@
+"""Mails of an outbox as PNGs, where a headless Chromium is installed: `python -m tools.pictures.mails OUTBOX DIR`."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from email import message_from_bytes
+from email.policy import default
+from pathlib import Path
+
+WIDTHS = (360, 640, 1000)
+# Chromium's own switch for `prefers-color-scheme`; --force-dark-mode changes nothing in a page.
+LOOKS = {"light": 1, "dark": 0}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--hide-scrollbars", "--allow-file-access-from-files")  # fmt: skip
+# No mail is taller, even on the narrowest screen; what is below its end is cut off.
+TALLEST = 15_000
+_BELOW = (255, 0, 255)
+# A window is never narrower than 500 px; a frame in it is. It becomes as high as the mail that it shows.
+_FRAME = """<body style="margin:0;background:rgb{below}">
+<iframe src="mail.html" style="border:0;display:block;width:{width}px;height:600px"
+ onload="this.style.height = this.contentDocument.documentElement.scrollHeight + 'px'"></iframe></body>"""
+
+
+def browser() -> str | None:
+    """The browser that can take pictures, or None."""
+    return next((found for name in BROWSERS if (found := shutil.which(name))), None)
+
+
+def pictures(
+    mail: Path, folder: Path, widths: Sequence[int] = WIDTHS, looks: Sequence[str] = tuple(LOOKS)
+) -> Iterator[Path]:
+    """Take a whole mail's HTML at these widths (px), light and dark; gives each picture's file. Needs `browser()`."""
+    program = browser()
+    if program is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    parsed = message_from_bytes(mail.read_bytes(), policy=default)
+    page = parsed.get_body(("html",))
+    chart = next((part for part in parsed.walk() if part.get_content_type() == "image/png"), None)
+    if page is None or chart is None:
+        return
+    with tempfile.TemporaryDirectory() as work:
+        place = Path(work)
+        (place / "chart.png").write_bytes(chart.get_content())
+        (place / "mail.html").write_text(page.get_content().replace("cid:chart", "chart.png"), encoding="utf-8")
+        for width in widths:
+            (place / "frame.html").write_text(_FRAME.format(below=_BELOW, width=width), encoding="utf-8")
+            for look in looks:
+                target = folder / f"{mail.stem}_{width}_{look}.png"
+                subprocess.run(
+                    [program, *FLAGS, f"--user-data-dir={place / 'profile'}", f"--window-size={width},{TALLEST}",
+                     f"--blink-settings=preferredColorScheme={LOOKS[look]}", f"--screenshot={target}",
+                     (place / "frame.html").as_uri()],
+                    check=True, capture_output=True, timeout=120,
+                )  # fmt: skip
+                _crop(target, width)
+                yield target
+
+
+def _crop(picture: Path, width: int) -> None:
+    """Cut off what is beside and below the mail."""
+    from PIL import Image
+
+    with Image.open(picture) as whole:
+        image = whole.convert("RGB")
+    end = next((y for y in range(image.height) if image.getpixel((0, y)) == _BELOW), image.height)
+    image.crop((0, 0, min(width, image.width), end)).quantize(128).save(picture, optimize=True)
+
+
+def main() -> None:
+    """Picture every mail of the first argument's folder into the second's."""
+    outbox, folder = Path(sys.argv[1]), Path(sys.argv[2])
+    if browser() is None:
+        print(f"no Chromium here: open the .eml files of {outbox} in a mail client")
+        return
+    for mail in sorted(outbox.glob("*.eml")):
+        for picture in pictures(mail, folder):
+            print(picture)
+
+
+if __name__ == "__main__":
+    main()
