@@ -13,7 +13,6 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from amkpi import auditing
 from amkpi.core.errors import AmkpiError, AuditBlocked
 from amkpi.core.findings import Finding
 from amkpi.core.publication_id import published_file
@@ -158,7 +157,7 @@ def test_a_failure_while_the_page_is_written_keeps_nothing(loaded: Agency, monke
     def full(page: Path, text: str) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(auditing, "_write", full)
+    monkeypatch.setattr(history, "write_page", full)
     with pytest.raises(OSError, match="No space"):
         keep(loaded, DOUBT)
     with sqlite3.connect(loaded.home.state / "audits.sqlite") as connection:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import EXAMPLE
+from tests.paths import EXAMPLE
 
 AMKPI = Path(sys.executable).with_name("amkpi")
 

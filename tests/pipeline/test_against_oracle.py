@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import AS_OF, EXAMPLE, Agency
+from tests.conftest import AS_OF, Agency
 from tests.oracle.agencies import random_agency
 from tests.oracle.oracle import Marts, compute
+from tests.paths import EXAMPLE
 
 KEYS = {
     "kpi_values": ("kpi", "scope", "staff_id", "period_grain", "period_start"),

@@ -272,8 +272,8 @@ def report(results: list[dict[str, Any]], first: Measured, empty: Measured, part
         "",
         "Made by `make bench`; do not edit. One run on one machine: " + machine() + ".",
         "",
-        "The script (`tools/benchmarks/plain.py`) loads the same clean files and computes the same `kpi_values`; that they"
-        " are the same, row for row, was checked, also when the last 1% came a night later. It has no row rules,"
+        "The script (`tools/benchmarks/plain.py`) loads the same clean files and computes the same `kpi_values`; that"
+        " they are the same, row for row, was checked, also when the last 1% came a night later. It has no row rules,"
         " quarantine, history, evidence, targets, scorecards, supporting measures or audit.",
         "",
         "## Start-up",
