@@ -11,14 +11,12 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from amkpi.core.paths import SHIPPED_MAPPINGS as SHIPPED
 from amkpi.ingestion.mappings.apply import Mapping, MappingError, apply, load_mappings, unused_columns
 from amkpi.ingestion.mappings.expressions import ExpressionError, parse, sandbox
 from amkpi.ingestion.mappings.values import NumberFormat, date_format
 from amkpi.ingestion.readers import TextRows, Unreadable, batch_schema, examine, read_csv
-from tests.paths import ROOT
-
-SHIPPED = ROOT / "ingestion" / "sources"
-REAL = ROOT.parent / "shared" / "real"
+from tests.paths import REAL_EXPORTS as REAL
 
 CLIENTS = """
 file: "*accounts*.csv"
