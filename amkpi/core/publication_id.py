@@ -26,6 +26,7 @@ SHAPE_RESULTS = (
     "dbt_project/macros/**/*.sql",
     "dbt_project/models/**/*.sql",
     "dbt_project/models/**/*.yml",
+    "dbt_project/tests/**/*.sql",
     "ingestion/**/*.py",
     "ingestion/mappings/shipped/*.yml",
     "publishing/publication_file.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,18 @@ from tests.conftest import AS_OF, Agency
 MODELS = DBT_PROJECT / "models"
 # Its rows are read from dbt's graph, which a unit test does not have; the catalogue has a test of its own below.
 WITHOUT_UNIT_TESTS = {"int_kpi_catalogue", "int_measure_catalogue"}
-PREFIXES = {"staging": "stg_", "intermediate": "int_", "kpis": "kpi_", "marts": ""}
+# The folders of models in the order in which a build makes them, with the prefix of their models.
+PREFIXES = {
+    "staging": "stg_",
+    "intermediate": "int_",
+    "kpis": "kpi_",
+    "records": "int_",
+    "changes": "int_",
+    "rollup": "int_",
+    "measures": "int_",
+    "scoring": "int_",
+    "marts": "",
+}
 
 # From the page `3-marts` of the specification: these first, in this order.
 PUBLIC_COLUMNS = {
@@ -85,8 +97,15 @@ def code(path: Path) -> str:
 
 def code_files() -> list[Path]:
     macros = sorted((DBT_PROJECT / "macros").rglob("*.sql"))
+    tests = sorted((DBT_PROJECT / "tests").rglob("*.sql"))
     assert macros
-    return [*sql_files().values(), *macros]
+    assert tests
+    return [*sql_files().values(), *macros, *tests]
+
+
+def layer(path: Path) -> str:
+    """The folder of `models` in which a model lies."""
+    return path.relative_to(MODELS).parts[0]
 
 
 # 20 s CPU for 140 unit tests (0.14 s each), 14 s for dbt's import and the empty relations that lend them their types.
@@ -128,7 +147,7 @@ def test_every_unit_test_of_the_models_passes(agency: Agency, monkeypatch: pytes
 
 def test_every_kpi_and_every_step_towards_it_has_unit_tests() -> None:
     tested = {model for model, _ in unit_tests()}
-    steps = {name for name, path in sql_files().items() if path.parent.name in {"kpis", "intermediate"}}
+    steps = {name for name, path in sql_files().items() if PREFIXES[layer(path)] in {"kpi_", "int_"}}
     assert len(steps) > 30
     assert steps - tested == WITHOUT_UNIT_TESTS
 
@@ -154,36 +173,44 @@ def test_no_yml_describes_a_model_that_is_gone() -> None:
 
 
 def test_a_model_lies_in_the_folder_of_its_layer_and_bears_its_prefix() -> None:
-    assert {path.parent.relative_to(MODELS).as_posix() for path in sql_files().values()} == set(PREFIXES)
+    assert {layer(path) for path in sql_files().values()} == set(PREFIXES)
     for name, path in sql_files().items():
-        assert name.startswith(PREFIXES[path.parent.name]), path
-        if path.parent.name == "marts":
+        assert name.startswith(PREFIXES[layer(path)]), path
+        if layer(path) == "marts":
             # kpi_values and kpi_evidence bear the names that the specification gives them.
             assert not name.startswith(("stg_", "int_")), path
 
 
+def test_a_folder_holds_at_most_twelve_models() -> None:
+    for folder, paths in groupby(sorted(sql_files().values()), key=lambda path: path.parent):
+        assert len(list(paths)) <= 12, folder
+
+
 def test_a_layer_reads_only_those_before_it() -> None:
-    may_read = {
-        "staging": set(),
-        "intermediate": {"stg_", "int_", "kpi_"},
-        "kpis": {"stg_", "int_"},
-        "marts": {"stg_", "int_", "kpi_"},
-    }
+    order = list(PREFIXES)
     for path in sql_files().values():
         text = code(path)
-        read = set(re.findall(r"\bref\('(\w+)'\)", text))
-        # A mart may be made of marts.
-        other = {name for name in read if sql_files()[name].parent.name != "marts" or path.parent.name != "marts"}
-        assert {name[:4] for name in other} <= may_read[path.parent.name], path
-        if path.parent.name == "staging":
+        read = {layer(sql_files()[name]) for name in re.findall(r"\bref\('(\w+)'\)", text)}
+        later = {other for other in read if order.index(other) > order.index(layer(path))}
+        assert not later, path
+        if layer(path) == "staging":
             assert re.findall(r"source\('(\w+)', '(\w+)'\)", text) == [
                 ("current_rows", path.stem.removeprefix("stg_"))
             ], path
         elif path.stem == "int_changed_inputs":
             # What the last build left for this one: no layer holds it.
             assert re.findall(r"source\('(\w+)', '(\w+)'\)", text) == [("audit", "previous_inputs")]
-        elif path.parent.name != "marts":
+        elif layer(path) != "marts":
             assert "source(" not in text, path
+
+
+def test_the_folders_that_the_project_names_exist() -> None:
+    project = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    for kind in ("model-paths", "macro-paths", "test-paths"):
+        for folder in project[kind]:
+            assert any((DBT_PROJECT / folder).rglob("*.sql")), folder
+    folders = {name for name in project["models"]["amkpi"] if not name.startswith("+")}
+    assert folders == set(PREFIXES)
 
 
 @pytest.mark.parametrize(
@@ -244,10 +271,10 @@ def test_each_kpi_names_the_extract_that_its_records_come_from() -> None:
 
 
 def test_every_mart_of_the_specification_begins_with_its_public_columns() -> None:
-    marts = {path.stem for path in sql_files().values() if path.parent.name == "marts"}
+    marts = {path.stem for path in sql_files().values() if layer(path) == "marts"}
     assert marts >= set(PUBLIC_COLUMNS)
     for mart, columns in PUBLIC_COLUMNS.items():
-        (model,) = declared(MODELS / "marts" / f"{mart}.yml")["models"]
+        (model,) = declared(sql_files()[mart].with_suffix(".yml"))["models"]
         public = columns.split(", ")
         assert [column["name"] for column in model["columns"]][: len(public)] == public, mart
         assert all(column.get("data_type") for column in model["columns"]), mart

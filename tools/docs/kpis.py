@@ -99,7 +99,7 @@ _NEVER = Words(en="never: without any contract it is 0", vi="không bao giờ: c
 
 def measures() -> list[dict[str, Any]]:
     """The supporting measures in the order of their model's `meta`."""
-    path = DBT_PROJECT / "models" / "marts" / "supporting_measures.yml"
+    path = DBT_PROJECT / "models" / "marts" / "kpis" / "supporting_measures.yml"
     model = yaml.safe_load(path.read_text(encoding="utf-8"))["models"][0]
     found: list[dict[str, Any]] = model["config"]["meta"]["measures"]
     return found

@@ -22,10 +22,13 @@ from amkpi.core.paths import DBT_PROJECT
 GROUPS = {
     "state": ("written by load, audit, publishing", "#F3F4F6", "#6B7280"),
     "staging": ("staging: the current rows of each extract", "#E0F2FE", "#0369A1"),
-    "intermediate": ("intermediate: credit, money, periods, teams, targets", "#EEF2FF", "#4F46E5"),
+    "intermediate": ("intermediate: credit, money, periods, teams", "#EEF2FF", "#4F46E5"),
     "kpis": ("KPIs: one model each", "#FEF3C7", "#B45309"),
+    "rollup": ("after the KPIs: sums, measures, scoring", "#FCE7F3", "#BE185D"),
     "marts": ("marts: what readers see", "#DCFCE7", "#15803D"),
 }
+# Folders of models that are drawn as one group.
+_DRAWN_AS = {"records": "rollup", "changes": "rollup", "measures": "rollup", "scoring": "rollup"}
 _SWEEPS = 24
 _BOX_HEIGHT = 26
 _ROW = 38
@@ -73,7 +76,7 @@ def read_graph() -> Graph:
     models = {key: node for key, node in sorted(manifest.nodes.items()) if node.resource_type == "model"}
     for identity, model in models.items():
         names[identity] = model.name
-        groups[model.name] = model.fqn[1]
+        groups[model.name] = _DRAWN_AS.get(model.fqn[1], model.fqn[1])
     reads = {name: frozenset[str]() for name in groups}
     for identity, model in models.items():
         reads[names[identity]] = frozenset(names[key] for key in model.depends_on.nodes if key in names)

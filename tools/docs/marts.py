@@ -48,7 +48,7 @@ the KPIs and measures are: [kpis.md](kpis.md). What they are built from:
 def marts() -> dict[str, dict[str, Any]]:
     """The marts' models as their ymls declare them: name -> model."""
     found = {}
-    for path in sorted((DBT_PROJECT / "models" / "marts").glob("*.yml")):
+    for path in sorted((DBT_PROJECT / "models" / "marts").rglob("*.yml")):
         for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]:
             found[model["name"]] = model
     return found
