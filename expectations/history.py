@@ -7,8 +7,8 @@ computed again, so it is kept in a SQLite file of its own and backed up.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from amkpi.core.errors import AmkpiError
 from amkpi.core.findings import Finding
 from amkpi.core.home import Home
 from amkpi.core.publication_id import current_file, published_file
 from amkpi.core.settings import Settings
+from amkpi.core.storage.migrations.state_stores import AUDITS
 from amkpi.core.storage.warehouse import connect
 from amkpi.expectations.context import Occasion
 from amkpi.expectations.page import link_latest, prune_pages, render, write_page
@@ -42,44 +42,9 @@ class KeptAudit:
     blocking: tuple[str, ...] = ()
 
 
-@contextmanager
-def _open(home: Home) -> Iterator[sqlite3.Connection]:
-    """The store of audits; what is done in it is done as a whole. Raises AmkpiError where it cannot be used."""
-    file = home.state / "audits.sqlite"
-    try:
-        with _connected(file) as connection:
-            yield connection
-    except sqlite3.Error as error:
-        raise AmkpiError(
-            f"{file} cannot be used: {error}; if it stays, move it away: only since when checks fail is lost"
-        ) from error
-
-
-@contextmanager
-def _connected(file: Path) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(file, timeout=30)
-    try:
-        connection.execute("pragma synchronous = full")
-        connection.execute(
-            "create table if not exists audits (audit integer primary key, moment text not null,"
-            " publication_id text not null, as_of text not null, passed integer not null, newest_run integer not null,"
-            " page text not null)"
-        )
-        connection.execute(
-            "create table if not exists findings (audit integer not null references audits, suite text not null,"
-            " expectation text not null, table_name text not null, column_name text, success integer not null,"
-            " severity text not null, observed text not null, unexpected_count integer not null)"
-        )
-        connection.execute("create index if not exists by_expectation on findings (suite, expectation, table_name)")
-        with connection:
-            yield connection
-    finally:
-        connection.close()
-
-
 def occasion(home: Home, settings: Settings, as_of: date, moment: datetime) -> Occasion:
     """The occasion of an audit that begins now: what earlier ones have judged, and what to compare with."""
-    with _open(home) as audits:
+    with AUDITS.open(home.state) as audits:
         seen = audits.execute(
             "select max(newest_run) from audits where newest_run < ?", [_newest_run(home, settings)]
         ).fetchone()[0]
@@ -120,7 +85,7 @@ def keep(
     passed = not any(finding.blocks for finding in findings)
     newest_run = _newest_run(home, settings)
     zone = ZoneInfo(settings.timezone)
-    with _open(home) as audits:
+    with AUDITS.open(home.state) as audits:
         audit = audits.execute(
             "insert into audits (moment, publication_id, as_of, passed, newest_run, page) values (?, ?, ?, ?, ?, ?)",
             [when.moment.isoformat(), publication_id, when.as_of.isoformat(), passed, newest_run, page.name],
@@ -154,9 +119,9 @@ def _since(audits: sqlite3.Connection, finding: Finding) -> datetime:
 
 def last_audit(home: Home) -> KeptAudit | None:
     """The audit that was kept last."""
-    if not (home.state / "audits.sqlite").is_file():
+    if not AUDITS.exists(home.state):
         return None
-    with _open(home) as audits:
+    with AUDITS.open(home.state) as audits:
         row = audits.execute(
             "select moment, publication_id, as_of, passed, (select count(*) from findings where"
             " findings.audit = audits.audit and not success and severity = 'warning'), page, audit"

@@ -341,7 +341,7 @@ def _take_as(
             result = replace(delivery, rows_read=_insert_as(connection, path, content, delivery, source, limit))
         except Unreadable as error:
             # What was inserted before the file broke off goes again: never half loaded.
-            for schema in ("raw", "typed"):
+            for schema in ("raw", "parsed"):
                 connection.execute(f"delete from {schema}.{extract.name} where _delivery = ?", [delivery.delivery])
             result = replace(delivery, status="rejected", reason=_in_one_line(str(error)))
     _enter(connection, result)

@@ -42,7 +42,7 @@ def delete_missing(connection: duckdb.DuckDBPyConnection, extract: Extract, deli
     }
     result = connection.execute(
         f"""
-        insert into typed.{extract.name}
+        insert into parsed.{extract.name}
         with of_source as (
             select delivery, delivery = max(delivery) over () as is_last
             from raw.ledger
@@ -51,7 +51,7 @@ def delete_missing(connection: duckdb.DuckDBPyConnection, extract: Extract, deli
         -- The newest moment is over all files of the source: the deletion must beat what an earlier one said.
         old as (
             select {", ".join(f"t.{name}" for name in key)}, max(t.updated_at) as updated_at
-            from typed.{extract.name} as t
+            from parsed.{extract.name} as t
             inner join of_source on t._delivery = of_source.delivery
             where {shown}
             group by {", ".join(f"t.{name}" for name in key)}
@@ -60,7 +60,7 @@ def delete_missing(connection: duckdb.DuckDBPyConnection, extract: Extract, deli
         select {", ".join(values[column.name] for column in extract.all_columns)}, $delivery, {LINE}, null, null, false,
             false
         from old
-        anti join (select * from typed.{extract.name} where _delivery = $delivery) as new on {same}
+        anti join (select * from parsed.{extract.name} where _delivery = $delivery) as new on {same}
         """,
         {"extract": extract.name, "source": delivery.source, "delivery": delivery.delivery},
     ).fetchall()

@@ -1,9 +1,9 @@
-"""The raw and typed tables of the warehouse, made from the declaration of the extracts.
+"""The raw and parsed tables of the warehouse, created from the declaration of the extracts.
 
-`raw.<extract>` keeps every delivered row as text; nothing is ever erased from it. A row's `_delivery` leads to its
-file, hash and load time in `raw.ledger`. `typed.<extract>` has a row for each raw row: its values parsed, the first row
-rule that it breaks of those that the row alone decides, and since the last judgement whether it is passed over.
-What needs other rows (references, rates, which row is current) is `amkpi.ingestion.validation.row_checks`.
+`raw.<extract>` keeps every delivered row as text; no row is ever deleted from it. `_delivery` leads to the row's file,
+hash and load time in `raw.ledger`. `parsed.<extract>` has one row for each raw row: its values with their types, the
+first rule that it breaks of those that the row alone decides, and whether another row has superseded it. The rules that
+need other rows (references, rates, which row of a key is valid) are in `amkpi.ingestion.validation.row_checks`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Collection
 
 import duckdb
 
+from amkpi.core.storage.migrations import warehouse as warehouse_layout
 from amkpi.core.storage.sql import literal
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Column, Extract
 from amkpi.ingestion.readers.record_batches import ERROR_CELL, WHITE_SPACE
@@ -42,10 +43,11 @@ def duckdb_type(column: Column) -> str:
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create what is missing of the schemas, the ledger, and the raw and typed table of each extract."""
-    for schema in ("raw", "typed", "judged", "current_rows"):
+    """Create what is missing of the schemas, the ledger, and the raw and parsed table of each extract."""
+    for schema in ("raw", "parsed", "validation", "valid"):
         connection.execute(f"create schema if not exists {schema}")
-    _bring_up_to_date(connection)
+    if warehouse_layout.version(connection) is None:
+        warehouse_layout.record_newest(connection)
     connection.execute(
         """
         create table if not exists raw.ledger (
@@ -68,28 +70,16 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
         parsed = ", ".join(f"{column.name} {duckdb_type(column)}" for column in extract.all_columns)
         connection.execute(
             f"""
-            create table if not exists typed.{extract.name} (
+            create table if not exists parsed.{extract.name} (
                 {parsed}, _delivery bigint not null, _line bigint not null, _reason varchar, _column varchar,
-                _clock_ahead boolean not null, _passed_over boolean not null
+                _from_future boolean not null, _superseded boolean not null
             )
             """
         )
 
 
-def _bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring the tables of the first version to the shape of this one."""
-    old = connection.execute(
-        "select table_name from duckdb_columns() where schema_name = 'raw' and column_name = '_sha256'"
-    ).fetchall()
-    for (name,) in old:
-        # The ledger says them, once a delivery.
-        for column in ("_file", "_sha256", "_loaded_at"):
-            connection.execute(f"alter table raw.{name} drop column {column}")
-        connection.execute(f"alter table typed.{name} add column _passed_over boolean default false")
-
-
 def typed_rows(extract: Extract, given: Collection[str], *, tidy: bool) -> str:
-    """SQL that parses and rules the raw rows of the delivery `$delivery`, shaped as `typed.<extract>`.
+    """SQL that parses and rules the raw rows of the delivery `$delivery`, shaped as `parsed.<extract>`.
 
     given: the columns that the delivery has; tidy: whether its cells are as `textrows.TIDY` says. `$loaded_at` is its
     moment.
@@ -127,13 +117,13 @@ def typed_rows(extract: Extract, given: Collection[str], *, tidy: bool) -> str:
             select
                 *,
                 {_verdict(extract)} as _verdict,
-                coalesce(updated_at > $loaded_at + interval 1 day, false) as _clock_ahead
+                coalesce(updated_at > $loaded_at + interval 1 day, false) as _from_future
             from parsed
         )
         select {kept}, _delivery, _line, nullif(split_part(_verdict, ':', 1), '') as _reason,
-            nullif(split_part(_verdict, ':', 2), '') as _column, _clock_ahead, false as _passed_over
+            nullif(split_part(_verdict, ':', 2), '') as _column, _from_future, false as _superseded
         from (
-            select *, case when _clock_ahead then $loaded_at else updated_at end as _updated_at
+            select *, case when _from_future then $loaded_at else updated_at end as _updated_at
             from ruled
         )
         """

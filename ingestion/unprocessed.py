@@ -31,7 +31,7 @@ def pending(connection: duckdb.DuckDBPyConnection) -> dict[Family, Pending]:
     rows = connection.execute(
         "select extract, count(*), sum(rows_read)::bigint from raw.ledger"
         " where status = 'loaded' and (rows_read > 0 or source is not null)"
-        " and delivery > (select coalesce(max(delivery), 0) from raw.taken_up) group by extract"
+        " and delivery > (select coalesce(max(delivery), 0) from raw.processed) group by extract"
     ).fetchall()
     found: dict[Family, Pending] = {}
     for family in FAMILIES:
@@ -52,11 +52,11 @@ def take_up(connection: duckdb.DuckDBPyConnection) -> None:
     """
     create_table(connection)
     connection.begin()
-    connection.execute("delete from raw.taken_up")
-    connection.execute("insert into raw.taken_up select coalesce(max(delivery), 0) from raw.ledger")
+    connection.execute("delete from raw.processed")
+    connection.execute("insert into raw.processed select coalesce(max(delivery), 0) from raw.ledger")
     connection.commit()
 
 
 def create_table(connection: duckdb.DuckDBPyConnection) -> None:
     """The newest delivery that a build has taken up; a warehouse of an older version lacks it."""
-    connection.execute("create table if not exists raw.taken_up (delivery bigint)")
+    connection.execute("create table if not exists raw.processed (delivery bigint)")

@@ -53,7 +53,7 @@ def insert(connection: duckdb.DuckDBPyConnection, extract: Extract, rows: TextRo
         connection.unregister("batch")
     given.check()
     connection.execute(
-        f"insert into typed.{extract.name} {typed_rows(extract, places, tidy=given.tidy)}",
+        f"insert into parsed.{extract.name} {typed_rows(extract, places, tidy=given.tidy)}",
         {"delivery": delivery.delivery, "loaded_at": delivery.loaded_at},
     )
     return given.count

@@ -27,6 +27,7 @@ from amkpi.core.language import formatting
 from amkpi.core.publication_id import current_file
 from amkpi.core.run import Progress, Run, silent
 from amkpi.core.settings import Settings
+from amkpi.core.storage.migrations.state_stores import DELIVERY_LOG
 from amkpi.expectations.history import blocking_audit
 from amkpi.ingestion import delivery_log, landing
 from amkpi.ingestion.contracts.extracts import EXTRACTS
@@ -195,7 +196,7 @@ def _stale(run: Run) -> list[Trouble]:
 
 
 def _deliveries(home: Home) -> list[delivery_log.Delivery]:
-    return delivery_log.read(home.state) if (home.state / "journal.sqlite").is_file() else []
+    return delivery_log.read(home.state) if DELIVERY_LOG.exists(home.state) else []
 
 
 def _uncertain(run: Run) -> list[Trouble]:

@@ -5,15 +5,12 @@ Beside them which tasks have begun: one that is killed cannot say so itself.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from amkpi.alerts.texts import Slug
-from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
+from amkpi.core.storage.migrations.state_stores import ALARMS
 
 
 @dataclass(frozen=True)
@@ -39,35 +36,11 @@ class Alarms:
     """The store of one agency, made when something is first raised. Each write is on disk when the call returns."""
 
     def __init__(self, home: Home) -> None:
-        self._file = home.state / "alarms.sqlite"
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            connection = sqlite3.connect(self._file, timeout=30)
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
-        try:
-            connection.execute("pragma synchronous = full")
-            connection.execute(
-                "create table if not exists alarms (slug text not null, about text not null, what text not null,"
-                " since text not null, over text, told integer not null, over_told integer not null,"
-                " primary key (slug, about, since))"
-            )
-            connection.execute("create table if not exists begun (task text primary key, run_id text not null)")
-            with connection:
-                yield connection
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
-        finally:
-            connection.close()
-
-    def _unusable(self, error: sqlite3.Error) -> AmkpiError:
-        return AmkpiError(f"{self._file} cannot be used: {error}; if it stays, move it away: alarms are told anew")
+        self._state = home.state
 
     def begin(self, trouble: Trouble, now: datetime) -> None:
         """Raise an alarm, or, where this one lasts already, keep what is newly known of it."""
-        with self._open() as connection:
+        with ALARMS.open(self._state) as connection:
             lasting = connection.execute(
                 "update alarms set what = ? where slug = ? and about = ? and over is null",
                 [trouble.what, trouble.slug, trouble.about],
@@ -80,9 +53,9 @@ class Alarms:
 
     def end(self, slug: Slug, about: str, now: datetime) -> bool:
         """This trouble is over; True when it lasted until now."""
-        if not self._file.is_file():
+        if not ALARMS.exists(self._state):
             return False
-        with self._open() as connection:
+        with ALARMS.open(self._state) as connection:
             # Of what the operator was never told they need not be told that it is over.
             forgotten = connection.execute(
                 "delete from alarms where slug = ? and about = ? and over is null and not told", [slug, about]
@@ -104,7 +77,7 @@ class Alarms:
     def tell(self, alarm: Alarm) -> None:
         """The operator was told of the alarm as it is."""
         told = "told = 1" if alarm.over is None else "told = 1, over_told = 1"
-        with self._open() as connection:
+        with ALARMS.open(self._state) as connection:
             connection.execute(
                 f"update alarms set {told} where slug = ? and about = ? and since = ?",
                 [alarm.trouble.slug, alarm.trouble.about, alarm.since.isoformat()],
@@ -112,25 +85,25 @@ class Alarms:
 
     def task_begins(self, task: str, run_id: str) -> None:
         """Remember that a task runs in that run of its DAG, until it says how it ended."""
-        with self._open() as connection:
+        with ALARMS.open(self._state) as connection:
             connection.execute("insert or replace into begun values (?, ?)", [task, run_id])
 
     def task_ended(self, task: str) -> None:
         """It said how it ended."""
-        with self._open() as connection:
+        with ALARMS.open(self._state) as connection:
             connection.execute("delete from begun where task = ?", [task])
 
     def begun(self) -> list[tuple[str, str]]:
         """The tasks that began and did not say how they ended, each with its run: they run, or were killed."""
-        if not self._file.is_file():
+        if not ALARMS.exists(self._state):
             return []
-        with self._open() as connection:
+        with ALARMS.open(self._state) as connection:
             return connection.execute("select task, run_id from begun order by task").fetchall()
 
     def _read(self, condition: str) -> list[Alarm]:
-        if not self._file.is_file():
+        if not ALARMS.exists(self._state):
             return []
-        with self._open() as connection:
+        with ALARMS.open(self._state) as connection:
             rows = connection.execute(
                 f"select slug, about, what, since, over, told from alarms where {condition} order by since, slug, about"
             ).fetchall()

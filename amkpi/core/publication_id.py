@@ -21,7 +21,7 @@ from amkpi.core.settings import Settings
 # The sources on which a publication's rows rest.
 SHAPE_RESULTS = (
     "core/*.py",
-    "core/storage/*.py",
+    "core/storage/**/*.py",
     "dbt_project/*.yml",
     "dbt_project/macros/**/*.sql",
     "dbt_project/models/**/*.sql",

@@ -25,6 +25,11 @@ def complain(text: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]amkpi:[/] {escape(text)}")
 
 
+def report(text: str) -> None:
+    """One line on standard error about what was done besides the command's own task."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"amkpi: {escape(text)}")
+
+
 def warn(text: str) -> None:
     """A line that a person should see, though the run goes on."""
     out().print(f"  [yellow]![/] {escape(text)}", soft_wrap=True)

@@ -28,6 +28,7 @@ from rich.spinner import Spinner
 from amkpi.core.errors import AmkpiError, AuditBlocked
 from amkpi.core.home import Home
 from amkpi.core.paths import DAGS
+from amkpi.core.storage.migrations.state_stores import DELIVERY_LOG
 
 AS_OF = date(2026, 10, 17)  # a fixed date: the same agency, the same KPIs, whenever somebody runs it
 FIRST, WAITS_FOR_FIRST = "load_extracts", "build_marts"
@@ -124,7 +125,7 @@ def run_demo(root: Path, sample: Sample, dags: Path = DAGS) -> None:
     _set_environment(home, dags)
     with _quiet(log) as terminal:
         screen = Screen(terminal)
-        if not (home.state / "journal.sqlite").exists():
+        if not DELIVERY_LOG.exists(home.state):
             with screen.step("sample", f"a made-up agency until {AS_OF:%d/%m/%Y}, in {home.landing}"):
                 _fill(home, sample)
         with screen.step("airflow", f"SQLite metadata in {home.root / 'airflow'}"):

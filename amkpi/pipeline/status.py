@@ -17,6 +17,7 @@ from amkpi.core import terminal
 from amkpi.core.language import formatting
 from amkpi.core.publication_id import current_file
 from amkpi.core.run import Run
+from amkpi.core.storage.locking import locked
 from amkpi.core.storage.warehouse import connect
 from amkpi.expectations.history import last_audit
 from amkpi.ingestion import archive, landing
@@ -129,8 +130,7 @@ def export_quarantine(run: Run, extract: str, target: Path, file_name: str | Non
 @contextmanager
 def _judged(run: Run) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse with its rows judged by all that was delivered until now."""
-    run.home.make()
-    with run.home.lock(), connect(run.home, run.settings) as connection:
+    with locked(run.home, run.settings), connect(run.home, run.settings) as connection:
         create_tables(connection)
         judge(connection, run.settings.kpi.reporting_currency)
         yield connection

@@ -19,6 +19,7 @@ from amkpi.core.home import Home
 from amkpi.core.paths import SHIPPED_MAPPINGS
 from amkpi.core.run import Progress, Run, silent
 from amkpi.core.settings import Settings, load_settings
+from amkpi.core.storage.locking import locked
 from amkpi.core.storage.warehouse import connect
 from amkpi.expectations import history
 from amkpi.expectations.context import Occasion
@@ -57,16 +58,14 @@ class AuditReport:
 
 def load(run: Run, progress: Progress = silent) -> LoadReport:
     """Take everything that is ready in LANDING into `raw`. Raises AmkpiError."""
-    run.home.make()
-    with run.home.lock(), connect(run.home, run.settings) as connection:
+    with locked(run.home, run.settings), connect(run.home, run.settings) as connection:
         report = loader.load(connection, run.home, run.settings, run.now, SHIPPED_MAPPINGS, progress)
         return replace(report, pending=unprocessed.pending(connection))
 
 
 def rebuild(run: Run, progress: Progress = silent) -> int:
     """Make the warehouse anew from archive/ and state/; returns how many deliveries it holds. Raises AmkpiError."""
-    run.home.make()
-    with run.home.lock():
+    with locked(run.home, run.settings, warehouse=False):
         fresh = run.home.warehouse.with_name("rebuild.duckdb")
         for leftover in (fresh, _log_of(fresh)):
             leftover.unlink(missing_ok=True)
@@ -89,8 +88,7 @@ def replay(run: Run, wanted: str) -> LoadReport:
 
     Raises AmkpiError when no such bytes were loaded.
     """
-    run.home.make()
-    with run.home.lock(), connect(run.home, run.settings) as connection:
+    with locked(run.home, run.settings), connect(run.home, run.settings) as connection:
         return loader.load_again(connection, run.home, run.settings, run.now, SHIPPED_MAPPINGS, wanted)
 
 
@@ -99,8 +97,7 @@ def build(run: Run, progress: Progress = silent, begun: Callable[[], None] = lam
 
     Raises AmkpiError, AuditBlocked for a broken rule of the models.
     """
-    run.home.make()
-    with run.home.lock():
+    with locked(run.home, run.settings):
         with connect(run.home, run.settings) as connection:
             create_tables(connection)
             if run.beside:
@@ -118,8 +115,7 @@ def audit(run: Run, progress: Progress = silent, auditor: Auditor = audit_wareho
     auditor: `audit_warehouse`, or what calls it elsewhere. Raises AuditBlocked when something must not be published:
     publishing then refuses this build.
     """
-    run.home.make()
-    with run.home.lock():
+    with locked(run.home, run.settings):
         if publications.is_published(run.home, run.settings, run.as_of, run.beside):
             return AuditReport((), is_new=False)
         identity = build_record.check_built(run.home, run.settings, run.as_of)
@@ -139,8 +135,7 @@ def audit(run: Run, progress: Progress = silent, auditor: Auditor = audit_wareho
 
 def publish(run: Run, progress: Progress = silent) -> PublishReport:
     """Publish the audited build. Raises AmkpiError when there is none, or AuditBlocked when its audit failed."""
-    run.home.make()
-    with run.home.lock():
+    with locked(run.home, run.settings):
         return publications.publish(
             run.home, run.settings, run.as_of, run.now(), lambda connection: _tell_of_mails(run.home, connection),
             run.beside,
@@ -149,8 +144,7 @@ def publish(run: Run, progress: Progress = silent) -> PublishReport:
 
 def prune_publications(run: Run) -> int:
     """Remove the publications that the settings do not keep; returns how many. Raises AmkpiError."""
-    run.home.make()
-    with run.home.lock():
+    with locked(run.home, run.settings, warehouse=False):
         return publications.prune(run.home, run.settings, run.now())
 
 

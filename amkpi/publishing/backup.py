@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from amkpi import __version__
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
+from amkpi.core.storage.migrations.state_stores import DELIVERY_LOG
 from amkpi.ingestion import delivery_log
 from amkpi.ingestion.archive import archived
 
@@ -153,7 +154,7 @@ def _write(home: Home, aside: Path, before: Path | None, moment: datetime, progr
         if is_archived and not name.startswith("archive/.") and not path.name.startswith(kept[name].sha256):
             raise AmkpiError(f"{path} is damaged: its content is not what its name says; bring it back from a backup")
         progress(name)
-    _check_journal(aside, home)
+    _check_deliveries(aside, home)
     manifest = {
         "made_at": moment.astimezone(UTC).isoformat(),
         "version": __version__,
@@ -219,11 +220,11 @@ def _fingerprint(path: Path) -> _Kept:
         return _Kept(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def _check_journal(aside: Path, home: Home) -> None:
-    """Every file that the copied journal remembers as loaded must be in the copied archive. Raises AmkpiError."""
-    if not (aside / "state" / "journal.sqlite").is_file():
-        return
+def _check_deliveries(aside: Path, home: Home) -> None:
+    """Every file that the copied delivery log has as loaded must be in the copied archive. Raises AmkpiError."""
     copy = Home.at(aside)
+    if not DELIVERY_LOG.exists(copy.state):
+        return
     for each in delivery_log.read(copy.state):
         if each.status == "loaded" and each.sha256 and not archived(copy, each.sha256, each.file_name).is_file():
             raise AmkpiError(

@@ -197,7 +197,7 @@ class _Causes:
                     found |= {
                         (extract, value)
                         for value, delivery, line in connection.execute(
-                            f"select {column}, _delivery, _line from typed.{extract}"
+                            f"select {column}, _delivery, _line from parsed.{extract}"
                         ).fetchall()
                         if (delivery, line) in lines
                     }
@@ -212,18 +212,18 @@ class _Causes:
                     {column},
                     coalesce(is_deleted, false),
                     exists (
-                        select 1 from typed.{extract} as before
+                        select 1 from parsed.{extract} as before
                         where before.{key} = later.{key} and before._delivery <= ? and before._reason is null
                     )
-                from typed.{extract} as later
+                from parsed.{extract} as later
                 where _delivery > ?
                 """,
                 [delivery, delivery],
             ).fetchall()
             deleted = connection.execute(
                 f"""
-                select distinct before.{column} from typed.{extract} as before
-                inner join typed.{extract} as later on before.{key} = later.{key}
+                select distinct before.{column} from parsed.{extract} as before
+                inner join parsed.{extract} as later on before.{key} = later.{key}
                 where later._delivery > ? and later.is_deleted and before._delivery <= ?
                 """,
                 [delivery, delivery],

@@ -67,9 +67,9 @@ _CLOCKS_AHEAD = "\nunion all\n".join(
         ahead._delivery as delivery,
         ahead._line as line,
         {"null" if extract.private_rows else "came.updated_at"} as said
-    from typed.{name} as ahead
+    from parsed.{name} as ahead
     inner join raw.{name} as came on ahead._delivery = came._delivery and ahead._line = came._line
-    where ahead._clock_ahead
+    where ahead._from_future
     """
     for name, extract in EXTRACTS.items()
 )
@@ -144,7 +144,7 @@ def raw_suite(settings: Settings, occasion: Occasion) -> Suite:
         (
             Expected(
                 name="few_enough_rows_are_quarantined",
-                table="judged.quarantine",
+                table="validation.quarantine",
                 rule=NoRows(
                     f"{_SHARES} select extract, {_SHARE_IN_WORDS} as what from shares"
                     f" where held > {settings.max_quarantined_share} * of_rows",
@@ -161,7 +161,7 @@ def raw_suite(settings: Settings, occasion: Occasion) -> Suite:
             ),
             Expected(
                 name="hardly_any_rows_are_quarantined",
-                table="judged.quarantine",
+                table="validation.quarantine",
                 rule=NoRows(
                     f"{_SHARES} select extract, {_SHARE_IN_WORDS} as what from shares"
                     f" where held >= {settings.warn_quarantined_share} * of_rows",

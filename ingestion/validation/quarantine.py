@@ -16,6 +16,7 @@ import duckdb
 import xlsxwriter
 
 from amkpi.core.errors import AmkpiError
+from amkpi.core.storage.warehouse import table_exists
 from amkpi.ingestion.contracts.extracts import EXTRACTS, REASONS, Extract
 
 # Beside the extract's own columns; a file that comes back may keep them, since unknown columns are ignored.
@@ -65,7 +66,7 @@ def counts(
     rows = connection.execute(
         f"""
         select q.extract, file_name, q.reason, column_name, count(*), min(_line), min(loaded_at)
-        from judged.quarantine as q inner join raw.ledger on _delivery = delivery
+        from validation.quarantine as q inner join raw.ledger on _delivery = delivery
         where {where}
         group by q.extract, file_name, q.reason, column_name
         order by count(*) desc, q.extract, file_name, q.reason, column_name
@@ -88,7 +89,7 @@ def held_rows(
     rows = connection.execute(
         f"""
         select q.extract, file_name, _line, q.reason, column_name, raw_row, loaded_at, keeps_older_row
-        from judged.quarantine as q inner join raw.ledger on _delivery = delivery
+        from validation.quarantine as q inner join raw.ledger on _delivery = delivery
         where {where}
         order by q.extract, delivery, _line
         limit {int(limit)}
@@ -137,9 +138,8 @@ def _chosen(
         raise AmkpiError(f"no extract {extract}; there are: {', '.join(EXTRACTS)}")
     if reason is not None and reason not in REASONS:
         raise AmkpiError(f"no reason {reason}; there are: {', '.join(REASONS)}")
-    judged = "select 1 from duckdb_tables() where schema_name = 'judged' and table_name = 'quarantine'"
-    if not connection.execute(judged).fetchall():
-        raise AmkpiError("nothing was judged yet: run `amkpi build` first")
+    if not table_exists(connection, "validation", "quarantine"):
+        raise AmkpiError("no rows were checked yet: run `amkpi build` first")
     given = {"q.extract": extract, "file_name": file_name, "q.reason": reason}
     conditions = [f"{name} = ?" for name, value in given.items() if value is not None]
     return " and ".join(["true", *conditions]), [value for value in given.values() if value is not None]
@@ -155,7 +155,7 @@ def _rows(
         cursor.execute(
             f"""
             select {fields}, q.reason, column_name, file_name, q._line, {whole}
-            from judged.quarantine as q
+            from validation.quarantine as q
             inner join raw.ledger on q._delivery = delivery
             inner join raw.{extract.name} as raw on q._delivery = raw._delivery and q._line = raw._line
             where {where}

@@ -1,8 +1,8 @@
 """Judging rows by other rows: references, rates, and which row of a key is current.
 
-Runs before every build. It writes `judged.quarantine` (every row held back now, with its reason), marks in
-`typed.<extract>` the rows that do not count (held back, replaced, deletions), and shows those that do as
-`current_rows.<extract>`.
+Runs before every build. It writes `validation.quarantine` (every row held back now, with its reason), marks in
+`parsed.<extract>` the rows that do not count (held back, replaced, deletions), and shows those that do as
+`valid.<extract>`.
 
 Deliveries are only ever added. So when the last judgement was by the same rules, only what new rows can change is
 judged again:
@@ -61,9 +61,9 @@ def judge(connection: duckdb.DuckDBPyConnection, reporting_currency: str) -> boo
         if last is None:
             _clear(connection)
         _judge(connection, basis, _judged_until(connection, basis, last))
-        connection.execute("delete from judged.basis")
+        connection.execute("delete from validation.inputs")
         connection.execute(
-            "insert into judged.basis values (?, ?, ?, ?)",
+            "insert into validation.inputs (delivery, deliveries, reporting_currency, rules) values (?, ?, ?, ?)",
             [basis.delivery, basis.deliveries, basis.reporting_currency, basis.rules],
         )
         connection.commit()
@@ -87,11 +87,13 @@ def _basis(connection: duckdb.DuckDBPyConnection, reporting_currency: str) -> _B
 def _last_basis(connection: duckdb.DuckDBPyConnection) -> _Basis | None:
     """What the last judgement rested on; None where there was none, or one of an older layout."""
     columns = connection.execute(
-        "select count(*) from duckdb_columns() where schema_name = 'judged' and table_name = 'basis'"
+        "select count(*) from duckdb_columns() where schema_name = 'validation' and table_name = 'inputs'"
     ).fetchall()
     if columns != [(4,)]:
         return None
-    rows = connection.execute("select delivery, deliveries, reporting_currency, rules from judged.basis").fetchall()
+    rows = connection.execute(
+        "select delivery, deliveries, reporting_currency, rules from validation.inputs"
+    ).fetchall()
     return _Basis(*rows[0]) if rows else None
 
 
@@ -105,12 +107,9 @@ def _judged_until(connection: duckdb.DuckDBPyConnection, basis: _Basis, last: _B
 
 def _clear(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables of judgements anew, whatever an older version left."""
-    tables = "select table_name from duckdb_tables() where schema_name = 'current_rows'"
-    for (name,) in connection.execute(tables).fetchall():
-        connection.execute(f"drop table current_rows.{name}")
     connection.execute(
         """
-        create or replace table judged.basis (
+        create or replace table validation.inputs (
             delivery bigint not null, deliveries bigint not null, reporting_currency varchar not null,
             rules varchar not null
         )
@@ -118,7 +117,7 @@ def _clear(connection: duckdb.DuckDBPyConnection) -> None:
     )
     connection.execute(
         """
-        create or replace table judged.quarantine (
+        create or replace table validation.quarantine (
             extract varchar not null, _delivery bigint not null, _line bigint not null, reason varchar not null,
             column_name varchar, raw_row varchar, keeps_older_row boolean
         )
@@ -156,28 +155,28 @@ def _first_rates(connection: duckdb.DuckDBPyConnection, name: str, until: int) -
         f"""
         create or replace temp table {name} as
         select currency, min(rate_date) as first_date
-        from typed.fx_rates
-        where not _passed_over and _delivery <= {until}
+        from parsed.fx_rates
+        where not _superseded and _delivery <= {until}
         group by currency
         """
     )
 
 
 def _rows(extract: Extract) -> str:
-    return f"(select rowid as id, * from typed.{extract.name})"
+    return f"(select rowid as id, * from parsed.{extract.name})"
 
 
 def _affected(connection: duckdb.DuckDBPyConnection, extract: Extract, since: int, everything: bool) -> str | None:
     """The rows whose verdict may be another now, as a relation with their `id`; None where there are none."""
     if everything:
         return _rows(extract)
-    parts = [f"select rowid as id, * from typed.{extract.name} where _delivery > {since}"]
+    parts = [f"select rowid as id, * from parsed.{extract.name} where _delivery > {since}"]
     waiting = (
-        f"select _delivery, _line from judged.quarantine where extract = '{extract.name}' and reason in {_WAITING}"
+        f"select _delivery, _line from validation.quarantine where extract = '{extract.name}' and reason in {_WAITING}"
     )
     if connection.execute(f"{waiting} limit 1").fetchall():
         parts.append(
-            f"select t.rowid, t.* from typed.{extract.name} as t"
+            f"select t.rowid, t.* from parsed.{extract.name} as t"
             f" semi join ({waiting}) as q on t._delivery = q._delivery and t._line = q._line"
         )
     lost = (
@@ -187,7 +186,7 @@ def _affected(connection: duckdb.DuckDBPyConnection, extract: Extract, since: in
     )
     if extract.fx_date and connection.execute(f"{lost} limit 1").fetchall():
         parts.append(
-            f"select t.rowid, t.* from typed.{extract.name} as t"
+            f"select t.rowid, t.* from parsed.{extract.name} as t"
             f" semi join ({lost}) as lost on t.currency = lost.currency and t.{extract.fx_date} >= lost.since_date"
             f" and t.{extract.fx_date} < coalesce(lost.until_date, date 'infinity')"
         )
@@ -209,7 +208,7 @@ def _hold_back(
     connection.execute(_verdicts(extract, affected, first_deliveries, reporting_currency))
     of_extract = f"extract = '{extract.name}'"
     if everything:
-        connection.execute(f"delete from judged.quarantine where {of_extract}")
+        connection.execute(f"delete from validation.quarantine where {of_extract}")
     else:
         connection.execute(
             f"""
@@ -217,20 +216,20 @@ def _hold_back(
             select a.id, a._delivery, a._line
             from affected as a
             left join verdicts as v on a.id = v.id
-            left join (select * from judged.quarantine where {of_extract}) as q
+            left join (select * from validation.quarantine where {of_extract}) as q
                 on a._delivery = q._delivery and a._line = q._line
             where a._delivery > {since} or v.reason is distinct from q.reason
                 or v.column_name is distinct from q.column_name
             """
         )
         connection.execute(
-            f"delete from judged.quarantine as q using changed as c"
+            f"delete from validation.quarantine as q using changed as c"
             f" where q.{of_extract} and q._delivery = c._delivery and q._line = c._line"
         )
     chosen = "" if everything else "semi join changed as c on v.id = c.id"
     connection.execute(
         f"""
-        insert into judged.quarantine
+        insert into validation.quarantine
         select '{extract.name}', v._delivery, v._line, v.reason, v.column_name, {_raw_row(extract)}, false
         from (select v.* from verdicts as v {chosen}) as v
         inner join raw.{extract.name} as raw on v._delivery = raw._delivery and v._line = raw._line
@@ -247,7 +246,7 @@ def _verdicts(extract: Extract, affected: str, first_deliveries: Mapping[str, in
         key = EXTRACTS[column.references or ""].key[0]
         parts.append(
             f"select t.id, t._delivery, t._line, {place}, 'unknown_reference', '{column.name}' from {affected} as t"
-            f" anti join (select {key} from typed.{column.references} where _reason is null) as known"
+            f" anti join (select {key} from parsed.{column.references} where _reason is null) as known"
             f" on t.{column.name} = known.{key} where {by_others} and t.{column.name} is not null"
         )
     if extract.fx_date:
@@ -291,12 +290,12 @@ def _pass_over(connection: duckdb.DuckDBPyConnection, extract: Extract, everythi
             create or replace temp table touched as
             select t.rowid as id, {", ".join(f"t.{name}" for name in extract.key)}, t.updated_at, t.is_deleted,
                 t._delivery, t._line
-            from typed.{extract.name} as t
+            from parsed.{extract.name} as t
             semi join (select {key} from affected semi join changed on affected.id = changed.id) as k
                 on {_same_key(extract, "t", "k")}
             """
         )
-    held = f"(select _delivery, _line from judged.quarantine where extract = '{extract.name}')"
+    held = f"(select _delivery, _line from validation.quarantine where extract = '{extract.name}')"
     is_held = f"join {held} as q on t._delivery = q._delivery and t._line = q._line"
     connection.execute(
         f"""
@@ -323,12 +322,12 @@ def _pass_over(connection: duckdb.DuckDBPyConnection, extract: Extract, everythi
     )
     of_touched = "true" if everything else "rowid in (select id from touched)"
     connection.execute(
-        f"update typed.{extract.name} set _passed_over = false"
-        f" where _passed_over and {of_touched} and rowid not in (select id from passed_over)"
+        f"update parsed.{extract.name} set _superseded = false"
+        f" where _superseded and {of_touched} and rowid not in (select id from passed_over)"
     )
     connection.execute(
-        f"update typed.{extract.name} set _passed_over = true"
-        " where not _passed_over and rowid in (select id from passed_over)"
+        f"update parsed.{extract.name} set _superseded = true"
+        " where not _superseded and rowid in (select id from passed_over)"
     )
     _keep_older(connection, extract, touched, held)
 
@@ -339,14 +338,14 @@ def _keep_older(connection: duckdb.DuckDBPyConnection, extract: Extract, touched
         return
     of_touched = "q._delivery = t._delivery and q._line = t._line"
     connection.execute(
-        f"update judged.quarantine as q set keeps_older_row = false from {touched} as t"
+        f"update validation.quarantine as q set keeps_older_row = false from {touched} as t"
         f" where q.extract = '{extract.name}' and q.keeps_older_row and {of_touched}"
     )
     # A row without a whole key has no older one.
     whole = " and ".join(f"t.{name} is not null" for name in extract.key if extract.column(name).required)
     connection.execute(
         f"""
-        update judged.quarantine as q set keeps_older_row = true
+        update validation.quarantine as q set keeps_older_row = true
         from {touched} as t, (select c.* from {touched} as c anti join passed_over as p on c.id = p.id) as c
         where q.extract = '{extract.name}' and {of_touched} and {_same_key(extract, "t", "c")} and {whole}
             and (
@@ -364,8 +363,8 @@ def _current(extract: Extract, until: int) -> str:
     """Show the rows that count. What is loaded later is not judged yet, and not shown."""
     columns = ", ".join(column.name for column in extract.columns)
     return f"""
-        create or replace view current_rows.{extract.name} as
+        create or replace view valid.{extract.name} as
         select {columns}, updated_at as _updated_at, _delivery, _line
-        from typed.{extract.name}
-        where not _passed_over and _delivery <= {until}
+        from parsed.{extract.name}
+        where not _superseded and _delivery <= {until}
         """

@@ -20,7 +20,7 @@ from amkpi.alerts import causes
 from amkpi.alerts.store import Alarms, Trouble
 from amkpi.alerts.texts import FACTS, LABELS, WORDS
 from amkpi.core.errors import AmkpiError
-from amkpi.expectations import history
+from amkpi.core.storage.migrations.state_stores import AUDITS
 from amkpi.ingestion import delivery_log
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.scorecards.mail.history import History, Sending, State
@@ -114,7 +114,7 @@ def mailed(agency: Agency, staff_id: str, state: State, moment: datetime, editio
 
 
 def audited(agency: Agency, as_of: date, passed: bool, moment: datetime) -> None:
-    with history._open(agency.home) as audits:
+    with AUDITS.open(agency.home.state) as audits:
         audits.execute(
             "insert into audits (moment, publication_id, as_of, passed, newest_run, page) values (?, 'b', ?, ?, 1, ?)",
             [moment.isoformat(), as_of.isoformat(), passed, "audit_b.html"],

@@ -195,7 +195,7 @@ def test_a_layer_reads_only_those_before_it() -> None:
         assert not later, path
         if layer(path) == "staging":
             assert re.findall(r"source\('(\w+)', '(\w+)'\)", text) == [
-                ("current_rows", path.stem.removeprefix("stg_"))
+                ("valid", path.stem.removeprefix("stg_"))
             ], path
         elif path.stem == "int_changed_inputs":
             # What the last build left for this one: no layer holds it.

@@ -33,7 +33,7 @@ DOUBT = Finding(
     "1 name: K1 Nhà Đẹp = K2 NHA DEP", 1, "Merge them with `amkpi`.", ("K1 Nhà Đẹp = K2 NHA DEP",),
 )  # fmt: skip
 FAULT = Finding(
-    "raw", "few_enough_rows_are_quarantined", "judged.quarantine", None, False, "blocking",
+    "raw", "few_enough_rows_are_quarantined", "validation.quarantine", None, False, "blocking",
     "1 extract: contracts 33.3 % (2 of 6 rows)", 1, "Look for the reason.", ("a.csv line 2", "a.csv line 4"),
 )  # fmt: skip
 

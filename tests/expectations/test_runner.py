@@ -30,7 +30,8 @@ OWN_JANUARY = "scope = 'own' and staff_id = 'A1' and period_grain = 'month' and 
 NEWEST_YEAR = "period_grain = 'trailing_12m' and period_end = date '2026-03-31'"
 COMPANY_JANUARY = "scope = 'company' and period_grain = 'month' and period_start = date '2026-01-01'"
 A_QUARANTINED_ROW = (
-    "insert into judged.quarantine select '{0}', _delivery, _line, 'bad_type', null, null, false from raw.{0} limit 1"
+    "insert into validation.quarantine"
+    " select '{0}', _delivery, _line, 'bad_type', null, null, false from raw.{0} limit 1"
 )
 A_REJECTED_FILE = (
     "insert into raw.ledger select 99, max(run){}, 'contracts/broken.csv', 'contracts', null, 'ab', 3, 'rejected',"
@@ -336,7 +337,7 @@ def test_a_record_of_revenue_that_is_gone_is_missed_twice(broken: Break, setting
         (
             "no_clock_is_ahead",
             "1 file: contracts/contracts.csv as contracts (2 rows)",
-            ["update typed.contracts set _clock_ahead = true where contract_id in ('K1', 'K2')"],
+            ["update parsed.contracts set _from_future = true where contract_id in ('K1', 'K2')"],
         ),
     ],
 )
@@ -494,7 +495,7 @@ def test_a_missing_column_blocks(broken: Break, settings: Settings) -> None:
 
 def test_a_warning_that_cannot_run_blocks_too(broken: Break, settings: Settings) -> None:
     # What counts is a view over what was typed: whatever reads either cannot be judged.
-    assert blocking(audit(broken("drop table typed.clients"), settings)) == {
+    assert blocking(audit(broken("drop table parsed.clients"), settings)) == {
         "no_clock_is_ahead",
         "no_two_clients_share_a_name",
     }
@@ -614,7 +615,7 @@ def test_progress_gets_a_line_a_table_and_nothing_is_printed(
 ) -> None:
     lines: list[str] = []
     audit_warehouse(sound, settings, OCCASION, lines.append)
-    assert lines[0] == "raw: judged.quarantine, 2 expectations"
+    assert lines[0] == "raw: validation.quarantine, 2 expectations"
     assert len(lines) == sum(len(suite.by_table()) for suite in all_suites(settings, OCCASION))
     assert capfd.readouterr() == ("", "")
 

@@ -62,8 +62,8 @@ def everything(agency: Agency) -> dict[str, Any]:
             "select delivery, file_name, extract, source, sha256, status, reason, rows_read, settled from raw.ledger"
             " order by delivery"
         ),
-        "quarantine": agency.rows("select * exclude (raw_row) from judged.quarantine order by all"),
-        "journal": [
+        "quarantine": agency.rows("select * exclude (raw_row) from validation.quarantine order by all"),
+        "delivery log": [
             (each.delivery, each.file_name, each.extract, each.status) for each in delivery_log.read(agency.home.state)
         ],
         "landing": files_below(agency.home.landing),
@@ -72,11 +72,11 @@ def everything(agency: Agency) -> dict[str, Any]:
     }
     for name in TABLES:
         found[f"raw {name}"] = agency.rows(f"select * from raw.{name} order by all")
-        found[f"typed {name}"] = agency.rows(f"select * from typed.{name} order by all")
-        found[f"current {name}"] = agency.rows(f"select * from current_rows.{name} order by all")
+        found[f"parsed {name}"] = agency.rows(f"select * from parsed.{name} order by all")
+        found[f"valid {name}"] = agency.rows(f"select * from valid.{name} order by all")
     assert [status for *_, status in found["ledger"]] == [True] * len(found["ledger"])
     for delivery, extract, read, held in agency.rows(
-        "select delivery, extract, rows_read, (select count(*) from judged.quarantine where _delivery = delivery)"
+        "select delivery, extract, rows_read, (select count(*) from validation.quarantine where _delivery = delivery)"
         " from raw.ledger"
     ):
         if extract:
@@ -250,7 +250,7 @@ def test_a_lost_warehouse_is_rebuilt_to_the_same(make_agency: Callable[..., Agen
     agency.load({"export.csv": "Client,Client Name,Owner\nX2,Why,S2\nX3,Zet,S3\n"})
     agency.load({"export.csv": FILES["export.csv"], "clients/z.csv": "client_id,client_name\nC9,x\n"})
     before = everything(agency)
-    assert [row[0] for row in before["current clients"]] == ["C1", "C9", "X1", "X2"]
+    assert [row[0] for row in before["valid clients"]] == ["C1", "C9", "X1", "X2"]
     agency.home.warehouse.unlink()
     with pytest.raises(AmkpiError, match="amkpi rebuild"):
         agency.load({"clients/later.csv": "client_id,client_name\nC10,x\n"})
@@ -273,18 +273,18 @@ def test_a_rebuild_from_a_damaged_archive_says_which_file(agency: Agency, damage
         steps.rebuild(agency.run)
 
 
-def test_a_lost_journal_is_written_anew(agency: Agency) -> None:
+def test_a_lost_delivery_log_is_written_again(agency: Agency) -> None:
     agency.load({"clients/a.csv": FILES["clients/a.csv"]})
     before = delivery_log.read(agency.home.state)
-    (agency.home.state / "journal.sqlite").unlink()
+    (agency.home.state / "delivery_log.sqlite").unlink()
     agency.load()
     assert delivery_log.read(agency.home.state) == before
 
 
-def test_a_broken_journal_is_told_in_one_line(agency: Agency) -> None:
+def test_a_broken_delivery_log_is_reported_in_one_line(agency: Agency) -> None:
     agency.load({"clients/a.csv": FILES["clients/a.csv"]})
-    (agency.home.state / "journal.sqlite").write_bytes(b"rubbish" * 1000)
-    with pytest.raises(AmkpiError, match=r"journal\.sqlite cannot be used"):
+    (agency.home.state / "delivery_log.sqlite").write_bytes(b"rubbish" * 1000)
+    with pytest.raises(AmkpiError, match=r"delivery_log\.sqlite cannot be used"):
         agency.load({"clients/b.csv": "client_id,client_name\nC5,x\n"})
     assert list(files_below(agency.home.landing)) == ["clients/b.csv"]
 

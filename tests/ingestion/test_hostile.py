@@ -113,7 +113,7 @@ def test_an_error_in_a_cell_is_held_back_whatever_the_column(agency: Agency) -> 
             for place, value in enumerate(formulas):
                 sheet.write_formula(row, place, "=A9", None, value)
     agency.load({"clients/a.xlsx": out.getvalue()})
-    assert agency.rows("select _line, _reason, _column from typed.clients order by 1") == [
+    assert agency.rows("select _line, _reason, _column from parsed.clients order by 1") == [
         (2, "bad_type", "client_id"),
         (3, "bad_type", "client_name"),
         (4, "bad_type", "industry"),
@@ -225,7 +225,7 @@ def test_ten_thousand_columns_are_rejected(agency: Agency, name: str) -> None:
 def test_zero_bytes_are_text_or_rejected(agency: Agency) -> None:
     rejected_beside_a_good_one(agency, {"clients/a.csv": b"\0" * 10_000})
     agency.load({"clients/b.csv": "client_id,client_name,\0x\nC\x001,a\0b,\0\n"})
-    assert agency.rows("select client_id, client_name from typed.clients where client_id <> 'G'") == [
+    assert agency.rows("select client_id, client_name from parsed.clients where client_id <> 'G'") == [
         ("C\x001", "a\0b")
     ]
 

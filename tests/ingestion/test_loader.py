@@ -44,8 +44,8 @@ def everything(agency: Agency) -> dict[str, Any]:
             "select delivery, file_name, extract, status, rows_read, settled from raw.ledger order by 1"
         ),
         "raw": agency.rows("select client_id, client_name, _line, _delivery from raw.clients order by all"),
-        "typed": agency.rows("select client_id, _line, _delivery, _reason from typed.clients order by all"),
-        "journal": [(d.delivery, d.file_name, d.status) for d in delivery_log.read(agency.home.state)],
+        "parsed": agency.rows("select client_id, _line, _delivery, _reason from parsed.clients order by all"),
+        "delivery log": [(d.delivery, d.file_name, d.status) for d in delivery_log.read(agency.home.state)],
         "landing": sorted(files_below(agency.home.landing)),
         "archive": sorted(files_below(agency.home.archive)),
         "rejected": sorted(files_below(agency.home.rejected)),
@@ -176,7 +176,7 @@ def test_a_file_that_breaks_off_half_way_loads_nothing(agency: Agency) -> None:
     said = reason(agency.load({"clients/a.csv": "client_id,client_name\n" + rows + 'C1,"never closed\n'}))
     assert "line 200002" in said
     assert agency.rows("select count(*) from raw.clients") == [(0,)]
-    assert agency.rows("select count(*) from typed.clients") == [(0,)]
+    assert agency.rows("select count(*) from parsed.clients") == [(0,)]
 
 
 def test_the_order_of_files_is_that_of_their_paths(agency: Agency) -> None:

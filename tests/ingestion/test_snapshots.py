@@ -32,7 +32,7 @@ def crm(agency: Agency) -> Agency:
 def current(agency: Agency) -> list[tuple[str, str]]:
     with agency.warehouse() as connection:
         judge(connection, "VND")
-    return agency.rows("select client_id, client_name from current_rows.clients order by 1")
+    return agency.rows("select client_id, client_name from valid.clients order by 1")
 
 
 def test_a_key_that_a_newer_file_lacks_is_gone_and_may_come_back(crm: Agency) -> None:
@@ -52,7 +52,7 @@ def test_absence_counts_in_no_file(crm: Agency) -> None:
     assert [(each.rows_read, each.status) for each in read(crm.home.state)] == [(2, "loaded"), (1, "loaded")]
     assert crm.rows("select count(*) from raw.clients") == [(3,)]
     assert current(crm) == [("C", "c2")]
-    assert crm.rows("select _delivery, _line, reason from judged.quarantine") == [(1, 3, "missing_required")]
+    assert crm.rows("select _delivery, _line, reason from validation.quarantine") == [(1, 3, "missing_required")]
 
 
 def test_absence_beats_the_newest_row_of_the_source_even_one_of_an_earlier_file(crm: Agency) -> None:
@@ -67,7 +67,7 @@ def test_a_row_that_a_filter_leaves_out_is_absent_and_one_held_back_is_not(crm: 
     crm.load({"crm.csv": HEAD + "A,a1,client,\nB,b1,client,\n"})
     crm.load({"crm.csv": HEAD + "A,a2,lead,\nB,,client,\n"})
     assert current(crm) == [("B", "b1")]
-    assert crm.rows("select keeps_older_row from judged.quarantine") == [(True,)]
+    assert crm.rows("select keeps_older_row from validation.quarantine") == [(True,)]
 
 
 def test_only_keys_of_that_source_go(crm: Agency) -> None:

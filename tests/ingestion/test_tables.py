@@ -125,7 +125,7 @@ def test_what_is_a_number_and_a_date_is_what_the_contract_says() -> None:
     delivery = Delivery(1, 1, "fx_rates/1.csv", "fx_rates", None, "0" * 64, 0, "loaded", None, 0, moment)
     insert(connection, extract, TextRows(extract.required, iter([batch(given, range(len(given)), 3)])), delivery)
     typed = connection.execute(
-        "select rate is not null, rate_date is not null from typed.fx_rates order by _line"
+        "select rate is not null, rate_date is not null from parsed.fx_rates order by _line"
     ).fetchall()
     expected = [(is_number(number), is_day(day)) for number, day in cells]
     wrong = [(cell, found) for cell, found, right in zip(cells, typed, expected, strict=True) if found != right]

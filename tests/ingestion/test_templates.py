@@ -150,10 +150,10 @@ def test_a_template_that_excel_filled_in_keeps_ids_dates_and_amounts(agency: Age
         "clients/clients.xlsx": with_row(clients, "0042", "Công ty CP Sữa Bình Minh"),
     }
     assert agency.load(filled).count("loaded") == 2
-    assert agency.rows("select currency, rate_date, rate, _reason from typed.fx_rates") == [
+    assert agency.rows("select currency, rate_date, rate, _reason from parsed.fx_rates") == [
         ("USD", date(2026, 9, 30), 26120.5, None)
     ]
-    assert agency.rows("select client_id, client_name, _reason from typed.clients") == [
+    assert agency.rows("select client_id, client_name, _reason from parsed.clients") == [
         ("0042", "Công ty CP Sữa Bình Minh", None)
     ]
 

@@ -48,13 +48,13 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Agency:
     agency = Agency.at(tmp_path_factory.mktemp("clean") / "home")
     agency.load(CLEAN)
     agency.build()
-    assert agency.rows("select * from judged.quarantine") == []
+    assert agency.rows("select * from validation.quarantine") == []
     return agency
 
 
-def current_rows(agency: Agency) -> Rows:
+def valid_rows(agency: Agency) -> Rows:
     """The rows that count downstream: all that the marts are made of."""
-    shown = "select * exclude (_updated_at, _delivery, _line) from current_rows"
+    shown = "select * exclude (_updated_at, _delivery, _line) from valid"
     with agency.warehouse() as connection:
         return {name: connection.execute(f"{shown}.{name} order by all").fetchall() for name in EXTRACTS}
 
@@ -94,16 +94,16 @@ def test_in_every_format_the_same_rows_count_and_all_that_was_planted_is_held_ba
     deliver(agency, files, in_one_run)
     with agency.warehouse() as connection:
         judge(connection, agency.run.settings.kpi.reporting_currency)
-    assert current_rows(agency) == current_rows(clean)
+    assert valid_rows(agency) == valid_rows(clean)
     held = agency.rows(
-        "select q.extract, file_name, _line, q.reason, column_name, keeps_older_row from judged.quarantine as q"
+        "select q.extract, file_name, _line, q.reason, column_name, keeps_older_row from validation.quarantine as q"
         " inner join raw.ledger on _delivery = delivery"
     )
     assert set(held) == files.quarantine
     assert len(held) == len(files.quarantine)
     ledger = agency.rows(
         "select file_name, extract, status, rows_read, rows_read - rows_held, rows_held from raw.ledger, lateral"
-        " (select count(*) as rows_held from judged.quarantine where _delivery = delivery)"
+        " (select count(*) as rows_held from validation.quarantine where _delivery = delivery)"
     )
     assert set(ledger) == files.ledger
     assert len(ledger) == len(files.ledger)

@@ -107,7 +107,7 @@ def test_a_backup_holds_archive_state_sources_and_settings_with_their_hashes(loa
     assert {name: each["sha256"] for name, each in manifest["files"].items()} == {
         name: digest for name, digest in kept.items() if name != "manifest.json"
     }
-    assert {"amkpi.toml", "sources/README", "state/journal.sqlite"} <= kept.keys()
+    assert {"amkpi.toml", "sources/README", "state/delivery_log.sqlite"} <= kept.keys()
     assert sum(name.startswith("archive/") for name in kept) == 3
     assert not [name for name in kept if "lock" in name]
     assert report.files == len(kept) - 1
@@ -147,7 +147,7 @@ def damage_content(folder: Path) -> Path:
 
 
 def damage_by_loss(folder: Path) -> Path:
-    path = folder / "state" / "journal.sqlite"
+    path = folder / "state" / "delivery_log.sqlite"
     path.unlink()
     return path
 
@@ -231,7 +231,11 @@ def test_a_backup_while_others_write_is_of_one_moment(loaded: Agency, target: Pa
     finally:
         stop.set()
         writer.join()
-    assert {path.name for path in (report.folder / "state").iterdir()} == {"busy.sqlite", "journal.sqlite"}
+    assert {path.name for path in (report.folder / "state").iterdir()} == {
+        "busy.sqlite",
+        "delivery_log.sqlite",
+        "layout.json",
+    }
     with closing(sqlite3.connect(report.folder / "state" / "busy.sqlite")) as connection:
         assert connection.execute("select count(*) from pairs where b <> a").fetchone() == (0,)
 

@@ -58,17 +58,17 @@ def restated(
     current = publication(run, NOW, now)
     run.home.current.symlink_to(current.name)
     with duckdb.connect(str(run.home.warehouse)) as connection:
-        connection.execute("create schema typed")
+        connection.execute("create schema parsed")
         connection.execute(
-            "create table typed.contracts (contract_id varchar, client_id varchar, signed_date date, amount double,"
+            "create table parsed.contracts (contract_id varchar, client_id varchar, signed_date date, amount double,"
             " is_deleted boolean, _delivery bigint, _line bigint, _reason varchar)"
         )
         connection.execute(
-            "create table typed.client_assignments (client_id varchar, is_deleted boolean, _delivery bigint,"
+            "create table parsed.client_assignments (client_id varchar, is_deleted boolean, _delivery bigint,"
             " _line bigint, _reason varchar)"
         )
         connection.executemany(
-            "insert into typed.contracts values (?, ?, ?, ?, ?, ?, ?, ?)", [list(row) for row in rows]
+            "insert into parsed.contracts values (?, ?, ?, ?, ?, ?, ?, ?)", [list(row) for row in rows]
         )
     total = sum(amount for _, amount in before)
     History(run.home.state).write(
@@ -97,7 +97,7 @@ def restated(
 
 
 def _with_warehouse(run: Run, file: Path) -> duckdb.DuckDBPyConnection:
-    """The warehouse as it is before publishing: typed rows and the new marts in one file."""
+    """The warehouse as it is before publishing: parsed rows and the new marts in one file."""
     connection = duckdb.connect(str(run.home.warehouse))
     connection.execute(f"attach '{file}' as published (read_only)")
     connection.execute("create schema if not exists marts")

@@ -70,7 +70,7 @@ def read_graph() -> Graph:
     groups: dict[str, str] = {}
     names: dict[str, str] = {}
     for identity, source in sorted(manifest.sources.items()):
-        if source.source_name != "current_rows":
+        if source.source_name != "valid":
             names[identity] = f"{source.source_name}.{source.name}"
             groups[names[identity]] = "state"
     models = {key: node for key, node in sorted(manifest.nodes.items()) if node.resource_type == "model"}

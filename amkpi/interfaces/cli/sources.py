@@ -66,7 +66,7 @@ def _show_one(file: Path, source: apply.Mapping) -> None:
             f"select _line, {', '.join(names)} from raw.{extract.name} order by _line limit {FIRST_ROWS}"
         ).fetchall()
         held = connection.execute(
-            f"select _reason, _column, count(*), min(_line), max(_line) from typed.{extract.name}"
+            f"select _reason, _column, count(*), min(_line), max(_line) from parsed.{extract.name}"
             " where _reason is not null group by all order by 3 desc, 1, 2"
         ).fetchall()
     screen.print(f"[bold]{escape(source.name)}[/] → {extract.name}: {rows} rows")

@@ -6,20 +6,18 @@ It cannot be computed anew, so it is kept whatever publications are pruned, in a
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
+from amkpi.core.storage.migrations.state_stores import SCORECARDS
 from amkpi.scorecards.model import Told
 
 # intended: about to be given to the server. sent: the server took it. deferred: surely not taken, may be tried again.
 # refused: the server will never take it. uncertain: cut off between intent and answer; only a person may send it again.
 State = Literal["intended", "sent", "deferred", "refused", "uncertain"]
-FILE = "scorecards.sqlite"
 
 
 @dataclass(frozen=True)
@@ -61,25 +59,7 @@ class History:
     """The store of one agency; made when it is not there yet. Each write is on disk when the call returns."""
 
     def __init__(self, state: Path) -> None:
-        self._path = state / FILE
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        connection = sqlite3.connect(self._path, timeout=30)
-        try:
-            connection.execute("pragma synchronous = full")
-            connection.execute(
-                "create table if not exists sendings (grain text not null, period text not null,"
-                " edition text not null, staff_id text not null, address text not null,"
-                " publication_id text not null, delivery integer not null, pipeline_version text not null,"
-                " message_id text not null, state text not null, at text not null, answer text not null,"
-                " tries integer not null, told text not null, primary key (grain, period, edition, staff_id))"
-            )
-            connection.execute("create table if not exists operator_notes (digest text primary key)")
-            with connection:
-                yield connection
-        finally:
-            connection.close()
+        self._state = state
 
     def write(self, sending: Sending) -> None:
         """Write the newest try of a sending."""
@@ -92,26 +72,26 @@ class History:
             ),
         }
         places = ", ".join(f":{field.name}" for field in fields(Sending))
-        with self._open() as connection:
+        with SCORECARDS.open(self._state) as connection:
             connection.execute(f"insert or replace into sendings ({_COLUMNS}) values ({places})", row)
 
     def read(self) -> tuple[Sending, ...]:
         """All sendings in the order of their moments."""
-        if not self._path.is_file():
+        if not SCORECARDS.exists(self._state):
             return ()
-        with self._open() as connection:
+        with SCORECARDS.open(self._state) as connection:
             rows = connection.execute(f"select {_COLUMNS} from sendings order by at, {', '.join(_KEY)}").fetchall()
         return tuple(_sending(row) for row in rows)
 
     def operator_knows(self, digest: str) -> bool:
         """Whether the operator was told this before."""
-        with self._open() as connection:
+        with SCORECARDS.open(self._state) as connection:
             found = connection.execute("select 1 from operator_notes where digest = ?", [digest]).fetchone()
         return found is not None
 
     def note_for_operator(self, digest: str) -> None:
         """Remember that the operator was told this."""
-        with self._open() as connection:
+        with SCORECARDS.open(self._state) as connection:
             connection.execute("insert or ignore into operator_notes values (?)", [digest])
 
 

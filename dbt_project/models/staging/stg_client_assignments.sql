@@ -4,4 +4,4 @@ select
     valid_from,
     account_manager_id,
     valid_to
-from {{ source('current_rows', 'client_assignments') }}
+from {{ source('valid', 'client_assignments') }}

@@ -9,4 +9,4 @@ select
     scale_min,
     scale_max,
     comment
-from {{ source('current_rows', 'client_surveys') }}
+from {{ source('valid', 'client_surveys') }}

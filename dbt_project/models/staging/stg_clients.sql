@@ -3,4 +3,4 @@ select
     client_id,
     client_name,
     industry
-from {{ source('current_rows', 'clients') }}
+from {{ source('valid', 'clients') }}

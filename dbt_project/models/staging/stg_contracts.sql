@@ -11,4 +11,4 @@ select
     amount,
     currency,
     cancelled_date
-from {{ source('current_rows', 'contracts') }}
+from {{ source('valid', 'contracts') }}

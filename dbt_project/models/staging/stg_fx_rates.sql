@@ -3,4 +3,4 @@ select
     currency,
     rate_date,
     rate
-from {{ source('current_rows', 'fx_rates') }}
+from {{ source('valid', 'fx_rates') }}

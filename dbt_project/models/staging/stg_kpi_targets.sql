@@ -8,4 +8,4 @@ select
     valid_from,
     target,
     weight
-from {{ source('current_rows', 'kpi_targets') }}
+from {{ source('valid', 'kpi_targets') }}

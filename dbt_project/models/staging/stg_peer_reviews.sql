@@ -9,4 +9,4 @@ select
     project_management_score,
     scale_min,
     scale_max
-from {{ source('current_rows', 'peer_reviews') }}
+from {{ source('valid', 'peer_reviews') }}

@@ -6,4 +6,4 @@ select
     department,
     amount,
     currency
-from {{ source('current_rows', 'project_costs') }}
+from {{ source('valid', 'project_costs') }}

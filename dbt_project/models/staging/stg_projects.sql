@@ -13,4 +13,4 @@ select
     cancelled_date,
     budget_amount,
     currency
-from {{ source('current_rows', 'projects') }}
+from {{ source('valid', 'projects') }}

@@ -10,4 +10,4 @@ select
     outcome,
     decided_date,
     supersedes_proposal_id
-from {{ source('current_rows', 'proposals') }}
+from {{ source('valid', 'proposals') }}

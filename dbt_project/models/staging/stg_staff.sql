@@ -9,4 +9,4 @@ select
     manager_id,
     locale,
     is_active
-from {{ source('current_rows', 'staff') }}
+from {{ source('valid', 'staff') }}

@@ -112,7 +112,7 @@ def test_a_load_without_rows_does_not_make_a_family_fresh(broken: Break, setting
 
 
 def test_a_clock_ahead_is_told_by_file_and_line_once(broken: Break, settings: Settings) -> None:
-    ahead = "update typed.clients set _clock_ahead = true where client_id = 'C2'"
+    ahead = "update parsed.clients set _from_future = true where client_id = 'C2'"
     said = "update raw.clients set updated_at = '2031-01-01' where client_id = 'C2'"
     found = audited(broken, settings, ahead, said)["no_clock_is_ahead"]
     assert found.observed == "1 file: clients/clients.csv as clients (1 row)"
@@ -126,7 +126,7 @@ def test_of_a_peer_review_only_the_line_is_told(broken: Break, settings: Setting
     found = audited(
         broken,
         settings,
-        "update typed.peer_reviews set _clock_ahead = true where review_id = 'V1'",
+        "update parsed.peer_reviews set _from_future = true where review_id = 'V1'",
         "update raw.peer_reviews set updated_at = '2031-01-01'",
     )["no_clock_is_ahead"]
     assert found.rows == ("peer_reviews/peer_reviews.csv line 2 as peer_reviews",)
@@ -136,7 +136,7 @@ def test_rows_held_back_are_told_by_file_line_and_reason(broken: Break, settings
     found = audited(
         broken,
         settings,
-        "insert into judged.quarantine"
+        "insert into validation.quarantine"
         " select 'contracts', _delivery, _line, 'bad_type', 'amount', 'secret', false from raw.contracts",
     )["few_enough_rows_are_quarantined"]
     assert found.observed == "1 extract: contracts 100.0 % (3 of 3 rows)"

@@ -298,8 +298,9 @@ def _take(
         return "rejected"
     whole = [line for line, row in zip(lines, file[1], strict=True) if len(row) == len(file[0])]
     found = connection.execute(
-        f"select raw._line, raw._malformed, raw._row, typed._reason, raw::varchar from raw.{mapping.extract} as raw"
-        f" full join typed.{mapping.extract} as typed on raw._delivery = typed._delivery and raw._line = typed._line"
+        f"select raw._line, raw._malformed, raw._row, parsed._reason, raw::varchar from raw.{mapping.extract} as raw"
+        f" full join parsed.{mapping.extract} as parsed"
+        " on raw._delivery = parsed._delivery and raw._line = parsed._line"
         " order by raw._line"
     ).fetchall()
     assert len(found) == count
@@ -373,7 +374,7 @@ def _rows_of(connection: duckdb.DuckDBPyConnection, delivery: Delivery) -> int:
         return 0
     counts = connection.execute(
         f"select (select count(*) from raw.{delivery.extract} where _delivery = $delivery),"
-        f" (select count(*) from typed.{delivery.extract} where _delivery = $delivery and _line > 0)",
+        f" (select count(*) from parsed.{delivery.extract} where _delivery = $delivery and _line > 0)",
         {"delivery": delivery.delivery},
     ).fetchall()[0]
     assert counts[0] == counts[1]

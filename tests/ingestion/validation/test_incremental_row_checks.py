@@ -132,12 +132,12 @@ class World:
     def state(self) -> dict[str, list[tuple[Any, ...]]]:
         """Everything that a judgement writes."""
         queries = {
-            "basis": "select * from judged.basis",
-            "quarantine": "select * from judged.quarantine order by all",
+            "basis": "select * from validation.inputs",
+            "quarantine": "select * from validation.quarantine order by all",
         }
         for name in EXTRACTS:
-            queries[name] = f"select * from current_rows.{name} order by all"
-            queries[f"{name} marks"] = f"select _delivery, _line, _passed_over from typed.{name} order by all"
+            queries[name] = f"select * from valid.{name} order by all"
+            queries[f"{name} marks"] = f"select _delivery, _line, _superseded from parsed.{name} order by all"
         return {name: self.connection.execute(query).fetchall() for name, query in queries.items()}
 
     def judge(self) -> bool:
@@ -145,9 +145,9 @@ class World:
 
     def judge_everything(self) -> None:
         """Judge as a warehouse that was loaded anew."""
-        self.connection.execute("delete from judged.basis")
+        self.connection.execute("delete from validation.inputs")
         for name in EXTRACTS:
-            self.connection.execute(f"update typed.{name} set _passed_over = false")
+            self.connection.execute(f"update parsed.{name} set _superseded = false")
         self.judge()
 
 
@@ -241,7 +241,7 @@ def test_what_comes_changes_what_was_judged(change: str) -> None:
             world.insert(EXTRACTS[name], [[cells.get(c.name, "") for c in EXTRACTS[name].all_columns]], None)
         world.judge()
         found = world.connection.execute(
-            "select reason || ':' || column_name || if(keeps_older_row, ' keeps older', '') from judged.quarantine"
+            "select reason || ':' || column_name || if(keeps_older_row, ' keeps older', '') from validation.quarantine"
         ).fetchall()
         assert sorted(row[0] for row in found) == sorted(held)
     what_is_new = world.state()
@@ -256,31 +256,10 @@ def test_what_is_not_judged_yet_is_not_shown() -> None:
         world.number += 1
         world.insert(EXTRACTS["fx_rates"], [["USD", "2026-01-01", figure, "", ""]], None)
         if figure == "2":
-            current += world.connection.execute("select rate from current_rows.fx_rates").fetchall()
+            current += world.connection.execute("select rate from valid.fx_rates").fetchall()
         world.judge()
-        current += world.connection.execute("select rate from current_rows.fx_rates").fetchall()
+        current += world.connection.execute("select rate from valid.fx_rates").fetchall()
     assert current == [(1.0,), (1.0,), (2.0,)]
-
-
-def test_a_warehouse_of_the_first_version_is_judged_anew() -> None:
-    world = World(5)
-    for _ in range(3):
-        world.run()
-    world.judge()
-    now = world.state()
-    # As the first version left it: a file's name and hash beside each row, current rows copied, no marks.
-    for name in EXTRACTS:
-        world.connection.execute(f"drop view current_rows.{name}")
-        world.connection.execute(f"create table current_rows.{name} as select 'old' as old")
-        world.connection.execute(f"alter table typed.{name} drop column _passed_over")
-        for column in ("_file varchar", "_sha256 varchar", "_loaded_at timestamptz"):
-            world.connection.execute(f"alter table raw.{name} add column {column}")
-    world.connection.execute("create or replace table judged.basis as select 'old' as basis")
-    create_tables(world.connection)
-    assert world.judge()
-    assert world.state() == now
-    world.run()
-    world.judge()
 
 
 def test_only_what_is_new_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,6 +355,6 @@ def test_a_judgement_that_is_killed_leaves_the_old_one(tmp_path: Path) -> None:
     assert world.state() == before
     assert judge(world.connection, "VND")
     after = world.state()
-    world.connection.execute("delete from judged.basis")
+    world.connection.execute("delete from validation.inputs")
     judge(world.connection, "VND")
     assert world.state() == after

@@ -125,7 +125,7 @@ def test_what_is_corrected_and_dropped_back_becomes_current(held: Agency, tmp_pa
     held.load({"clients/corrected.csv": text.getvalue()})
     with held.warehouse() as connection:
         judge(connection, "VND")
-    names = dict(held.rows("select client_id, client_name from current_rows.clients"))
+    names = dict(held.rows("select client_id, client_name from valid.clients"))
     assert names == {"C1": "One", **dict.fromkeys(["C2", "C4", "-5", "'=1+1"], "corrected")}
 
 
@@ -169,7 +169,7 @@ def test_known_bytes_are_loaded_again_on_purpose(agency: Agency, tmp_path: Path)
     assert len(files_below(agency.home.archive)) == 2
     with agency.warehouse() as connection:
         judge(connection, "VND")
-    assert agency.rows("select client_name from current_rows.clients") == [("second",)]
+    assert agency.rows("select client_name from valid.clients") == [("second",)]
 
 
 @pytest.mark.parametrize("wanted", ["clients/b.csv", "0000000000", "", "abc"])

@@ -30,7 +30,7 @@ def quarantine(agency: Agency) -> list[tuple[str, ...]]:
     return sorted(
         (str(run), extract, str(line), reason, column or "", str(keeps).lower())
         for run, extract, line, reason, column, keeps in agency.rows(
-            "select run, q.extract, _line, q.reason, column_name, keeps_older_row from judged.quarantine as q"
+            "select run, q.extract, _line, q.reason, column_name, keeps_older_row from validation.quarantine as q"
             " join raw.ledger on _delivery = delivery"
         )
     )
@@ -40,9 +40,7 @@ def current(agency: Agency) -> list[tuple[str, ...]]:
     return sorted(
         (name, str(run), str(line))
         for name in EXTRACTS
-        for run, line in agency.rows(
-            f"select run, _line from current_rows.{name} join raw.ledger on _delivery = delivery"
-        )
+        for run, line in agency.rows(f"select run, _line from valid.{name} join raw.ledger on _delivery = delivery")
     )
 
 
@@ -76,7 +74,7 @@ def test_a_clock_ahead_counts_as_the_moment_of_the_load_and_is_flagged(agency: A
     agency.load({"clients/1.csv": "client_id,client_name,updated_at\nC1,a,2999-01-01\nC2,a,2026-10-20T00:59:00Z\n"})
     judged(agency)
     moment = agency.moment
-    assert agency.rows("select client_id, _updated_at, _clock_ahead from current_rows.clients join typed.clients"
+    assert agency.rows("select client_id, _updated_at, _from_future from valid.clients join parsed.clients"
                        " using (client_id) order by 1") == [
         ("C1", moment, True),
         ("C2", datetime(2026, 10, 20, 0, 59, tzinfo=UTC), False),
@@ -84,12 +82,12 @@ def test_a_clock_ahead_counts_as_the_moment_of_the_load_and_is_flagged(agency: A
     # One bad clock does not lock the key: a row of the next day wins.
     agency.load({"clients/2.csv": "client_id,client_name,updated_at\nC1,b,2026-10-20T02:00:00Z\n"})
     judged(agency)
-    assert agency.rows("select client_name from current_rows.clients where client_id = 'C1'") == [("b",)]
+    assert agency.rows("select client_name from valid.clients where client_id = 'C1'") == [("b",)]
 
 
 def test_a_moment_without_an_offset_is_the_agencys(agency: Agency) -> None:
     agency.load({"clients/1.csv": "client_id,client_name,updated_at\nC1,a,2026-05-01\n"})
-    assert agency.rows("select updated_at from typed.clients") == [(datetime(2026, 4, 30, 17, tzinfo=UTC),)]
+    assert agency.rows("select updated_at from parsed.clients") == [(datetime(2026, 4, 30, 17, tzinfo=UTC),)]
 
 
 def test_the_reporting_currency_needs_no_rate_and_a_change_of_it_judges_anew(agency: Agency) -> None:
@@ -114,7 +112,7 @@ def test_quarantine_shows_the_row_as_it_came_without_what_is_private(agency: Age
     judged(agency)
     shown = {
         (extract, line): json.loads(row) if row else None
-        for extract, line, row in agency.rows("select extract, _line, raw_row from judged.quarantine")
+        for extract, line, row in agency.rows("select extract, _line, raw_row from validation.quarantine")
     }
     assert shown[("clients", 2)] == {"client_id": "C1", "client_name": " ", "Note": 'a "b"'}
     assert shown[("clients", 3)] == ["C2", "x"]

@@ -3,7 +3,7 @@ with held as (
     select
         _delivery,
         count(*) as rows_quarantined
-    from {{ source('judged', 'quarantine') }}
+    from {{ source('validation', 'quarantine') }}
     group by _delivery
 )
 

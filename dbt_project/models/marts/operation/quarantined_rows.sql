@@ -8,6 +8,6 @@ select
     held.raw_row,
     ledger.loaded_at as first_seen_at,
     held.keeps_older_row
-from {{ source('judged', 'quarantine') }} as held
+from {{ source('validation', 'quarantine') }} as held
 inner join {{ source('raw', 'ledger') }} as ledger
     on held._delivery = ledger.delivery
