@@ -4,8 +4,8 @@
 changes what is overdue. A run that finds nothing changed publishes nothing new. What became due while a run was going
 on is built after it. By hand: *Trigger*, with
 
-- `as_of` for another date than today. Where readers see a later one, what comes out is published *beside* it, as
-  `published/kpi_<publication id>.duckdb`, and `current.duckdb` stays: the last task says the file.
+- `as_of` for another date than today. If the current publication has a later date, the result is a *historical*
+  publication, `published/kpi_<publication id>.duckdb`, and `current.duckdb` stays. The last task logs the file.
 - `rebuild` to make the warehouse anew from archive/ and state/ first: after a loss, or when in doubt.
 
 **When it fails.** The last line of the failed task's log says what, where and how to mend it.
@@ -79,14 +79,14 @@ def build_marts() -> None:
 
     @task(outlets=[MARTS], **BEGUN)
     def publish(audited: dict[str, Any]) -> dict[str, Any]:
-        """Swing the link that readers open."""
+        """Switch `current.duckdb` to the new publication."""
         from amkpi.pipeline import steps
 
         with told_to_airflow():
             report = steps.publish_afresh(run_for_task(audited), say)
-        if report.beside:
-            say(f"published beside: {report.file}; readers still see the later date")
-        return {"publication": report.publication_id, "file": str(report.file), "beside": report.beside}
+        if report.historical:
+            say(f"historical publication: {report.file}; readers still see the later date")
+        return {"publication": report.publication_id, "file": str(report.file), "historical": report.historical}
 
     publish(audit(build()))
 

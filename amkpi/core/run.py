@@ -35,14 +35,14 @@ def sample_date() -> date:
 class Run:
     """For which agency, with which settings, as of which date, by which clock.
 
-    beside: what is published is a file beside the one that readers open, and takes nobody's place.
+    historical: publish a historical publication: a file of an earlier date that does not become the current one.
     """
 
     home: Home
     settings: Settings
     as_of: date
     now: Callable[[], datetime] = utc_now
-    beside: bool = False
+    historical: bool = False
 
     @classmethod
     def prepare(cls, home: Path | None = None, landing: Path | None = None, as_of: str | None = None) -> Run:
@@ -65,4 +65,4 @@ class Run:
 
     def said(self) -> dict[str, Any]:
         """What the later steps of a run must be told, JSON-ready: so that no midnight comes between them."""
-        return {"as_of": self.as_of.isoformat(), "beside": self.beside}
+        return {"as_of": self.as_of.isoformat(), "historical": self.historical}

@@ -25,7 +25,7 @@ from amkpi.ingestion.landing import Seen
 from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.validation import quarantine
 from amkpi.ingestion.validation.row_checks import judge
-from amkpi.publishing.publications import besides
+from amkpi.publishing.publications import historical_publications
 from amkpi.publishing.reader import published
 
 
@@ -49,8 +49,8 @@ def show_status(run: Run) -> None:
             rejected = connection.execute("select count(*) from load_ledger where status = 'rejected'").fetchall()[0][0]
         screen.print(f"published   {identity}, as of {formatting.day(as_of)}, at {at:%d/%m/%Y %H:%M %z} by {version}")
         screen.print(f"file        {run.home.current} -> {current_file(run.home)}", soft_wrap=True)
-        for file, date in besides(run.home):
-            screen.print(f"beside      {file}, as of {formatting.day(date)}", soft_wrap=True)
+        for file, date in historical_publications(run.home):
+            screen.print(f"historical  {file}, as of {formatting.day(date)}", soft_wrap=True)
         if reasons:
             table = Table(title="held back", title_justify="left", box=box.SIMPLE_HEAD)
             for name in ("extract", "reason", "rows", "since"):

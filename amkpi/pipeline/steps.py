@@ -100,12 +100,12 @@ def build(run: Run, progress: Progress = silent, begun: Callable[[], None] = lam
     with locked(run.home, run.settings):
         with connect(run.home, run.settings) as connection:
             create_tables(connection)
-            if run.beside:
+            if run.historical:
                 identity = publication_id.publication_id(connection, run.settings, run.as_of)
                 if publication_id.published_file(run.home, identity).exists():
                     return BuildReport(identity, 0, 0, is_new=False)
             else:
-                unprocessed.take_up(connection)  # what is beside is no answer to what came
+                unprocessed.take_up(connection)  # a historical publication does not count as one that has the new rows
         return dbt_runner.build(run.home, run.settings, run.as_of, progress, begun)
 
 
@@ -116,7 +116,7 @@ def audit(run: Run, progress: Progress = silent, auditor: Auditor = audit_wareho
     publishing then refuses this build.
     """
     with locked(run.home, run.settings):
-        if publications.is_published(run.home, run.settings, run.as_of, run.beside):
+        if publications.is_published(run.home, run.settings, run.as_of, run.historical):
             return AuditReport((), is_new=False)
         identity = build_record.check_built(run.home, run.settings, run.as_of)
         occasion = history.occasion(run.home, run.settings, run.as_of, run.now())
@@ -138,7 +138,7 @@ def publish(run: Run, progress: Progress = silent) -> PublishReport:
     with locked(run.home, run.settings):
         return publications.publish(
             run.home, run.settings, run.as_of, run.now(), lambda connection: _tell_of_mails(run.home, connection),
-            run.beside,
+            run.historical,
         )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
-"""The file of a publication: what of the warehouse it holds, and how it comes there.
+"""The file of a publication: which tables of the warehouse it holds, and how they are copied into it.
 
-It is written whole, or made of the file of the publication on which the build rests: what the build kept lies there
-already, and only the rows of the periods that it made anew are exchanged. Either way it holds the same rows; the second
-time that is looked at.
+The file is written in full, or it is a copy of the base publication in which only the rows of changed periods are
+replaced. The base publication is the one on which an incremental build rests. Both ways give the same rows; after the
+second way the result is compared with the warehouse.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 
 import duckdb
 
-# Readers with DuckDB 1.4 and later open it; the format of 2.0 would shut them out.
+# DuckDB 1.4 and later can open this format. Clients before 2.0 cannot open the default format of DuckDB 2.0.
 STORAGE_VERSION = "v1.4.0"
-# The marts that stay views in the published file, each after those it reads: what they show stands there once.
+# The marts that are views in the published file too, so that their rows are stored once. A view follows what it reads.
 PUBLISHED_VIEWS = ("kpi_values", "kpi_evidence", "scorecard_lines", "supporting_measures")
-# What those views read, and what `amkpi explain` does beside them; no part of the public marts.
-BEHIND_MARTS = (
+# The tables that those views and `amkpi explain` read. They are not part of the public marts.
+TABLES_BEHIND_MARTS = (
     "int_kpi_catalogue",
     "int_measure_catalogue",
     "int_scope_people",
@@ -33,10 +33,11 @@ BEHIND_MARTS = (
     "int_management_chain",
     "int_left_out",
 )
-# Which rows of the large tables the build may have changed; of the others, all. `changed` holds its periods.
+# The large tables, each with the condition on the rows that an incremental build may have changed. All other tables are
+# replaced in full. `changed` is a temporary table of the changed periods.
 _BY_ID = "period_id in (select period_id from changed)"
 _BY_START = "(period_grain, period_start) in (select period_grain, period_start from changed)"
-EXCHANGED = {
+REPLACED_BY_PERIOD = {
     "intermediate.int_scope_people": _BY_ID,
     "intermediate.int_kpi_values": _BY_ID,
     "intermediate.int_scorecard_lines": _BY_ID,
@@ -47,94 +48,95 @@ EXCHANGED = {
 }
 
 
-def write(connection: duckdb.DuckDBPyConnection, target: Path, basis: Path | None) -> None:
-    """Write what is published of the warehouse to a new file.
+def write(connection: duckdb.DuckDBPyConnection, target: Path, base: Path | None) -> None:
+    """Write the published tables and views of the warehouse to a new file.
 
-    basis: the file of the publication on which the build rests; None where the build was made from nothing. Raises
-    OSError and duckdb.Error where the file cannot be written.
+    base: the file of the base publication; None after a full build. Raises OSError and duckdb.Error where the file
+    cannot be written.
     """
-    if basis is None or not _write_from(connection, target, basis):
+    if base is None or not _write_from_base(connection, target, base):
         target.unlink(missing_ok=True)
-        _write_whole(connection, target)
+        _write_in_full(connection, target)
 
 
 @contextmanager
 def _attached(connection: duckdb.DuckDBPyConnection, target: Path) -> Iterator[None]:
     path = str(target).replace("'", "''")
-    connection.execute(f"attach '{path}' as going_out (storage_version '{STORAGE_VERSION}')")
+    connection.execute(f"attach '{path}' as new_publication (storage_version '{STORAGE_VERSION}')")
     try:
         yield
-        connection.execute("checkpoint going_out")
+        connection.execute("checkpoint new_publication")
     finally:
-        connection.execute("detach going_out")
+        connection.execute("detach new_publication")
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """What stands as a table in a publication, with its schema."""
+    """The tables of a publication, each with its schema; views are not among them."""
     marts = connection.execute(
         "select table_name from information_schema.tables where table_catalog = current_database()"
         " and table_schema = 'marts' order by table_name"
     ).fetchall()
     return [
-        *(f"intermediate.{table}" for table in BEHIND_MARTS),
+        *(f"intermediate.{table}" for table in TABLES_BEHIND_MARTS),
         *(f"marts.{table}" for (table,) in marts if table not in PUBLISHED_VIEWS),
     ]
 
 
-def _write_whole(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+def _write_in_full(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
     with _attached(connection, target):
-        connection.execute("create schema going_out.marts")
-        connection.execute("create schema going_out.intermediate")
+        connection.execute("create schema new_publication.marts")
+        connection.execute("create schema new_publication.intermediate")
         for table in _tables(connection):
-            connection.execute(f"create table going_out.{table} as from {table}")
-        words = dict(
+            connection.execute(f"create table new_publication.{table} as from {table}")
+        definitions = dict(
             connection.execute("select view_name, sql from duckdb_views() where schema_name = 'marts'").fetchall()
         )
         warehouse = connection.execute("select current_database()").fetchall()[0][0]
-        connection.execute("use going_out")
+        connection.execute("use new_publication")
         for view in PUBLISHED_VIEWS:
-            # The view's own words, without the name of the file that they were first said in.
-            connection.execute(f"create view marts.{view} as {words[view].split(' AS ', 1)[1]}")
+            # Only the query of the view: `create view` names the database of the warehouse.
+            connection.execute(f"create view marts.{view} as {definitions[view].split(' AS ', 1)[1]}")
         connection.execute(f"use {warehouse}")
 
 
-def _write_from(connection: duckdb.DuckDBPyConnection, target: Path, basis: Path) -> bool:
-    """Make the file of the one before it; False where that does not give what the warehouse holds.
+def _write_from_base(connection: duckdb.DuckDBPyConnection, target: Path, base: Path) -> bool:
+    """Copy the base publication and replace what changed; False if the result differs from the warehouse.
 
-    The views stay: a build rests only on one by the same program.
+    The views stay as they are: an incremental build rests only on a build by the same code.
     """
-    shutil.copyfile(basis, target)
+    shutil.copyfile(base, target)
     try:
         with _attached(connection, target):
-            _exchange(connection)
-            return all(_are_alike(connection, table, f"going_out.{table}") for table in EXCHANGED)
+            _replace_changed(connection)
+            return all(_are_equal(connection, table, f"new_publication.{table}") for table in REPLACED_BY_PERIOD)
     except duckdb.Error:
-        # A basis that cannot be read must not keep from readers what can be written without it; of a full disk or a
-        # broken warehouse, writing it whole says so.
+        # An unreadable base must not stop a publication that can be written without it. If the disk is full or the
+        # warehouse is broken, writing the file in full raises the same error.
         return False
 
 
-def _exchange(connection: duckdb.DuckDBPyConnection) -> None:
-    # A period that is no more stands in the months of the old file alone.
+def _replace_changed(connection: duckdb.DuckDBPyConnection) -> None:
+    # Deleted periods exist only in the old file, so the union of both is taken.
     connection.execute(
         "create or replace temp table changed as select distinct period_id, period_grain, period_start from"
-        " (from going_out.intermediate.int_period_months union all by name from intermediate.int_period_months)"
+        " (from new_publication.intermediate.int_period_months union all by name from intermediate.int_period_months)"
         " where period_id in (select period_id from intermediate.int_changed_periods)"
     )
     tables = _tables(connection)
     for table in tables:
-        if table not in EXCHANGED:
-            connection.execute(f"drop table going_out.{table}")
-    # What is written next takes the room of what went.
-    connection.execute("checkpoint going_out")
+        if table not in REPLACED_BY_PERIOD:
+            connection.execute(f"drop table new_publication.{table}")
+    # After a checkpoint the space of the dropped tables is used again.
+    connection.execute("checkpoint new_publication")
     connection.begin()
     try:
         for table in tables:
-            if table in EXCHANGED:
-                connection.execute(f"delete from going_out.{table} where {EXCHANGED[table]}")
-                connection.execute(f"insert into going_out.{table} from {table} where {EXCHANGED[table]}")
+            if table in REPLACED_BY_PERIOD:
+                condition = REPLACED_BY_PERIOD[table]
+                connection.execute(f"delete from new_publication.{table} where {condition}")
+                connection.execute(f"insert into new_publication.{table} from {table} where {condition}")
             else:
-                connection.execute(f"create table going_out.{table} as from {table}")
+                connection.execute(f"create table new_publication.{table} as from {table}")
         connection.commit()
     except duckdb.Error:
         connection.rollback()
@@ -142,10 +144,10 @@ def _exchange(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("drop table changed")
 
 
-def _are_alike(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> bool:
-    """Whether two tables of which no two rows are equal hold the same ones, in whatever order."""
+def _are_equal(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> bool:
+    """Whether two tables without duplicate rows hold the same rows, in any order."""
     fingerprints = [
-        connection.execute(f"select count(*), bit_xor(hash(found)) from {table} as found").fetchall()
+        connection.execute(f"select count(*), bit_xor(hash(counted)) from {table} as counted").fetchall()
         for table in (one, other)
     ]
     return fingerprints[0] == fingerprints[1]

@@ -1,8 +1,9 @@
-"""Publishing: the audited build becomes one read-only file of its own name, and the link is swung to it.
+"""Publishing: the audited build is copied to a read-only file, and `current.duckdb` is switched to it.
 
-What is built, audited and published is told apart by the publication id: a hash of the deliveries, the date, the
-settings that shape results, and the program. The same inputs give the same id, and an id that is current already is
-not built again.
+The file is named by the publication id, a hash of the deliveries, the date, the settings that affect results, and the
+code. The same inputs give the same id. An id that is current already is not built again.
+
+A historical publication is one of an earlier date. It gets a file, but `current.duckdb` stays where it is.
 """
 
 from __future__ import annotations
@@ -24,24 +25,24 @@ from amkpi.core.settings import Settings
 from amkpi.core.storage.warehouse import connect, table_exists
 from amkpi.publishing import publication_file
 
-# An empty file of this name and a publication's id says that it lies beside the one that readers open.
-_BESIDE = ".beside_"
+# An empty file with this prefix and a publication id marks a historical publication. Version 0.1.0 wrote the same name.
+_HISTORICAL_MARK = ".beside_"
 
 
 @dataclass(frozen=True)
 class PublishReport:
-    """What was published: its id, its file, whether that is new, and whether it lies beside what readers open."""
+    """A publication: its id, its file, whether the file is new, and whether it is historical."""
 
     publication_id: str
     file: Path
     is_new: bool
-    beside: bool = False
+    historical: bool = False
 
 
-def is_published(home: Home, settings: Settings, as_of: date, beside: bool = False) -> bool:
-    """Whether readers already see what a build of the warehouse as it is now would publish.
+def is_published(home: Home, settings: Settings, as_of: date, historical: bool = False) -> bool:
+    """Whether a build of the present deliveries would give the publication that is current already.
 
-    beside: or it lies beside what they see.
+    historical: a historical publication with the same id counts too.
     """
     if current_file(home) is None:
         return False
@@ -49,19 +50,24 @@ def is_published(home: Home, settings: Settings, as_of: date, beside: bool = Fal
         if not table_exists(connection, "raw", "ledger"):
             return False
         identity = publication_id(connection, settings, as_of)
-    return is_current(home, identity) or (beside and published_file(home, identity).exists())
+    return is_current(home, identity) or (historical and published_file(home, identity).exists())
 
 
 def current_as_of(home: Home) -> date | None:
-    """The date of the publication that readers see; None before the first. Raises AmkpiError where it is broken."""
+    """The date of the current publication; None before the first. Raises AmkpiError if its file is broken."""
     file = current_file(home)
     return None if file is None else _as_of(file)
 
 
-def besides(home: Home) -> list[tuple[Path, date]]:
-    """The publications that lie beside the one that readers open, and their dates; the newest first."""
-    files = [published_file(home, mark.name.removeprefix(_BESIDE)) for mark in home.published.glob(f"{_BESIDE}*")]
-    return [(file, _as_of(file)) for file in _newest_first(files) if file != current_file(home)]
+def historical_publications(home: Home) -> list[tuple[Path, date]]:
+    """The files of the historical publications and their dates; the newest file first."""
+    return [(file, _as_of(file)) for file in _newest_first(_historical_marks(home)) if file != current_file(home)]
+
+
+def _historical_marks(home: Home) -> dict[Path, Path]:
+    """The marks of historical publications, by the file that each belongs to."""
+    marks = home.published.glob(f"{_HISTORICAL_MARK}*")
+    return {published_file(home, mark.name.removeprefix(_HISTORICAL_MARK)): mark for mark in marks}
 
 
 def _as_of(file: Path) -> date:
@@ -82,23 +88,25 @@ def publish(
     settings: Settings,
     as_of: date,
     moment: datetime,
-    tell: Callable[[duckdb.DuckDBPyConnection], None] = lambda connection: None,
-    beside: bool = False,
+    fill: Callable[[duckdb.DuckDBPyConnection], None] = lambda connection: None,
+    historical: bool = False,
 ) -> PublishReport:
-    """Publish the build in the warehouse under its id. `tell` fills what only the moment of publishing knows.
+    """Publish the build in the warehouse under its id.
 
-    beside: as a file of its own, and the link stays where it is, if it points anywhere yet. Raises AmkpiError when
-    there is no whole build of these inputs or it was not audited, AuditBlocked when its audit failed. A failure leaves
-    the current publication in place.
+    fill: writes the rows that are known only now (what was mailed) into the warehouse, before it is copied.
+    historical: write the file, but do not switch `current.duckdb`; the first publication is always current.
+
+    Raises AmkpiError when there is no complete build of these inputs or it was not audited, AuditBlocked when its audit
+    failed. A failure leaves the current publication in place.
     """
-    beside = beside and current_file(home) is not None
-    if is_published(home, settings, as_of, beside):
+    historical = historical and current_file(home) is not None
+    if is_published(home, settings, as_of, historical):
         with connect(home, settings) as connection:
             identity = publication_id(connection, settings, as_of)
         return PublishReport(identity, published_file(home, identity), False, not is_current(home, identity))
     identity = check_built(home, settings, as_of)
     target = published_file(home, identity)
-    mark = home.published / f"{_BESIDE}{identity}"
+    mark = home.published / f"{_HISTORICAL_MARK}{identity}"
     partial = target.with_name(f".{target.name}.part")
     partial.unlink(missing_ok=True)
     with connect(home, settings) as connection:
@@ -112,30 +120,30 @@ def publish(
             "insert into audit.publication values (?, ?, ?, ?, ?)",
             [identity, as_of, moment, pipeline_version(), settings.kpi.reporting_currency],
         )
-        tell(connection)
-        publication_file.write(connection, partial, _basis(home, connection))
+        fill(connection)
+        publication_file.write(connection, partial, _base(home, connection))
     with partial.open("rb") as written:
         os.fsync(written.fileno())
     partial.chmod(0o444)
-    if beside:
+    if historical:
         mark.touch()
     partial.replace(target)
-    if not beside:
+    if not historical:
         mark.unlink(missing_ok=True)
-        _swing(home, target)
+        _switch(home, target)
     prune(home, settings, moment)
-    return PublishReport(identity, target, True, beside)
+    return PublishReport(identity, target, True, historical)
 
 
-def _basis(home: Home, connection: duckdb.DuckDBPyConnection) -> Path | None:
-    """The file of the publication on which the build rests; None where there is none or it has gone."""
+def _base(home: Home, connection: duckdb.DuckDBPyConnection) -> Path | None:
+    """The file of the base publication; None after a full build, or if the file no longer exists."""
     based_on = connection.execute("select based_on from audit.build").fetchall()[0][0]
     file = published_file(home, based_on) if based_on else None
     return file if file is not None and file.is_file() else None
 
 
-def _swing(home: Home, target: Path) -> None:
-    """Point the link at the file in one atomic step."""
+def _switch(home: Home, target: Path) -> None:
+    """Switch `current.duckdb` to the file in one atomic step."""
     link = home.published / ".current.duckdb.new"
     link.unlink(missing_ok=True)
     link.symlink_to(target.name)
@@ -150,13 +158,14 @@ def _swing(home: Home, target: Path) -> None:
 def prune(home: Home, settings: Settings, moment: datetime) -> int:
     """Remove publications that are neither among the newest nor the last of one of the past days; returns how many.
 
-    Those beside are counted for themselves, the newest stay: what is made by hand must not push out a night's.
+    Historical publications are counted separately, and the newest of them stay: a file that was made by hand must not
+    displace one of a nightly run.
     """
     zone = ZoneInfo(settings.timezone)
-    marks = {published_file(home, mark.name.removeprefix(_BESIDE)): mark for mark in home.published.glob(f"{_BESIDE}*")}
-    beside = _newest_first(marks)
+    marks = _historical_marks(home)
+    historical = _newest_first(marks)
     files = [path for path in _newest_first(home.published.glob("kpi_*.duckdb")) if path not in marks]
-    keep = {current_file(home), *files[: settings.keep_publications], *beside[: settings.keep_publications]}
+    keep = {current_file(home), *files[: settings.keep_publications], *historical[: settings.keep_publications]}
     oldest = moment.astimezone(zone).date() - timedelta(days=settings.keep_daily_days)
     days: set[date] = set()
     for path in files:
@@ -164,7 +173,7 @@ def prune(home: Home, settings: Settings, moment: datetime) -> int:
         if day >= oldest and day not in days:
             days.add(day)
             keep.add(path)
-    gone = [path for path in (*files, *beside) if path not in keep]
+    gone = [path for path in (*files, *historical) if path not in keep]
     for path in gone:
         path.unlink()
     for path, mark in marks.items():

@@ -202,7 +202,8 @@ def test_the_tasks_call_the_steps_of_the_command_line_all_for_one_date(
     monkeypatch.setattr("amkpi.pipeline.steps.build", step("build", SimpleNamespace(models=1, tests=1)))
     monkeypatch.setattr("amkpi.pipeline.steps.audit", step("audit", SimpleNamespace(findings=(), warnings=())))
     monkeypatch.setattr(
-        "amkpi.pipeline.steps.publish", step("publish", SimpleNamespace(publication_id="a", file=home, beside=False))
+        "amkpi.pipeline.steps.publish",
+        step("publish", SimpleNamespace(publication_id="a", file=home, historical=False)),
     )
     run = hurry(bag.dags["build_marts"]).test()
     assert run.state == "success"
@@ -226,7 +227,7 @@ def test_the_param_as_of_goes_before_the_environment(
 
 
 @pytest.mark.parametrize(
-    ("given", "seen", "beside"),
+    ("given", "seen", "historical"),
     [
         ({"as_of": "2026-03-31"}, date(2026, 10, 17), True),
         ({"as_of": "2026-10-17"}, date(2026, 10, 17), False),
@@ -235,14 +236,14 @@ def test_the_param_as_of_goes_before_the_environment(
         ({}, date(2026, 12, 31), False),  # the night's own run, though somebody published a later date by hand
     ],
 )
-def test_a_date_that_a_person_asks_for_and_that_is_past_is_published_beside(
-    bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], seen: date | None, beside: bool
+def test_a_date_that_a_person_asks_for_and_that_is_past_is_published_historical(
+    bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], seen: date | None, historical: bool
 ) -> None:
     asked: list[tuple[str, bool]] = []
 
     def step(name: str, report: Any) -> Any:
         def call(run: Any, progress: Any) -> Any:
-            asked.append((name, run.beside))
+            asked.append((name, run.historical))
             # What readers see changes while the run goes on: it stays what it was when it began.
             monkeypatch.setattr("amkpi.publishing.publications.current_as_of", lambda home: date(2020, 1, 1))
             return report
@@ -252,10 +253,10 @@ def test_a_date_that_a_person_asks_for_and_that_is_past_is_published_beside(
     monkeypatch.setattr("amkpi.publishing.publications.current_as_of", lambda home: seen)
     monkeypatch.setattr("amkpi.pipeline.steps.build", step("build", SimpleNamespace(models=1, tests=1)))
     monkeypatch.setattr("amkpi.pipeline.steps.audit", step("audit", SimpleNamespace(findings=(), warnings=())))
-    published = SimpleNamespace(publication_id="a", file=home, beside=beside)
+    published = SimpleNamespace(publication_id="a", file=home, historical=historical)
     monkeypatch.setattr("amkpi.pipeline.steps.publish", step("publish", published))
     assert hurry(bag.dags["build_marts"]).test(run_conf=given).state == "success"
-    assert asked == [("build", beside), ("audit", beside), ("publish", beside)]
+    assert asked == [("build", historical), ("audit", historical), ("publish", historical)]
 
 
 @pytest.mark.parametrize(("conf", "calls"), [({"rebuild": True}, ["rebuild", "build"]), ({}, ["build"])])
@@ -326,7 +327,7 @@ def test_a_blocked_build_is_an_alarm_of_its_own_until_something_is_published(
     assert raised(home) == [("publication-blocked", "", "a rule of the models is broken")]
     monkeypatch.setattr("amkpi.pipeline.steps.build", lambda run, progress: SimpleNamespace(models=1, tests=1))
     monkeypatch.setattr("amkpi.pipeline.steps.audit", lambda run, progress: SimpleNamespace(findings=(), warnings=()))
-    published = SimpleNamespace(publication_id="a", file=home, beside=False)
+    published = SimpleNamespace(publication_id="a", file=home, historical=False)
     monkeypatch.setattr("amkpi.pipeline.steps.publish", lambda run, progress: published)
     hurry(bag.dags["build_marts"]).test()
     assert raised(home) == []

@@ -168,13 +168,15 @@ def test_old_publications_go_but_the_newest_and_each_days_last_stay(agency: Agen
     assert stay == {newest.stem[4:], "a" * 16, "c" * 16}
 
 
-def test_a_publication_beside_leaves_readers_with_theirs_and_is_made_once(agency: Agency) -> None:
+def test_a_historical_publication_leaves_the_current_one_and_is_made_once(agency: Agency) -> None:
     small(agency, 100)
-    agency.run = replace(agency.run, beside=True)
+    agency.run = replace(agency.run, historical=True)
     current = agency.publish_unaudited()
-    assert agency.home.current.resolve() == current, "the first is what readers open, however it was asked for"
+    assert agency.home.current.resolve() == current, (
+        "the first publication is current, even if a historical one was asked for"
+    )
     assert not steps.is_past(agency.run)
-    assert publications.besides(agency.home) == []
+    assert publications.historical_publications(agency.home) == []
 
     agency.load({"clients/late.csv": CLIENTS + "D,Khác\n"})
     agency.run = replace(agency.run, as_of=AS_OF - timedelta(days=17))
@@ -182,36 +184,36 @@ def test_a_publication_beside_leaves_readers_with_theirs_and_is_made_once(agency
     agency.build()
     file = agency.publish_unaudited()
     assert agency.home.current.resolve() == current
-    assert publications.besides(agency.home) == [(file, AS_OF - timedelta(days=17))]
-    assert agency.load().pending.keys() == {"contract"}, "what readers see has still to take up the late client"
+    assert publications.historical_publications(agency.home) == [(file, AS_OF - timedelta(days=17))]
+    assert agency.load().pending.keys() == {"contract"}, "the current publication still lacks the late client"
     assert not steps.build(agency.run).is_new
     assert not steps.audit(agency.run).is_new
     again = steps.publish(agency.run)
-    assert (again.file, again.is_new, again.beside) == (file, False, True)
+    assert (again.file, again.is_new, again.historical) == (file, False, True)
 
-    over = replace(agency.run, beside=False)
+    over = replace(agency.run, historical=False)
     steps.build(over)
     with agency.warehouse() as connection:
         connection.execute("update audit.build set passed = true")
     assert steps.publish(over).is_new
     assert agency.home.current.resolve() == file
-    assert publications.besides(agency.home) == [], "what readers open lies beside nothing"
+    assert publications.historical_publications(agency.home) == [], "the current publication is not historical"
 
 
-def test_publications_beside_push_out_no_nights_one_and_their_newest_stay(agency: Agency) -> None:
+def test_historical_publications_displace_no_nightly_one_and_their_newest_stay(agency: Agency) -> None:
     agency.set(keep_publications=2, keep_daily_days=0)
     now = agency.moment.timestamp()
-    nights, beside = ["a" * 16, "b" * 16, "c" * 16], ["d" * 16, "e" * 16, "f" * 16]
-    for age, name in enumerate([*beside, *nights]):
+    nights, historical = ["a" * 16, "b" * 16, "c" * 16], ["d" * 16, "e" * 16, "f" * 16]
+    for age, name in enumerate([*historical, *nights]):
         path = agency.home.published / f"kpi_{name}.duckdb"
         path.touch()
         os.utime(path, (now - 86400 * (age + 1), now - 86400 * (age + 1)))
-    for name in beside:
+    for name in historical:
         (agency.home.published / f".beside_{name}").touch()
     assert publications.prune(agency.home, agency.run.settings, agency.moment) == 2
     stay = {path.stem[4:] for path in agency.home.published.glob("kpi_*.duckdb")}
-    assert stay == {*nights[:2], *beside[:2]}
-    assert {path.name for path in agency.home.published.glob(".beside_*")} == {f".beside_{n}" for n in beside[:2]}
+    assert stay == {*nights[:2], *historical[:2]}
+    assert {path.name for path in agency.home.published.glob(".beside_*")} == {f".beside_{n}" for n in historical[:2]}
 
 
 def test_a_load_between_the_steps_makes_them_build_again(agency: Agency, monkeypatch: pytest.MonkeyPatch) -> None:

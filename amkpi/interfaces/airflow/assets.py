@@ -176,15 +176,15 @@ def run_for_task(said: Mapping[str, Any] | None = None) -> Run:
     """The run that AMKPI_HOME, AMKPI_LANDING and `as_of` describe, or AMKPI_AS_OF when that is empty.
 
     said: a DAG's params, or what an earlier task of the same run said (`Run.said`). A date that a person asks for, and
-    that is earlier than what readers see, is published beside. Raises AmkpiError.
+    that is earlier than that of the current publication, gives a historical publication. Raises AmkpiError.
     """
     from amkpi.core.run import Run
     from amkpi.pipeline import steps  # DuckDB and Arrow cost a second to import: not while Airflow reads DAG files
 
     given = said or {}
     run = Run.prepare(as_of=given.get("as_of") or None)
-    beside = given["beside"] if "beside" in given else bool(given.get("as_of")) and steps.is_past(run)
-    return replace(run, beside=beside)
+    past = given["historical"] if "historical" in given else bool(given.get("as_of")) and steps.is_past(run)
+    return replace(run, historical=past)
 
 
 def clean_airflow(run: Run) -> int:

@@ -41,8 +41,9 @@ MappingsHomeOption = Annotated[
     Path | None, typer.Option("--home", envvar="AMKPI_HOME", help="whose own mappings count too")
 ]
 LandingOption = Annotated[Path | None, typer.Option("--landing", help="where extracts arrive [default: HOME/landing]")]
-BesideOption = Annotated[
-    bool, typer.Option("--beside", help="publish as a file of its own; current.duckdb stays where it is")
+HistoricalOption = Annotated[
+    bool,
+    typer.Option("--historical", "--beside", help="publish as a file of its own; current.duckdb stays where it is"),
 ]
 AsOfOption = Annotated[
     str | None, typer.Option("--as-of", metavar="YYYY-MM-DD", help="the run's date [default: today]")
@@ -95,10 +96,13 @@ def options(
 
 @app.command()
 def run(
-    beside: BesideOption = False, home: HomeOption = None, landing: LandingOption = None, as_of: AsOfOption = None
+    historical: HistoricalOption = False,
+    home: HomeOption = None,
+    landing: LandingOption = None,
+    as_of: AsOfOption = None,
 ) -> None:
     """Load, build, audit, publish; then show the KPIs."""
-    prepared = replace(Run.prepare(home, landing, as_of), beside=beside)
+    prepared = replace(Run.prepare(home, landing, as_of), historical=historical)
     with AuditorAside() as auditor:
         if prepared.home.landing.is_dir() and waiting(prepared.home.landing):
             # What came will most likely be built and audited: both import while it is loaded.
@@ -164,10 +168,13 @@ def audit(home: HomeOption = None, landing: LandingOption = None, as_of: AsOfOpt
 
 @app.command()
 def publish(
-    beside: BesideOption = False, home: HomeOption = None, landing: LandingOption = None, as_of: AsOfOption = None
+    historical: HistoricalOption = False,
+    home: HomeOption = None,
+    landing: LandingOption = None,
+    as_of: AsOfOption = None,
 ) -> None:
     """Publish the audited build."""
-    _publish(replace(Run.prepare(home, landing, as_of), beside=beside))
+    _publish(replace(Run.prepare(home, landing, as_of), historical=historical))
 
 
 @app.command()
@@ -403,8 +410,11 @@ def _audit(prepared: Run, auditor: steps.Auditor = audit_warehouse) -> None:
 def _publish(prepared: Run) -> None:
     with console.step("publish") as (_, result):
         report = steps.publish(prepared)
-        if report.beside:
-            result(f"{report.file}, beside what readers see" + ("" if report.is_new else ": nothing changed"))
+        if report.historical:
+            result(
+                f"{report.file}, a historical publication; current.duckdb stays"
+                + ("" if report.is_new else ": nothing changed")
+            )
         else:
             result(f"{report.file}" if report.is_new else f"nothing changed: {report.file.name} is current")
 
