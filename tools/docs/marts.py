@@ -36,12 +36,11 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "publication": ("What am I looking at: as of when, published when, by which version?",),
 }  # fmt: skip
 _INTRO = """\
-The schema `marts` of the published file. Names and columns are public and carry a dbt contract: a change to them is a
-new version. Ids, names and codes are text, dates are DATE, moments TIMESTAMPTZ, values DOUBLE, counts BIGINT, flags
-BOOLEAN. Ratios are 0–1, not per cent. How to open the file, with queries that work: [analysts.md](analysts.md). What
-the KPIs and measures are: [kpis.md](kpis.md). What they are built from:
-
-[![From extracts to marts](lineage.svg)](lineage.svg)"""
+These tables are in the schema `marts` of the published file. Their names and columns are public and have a dbt
+contract; a change to them needs a new version. Ids, names and codes are text, dates are DATE, moments TIMESTAMPTZ,
+values DOUBLE, counts BIGINT, flags BOOLEAN. A ratio is 0–1, not per cent. [analysts.md](analysts.md) says how to open
+the file and has queries that work. [kpis.md](kpis.md) defines the KPIs and measures. [lineage.md](lineage.md) shows
+what each table is built from."""
 
 
 @cache
