@@ -66,7 +66,9 @@ def test_a_process_that_cannot_import_says_why_which_blocks(
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_it_ends_with_the_process_that_started_it(ending: signal.Signals) -> None:
     code = (
-        "import time; from amkpi.expectations.worker import AuditorAside\n"
+        "import signal, time; from amkpi.expectations.worker import AuditorAside\n"
+        # A process that was started in the background inherits that SIGINT is ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "with AuditorAside() as auditor: auditor.start(); print(auditor.pid, flush=True); time.sleep(600)"
     )
     with subprocess.Popen(

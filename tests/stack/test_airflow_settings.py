@@ -24,9 +24,10 @@ home = Path(sys.argv[1])
 sys.argv = ["airflow", sys.argv[2]]
 runpy.run_path({str(SETTINGS)!r})
 configure_logging(output=sys.stderr.buffer)
-from amkpi import steps
+from amkpi.core.run import Run
+from amkpi.pipeline import steps
 
-run = steps.Run.prepare(home=home, as_of="2026-10-17")
+run = Run.prepare(home=home, as_of="2026-10-17")
 imported = {{}}
 for step in ("load", "build", "audit", "publish"):
     before = set(sys.modules)
