@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,13 @@ class Agency:
         agency = cls(Run(home, load_settings(home, {"AMKPI_SETTLE_SECONDS": "0"}), as_of))
         agency.run = replace(agency.run, now=lambda: agency.moment)
         return agency
+
+    def copy(self, root: Path) -> Agency:
+        """The same agency in another home: what was built once serves many tests."""
+        shutil.copytree(self.home.root, root, symlinks=True)
+        copy = Agency(replace(self.run, home=Home.at(root)), self.moment)
+        copy.run = replace(copy.run, now=lambda: copy.moment)
+        return copy
 
     @property
     def home(self) -> Home:

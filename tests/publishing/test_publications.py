@@ -43,13 +43,23 @@ def published_rows(file: Path) -> dict[str, list[tuple[object, ...]]]:
         return {t: connection.execute(f"select * from marts.{t} order by all").fetchall() for t in REPRODUCIBLE}
 
 
-def small(agency: Agency, *amounts: int) -> None:
-    agency.load({"staff/s.csv": STAFF, "clients/c.csv": CLIENTS, "contracts/k.csv": contracts(*amounts)})
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> Agency:
+    """One person with one contract of 100 VND, loaded and built. Tests work on copies of it."""
+    agency = Agency.at(tmp_path_factory.mktemp("built") / "home")
+    agency.load({"staff/s.csv": STAFF, "clients/c.csv": CLIENTS, "contracts/k.csv": contracts(100)})
     agency.build()
+    return agency
 
 
-def test_what_is_published_can_be_read_alone_and_only_read(agency: Agency) -> None:
-    small(agency, 100)
+@pytest.fixture
+def small(built_once: Agency, tmp_path: Path) -> Agency:
+    """A copy of the small agency."""
+    return built_once.copy(tmp_path / "small")
+
+
+def test_what_is_published_can_be_read_alone_and_only_read(small: Agency) -> None:
+    agency = small
     file = agency.publish_unaudited()
     assert agency.home.current.resolve() == file
     assert file.name == f"kpi_{publication_id.current_file(agency.home).stem[4:]}.duckdb"  # type: ignore[union-attr]
@@ -67,23 +77,23 @@ def test_what_is_published_can_be_read_alone_and_only_read(agency: Agency) -> No
             connection.execute("delete from intermediate.int_kpi_values")
 
 
-def test_a_reader_may_attach_the_file_under_any_name(agency: Agency) -> None:
-    small(agency, 100)
+def test_a_reader_may_attach_the_file_under_any_name(small: Agency) -> None:
+    agency = small
     file = agency.publish_unaudited()
     with duckdb.connect() as connection:
         connection.execute(f"attach '{file}' as whatever (read_only)")
         assert connection.execute("select count(*) > 0 from whatever.marts.kpi_evidence").fetchall() == [(True,)]
 
 
-def test_a_build_that_was_not_audited_is_not_published(agency: Agency) -> None:
-    small(agency, 100)
+def test_a_build_that_was_not_audited_is_not_published(small: Agency) -> None:
+    agency = small
     with pytest.raises(AmkpiError, match="not audited"):
         steps.publish(agency.run)
     assert not agency.home.current.exists()
 
 
-def test_a_build_whose_audit_failed_is_not_published(agency: Agency) -> None:
-    small(agency, 100)
+def test_a_build_whose_audit_failed_is_not_published(small: Agency) -> None:
+    agency = small
     with agency.warehouse() as connection:
         connection.execute("update audit.build set passed = false")
     with pytest.raises(AuditBlocked):
@@ -91,8 +101,8 @@ def test_a_build_whose_audit_failed_is_not_published(agency: Agency) -> None:
     assert not agency.home.current.exists()
 
 
-def test_a_build_that_new_rows_overtook_is_not_published(agency: Agency) -> None:
-    small(agency, 100)
+def test_a_build_that_new_rows_overtook_is_not_published(small: Agency) -> None:
+    agency = small
     agency.load({"contracts/more.csv": contracts(1, 2)})
     with pytest.raises(AmkpiError, match="run `amkpi build` first"):
         steps.publish(agency.run)
@@ -122,8 +132,8 @@ def test_the_same_inputs_give_the_same_id_and_rows_elsewhere_later_and_from_the_
     assert len(first["kpi_values"]) > 1000
 
 
-def test_another_date_setting_or_file_gives_another_id(agency: Agency) -> None:
-    small(agency, 100)
+def test_another_date_setting_or_file_gives_another_id(small: Agency) -> None:
+    agency = small
 
     def identity(agency: Agency) -> str:
         with agency.warehouse() as connection:
@@ -141,8 +151,8 @@ def test_another_date_setting_or_file_gives_another_id(agency: Agency) -> None:
     assert identity(agency) == seen[-1], "what does not shape results does not change the id"
 
 
-def test_nothing_new_builds_and_publishes_nothing(agency: Agency) -> None:
-    small(agency, 100)
+def test_nothing_new_builds_and_publishes_nothing(small: Agency) -> None:
+    agency = small
     agency.publish_unaudited()
     before = agency.home.current.readlink(), agency.home.current.stat().st_mtime_ns
     assert not steps.build(agency.run).is_new
@@ -151,8 +161,8 @@ def test_nothing_new_builds_and_publishes_nothing(agency: Agency) -> None:
     assert (agency.home.current.readlink(), agency.home.current.stat().st_mtime_ns) == before
 
 
-def test_old_publications_go_but_the_newest_and_each_days_last_stay(agency: Agency) -> None:
-    small(agency, 100)
+def test_old_publications_go_but_the_newest_and_each_days_last_stay(small: Agency) -> None:
+    agency = small
     agency.set(keep_publications=2, keep_daily_days=31)
     newest = agency.publish_unaudited()
     now = agency.moment.timestamp()
@@ -168,8 +178,8 @@ def test_old_publications_go_but_the_newest_and_each_days_last_stay(agency: Agen
     assert stay == {newest.stem[4:], "a" * 16, "c" * 16}
 
 
-def test_a_historical_publication_leaves_the_current_one_and_is_made_once(agency: Agency) -> None:
-    small(agency, 100)
+def test_a_historical_publication_leaves_the_current_one_and_is_made_once(small: Agency) -> None:
+    agency = small
     agency.run = replace(agency.run, historical=True)
     current = agency.publish_unaudited()
     assert agency.home.current.resolve() == current, (
@@ -268,8 +278,8 @@ print(reads, len(seen))
 
 
 @pytest.mark.slow
-def test_a_reader_in_a_loop_sees_twenty_publications_and_never_half_of_one(agency: Agency, tmp_path: Path) -> None:
-    small(agency, 1)
+def test_a_reader_in_a_loop_sees_twenty_publications_and_never_half_of_one(small: Agency, tmp_path: Path) -> None:
+    agency = small
     agency.publish_unaudited()
     stop = tmp_path / "stop"
     reader = subprocess.Popen(
@@ -295,16 +305,14 @@ def test_a_reader_in_a_loop_sees_twenty_publications_and_never_half_of_one(agenc
 
 def _publish_as(agency: Agency, identity: str) -> None:
     """Publish what the warehouse holds under a given id."""
-    original = publication_id.publication_id
-    publication_id.publication_id = lambda *_: identity  # type: ignore[assignment]
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (publications, build_record):
+            patch.setattr(module, "publication_id", lambda *_: identity)
         agency.publish_unaudited()
-    finally:
-        publication_id.publication_id = original
 
 
-def test_what_was_mailed_and_what_moved_since_stands_in_the_marts(agency: Agency) -> None:
-    small(agency, 100)
+def test_what_was_mailed_and_what_moved_since_stands_in_the_marts(small: Agency) -> None:
+    agency = small
     first = agency.publish_unaudited()
     told = Told("company", None, "client_revenue", "month", date(2026, 9, 1), 5.0)
     identity = first.stem.removeprefix("kpi_")

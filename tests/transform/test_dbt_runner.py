@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 
@@ -14,6 +15,9 @@ from tests.conftest import AS_OF, Agency
 from tests.oracle.agencies import random_agency
 from tests.oracle.oracle import compute
 from tests.pipeline.test_against_oracle import differences
+from tests.publishing.published_files import different_rows, written
+
+__all__ = ["written"]  # a fixture
 
 Files = dict[str, bytes]
 
@@ -62,14 +66,14 @@ def a_new_manager(agency: Agency) -> Files:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [12])
-def test_builds_of_only_what_is_new_give_what_the_oracle_gives_from_nothing(
-    make_agency: Callable[..., Agency], seed: int
+def test_builds_of_only_what_is_new_give_what_the_oracle_and_the_published_file_have(
+    make_agency: Callable[..., Agency], written: list[str], seed: int
 ) -> None:
     agency = make_agency(as_of=AS_OF)
     runs = random_agency(seed, as_of=AS_OF, dirty=True)
     # Late, corrected, deleted and released rows, a day later each time.
     for _ in agency.nights(runs):
-        pass
+        assert different_rows(agency, agency.publish_unaudited()) == {}
     assert agency.run.as_of == AS_OF
     assert differences(agency, compute(runs, AS_OF)) == []
 
@@ -80,6 +84,7 @@ def test_builds_of_only_what_is_new_give_what_the_oracle_gives_from_nothing(
     changed, periods = made_anew(agency)
     assert 0 < changed < periods / 2
     assert differences(agency, compute(runs, AS_OF)) == []
+    assert different_rows(agency, agency.publish_unaudited()) == {}
 
     # Who is over whom is an input of every period.
     runs.append(a_new_manager(agency))
@@ -88,6 +93,14 @@ def test_builds_of_only_what_is_new_give_what_the_oracle_gives_from_nothing(
     changed, periods = made_anew(agency)
     assert changed == periods
     assert differences(agency, compute(runs, AS_OF)) == []
+    assert different_rows(agency, agency.publish_unaudited()) == {}
+
+    # Nights on which a date alone moves: over the end of a month, and back.
+    for days in (20, 5):
+        agency.run = replace(agency.run, as_of=AS_OF + timedelta(days=days))
+        agency.build()
+        assert different_rows(agency, agency.publish_unaudited()) == {}
+    assert written == ["in full", *["from base"] * (len(runs) + 1)]
 
 
 @pytest.mark.slow

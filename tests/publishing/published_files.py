@@ -1,0 +1,42 @@
+"""How a published file was written, and whether it equals the warehouse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from amkpi.publishing import publication_file
+from tests.conftest import Agency
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """How each file was written, in order: `in full`, or `from base`."""
+    ways: list[str] = []
+    in_full, from_base = publication_file._write_in_full, publication_file._replace_changed
+    monkeypatch.setattr(publication_file, "_write_in_full", lambda *given: ways.append("in full") or in_full(*given))
+    monkeypatch.setattr(
+        publication_file, "_replace_changed", lambda *given: ways.append("from base") or from_base(*given)
+    )
+    return ways
+
+
+def different_rows(agency: Agency, file: Path) -> dict[str, int]:
+    """The number of rows that only the file or only the warehouse has, by table and view; equal ones are left out."""
+    with agency.warehouse() as connection:
+        connection.execute(f"attach '{file}' as published (read_only)")
+        found = connection.execute(
+            "select schema_name || '.' || table_name from duckdb_tables() where database_name = 'published'"
+            " union all select schema_name || '.' || view_name from duckdb_views()"
+            " where database_name = 'published' and not internal"
+        ).fetchall()
+        assert len(found) > 20
+        different = {
+            name: connection.execute(
+                f"select count(*) from ((from {name} except all from published.{name})"
+                f" union all (from published.{name} except all from {name}))"
+            ).fetchall()[0][0]
+            for (name,) in found
+        }
+    return {name: rows for name, rows in different.items() if rows}
