@@ -131,5 +131,5 @@ def link_latest(home: Home, page: Path) -> None:
 def prune_pages(home: Home, settings: Settings) -> None:
     """Remove all but the newest pages."""
     pages = sorted(home.audits.glob("audit_*.html"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    for page in pages[settings.keep_audit_pages :]:
+    for page in pages[settings.retention.audit_pages :]:
         page.unlink()

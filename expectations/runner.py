@@ -101,7 +101,7 @@ def _open(warehouse: Path, settings: Settings, published: Path | None) -> Any:
         "database": str(warehouse),
         "read_only": True,
         "attached": {} if published is None else {"published": str(published)},
-        "config": {"memory_limit": settings.memory_limit, "temp_directory": str(warehouse.parent / "spill")},
+        "config": {"memory_limit": settings.storage.memory_limit, "temp_directory": str(warehouse.parent / "spill")},
     }
     return context.data_sources.add_sql("warehouse", connection_string=dialect.URL, kwargs={"connect_args": options})
 

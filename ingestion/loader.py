@@ -76,7 +76,7 @@ def load(
     create_tables(connection)
     _check_not_behind(connection, home)
     _settle(connection, home)
-    waiting = [*archive.left_over(home), *landing.ready(home.landing, settings.settle_seconds)]
+    waiting = [*archive.left_over(home), *landing.ready(home.landing, settings.landing.settle_seconds)]
     # A stable sort: of two of one name, what a cut-off run had claimed came first.
     files = sorted(waiting, key=lambda seen: seen.name)
     if not files:
@@ -89,7 +89,9 @@ def load(
             progress(f"{seen.name}: changed or went away while it was looked at; left for the next run")
             continue
         try:
-            taken = _take(connection, home, mappings, claimed, run, delivery, now(), settings.max_unpacked_bytes)
+            taken = _take(
+                connection, home, mappings, claimed, run, delivery, now(), settings.landing.max_unpacked_bytes
+            )
         except BaseException:
             archive.put_back(home, claimed)
             raise
@@ -131,7 +133,7 @@ def load_again(
     connection.begin()
     try:
         for place, delivery in enumerate(taken):
-            count = _insert_archived(connection, home, mappings, delivery, settings.max_unpacked_bytes)
+            count = _insert_archived(connection, home, mappings, delivery, settings.landing.max_unpacked_bytes)
             taken[place] = replace(delivery, rows_read=count)
             _enter(connection, taken[place])
         connection.commit()

@@ -15,10 +15,11 @@ import pytest
 
 from amkpi.core.home import Home
 from amkpi.core.run import Run
-from amkpi.core.settings import KpiVariables, load_settings
+from amkpi.core.settings import load_settings
 from amkpi.core.storage.warehouse import connect
 from amkpi.ingestion.loader import LoadReport
 from amkpi.pipeline import steps
+from tests.changed_settings import changed
 
 AS_OF = date(2026, 10, 17)
 
@@ -102,12 +103,8 @@ class Agency:
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
     def set(self, **changes: Any) -> None:
-        """Change settings; KPI variables by their own names."""
-        kpi = {name: value for name, value in changes.items() if name in KpiVariables.model_fields}
-        own = {name: value for name, value in changes.items() if name not in kpi}
-        settings = self.run.settings
-        settings = settings.model_copy(update={**own, "kpi": settings.kpi.model_copy(update=kpi)})
-        self.run = replace(self.run, settings=settings)
+        """Change settings, by their flat names."""
+        self.run = replace(self.run, settings=changed(self.run.settings, **changes))
 
 
 @pytest.fixture

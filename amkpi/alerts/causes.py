@@ -159,7 +159,7 @@ def _blocked(run: Run, seen: Seen | None) -> list[Trouble]:
 
 
 def _late(run: Run, seen: Seen | None) -> list[Trouble]:
-    zone, hour = ZoneInfo(run.settings.timezone), run.settings.publish_by_hour
+    zone, hour = ZoneInfo(run.settings.timezone), run.settings.schedule.publish_by_hour
     now = run.now().astimezone(zone)
     day = now.date() if now.hour >= hour else now.date() - timedelta(days=1)
     expected = min(day, run.as_of)  # a run whose date is fixed never gets to today
@@ -190,7 +190,7 @@ def _stale(run: Run) -> list[Trouble]:
             family,
             _facts(run)["stale"].format(day=formatting.day(day), days=(today - day).days, allowed=allowed),
         )
-        for family, allowed in run.settings.stale_days.items()
+        for family, allowed in run.settings.audit.stale_days.items()
         if (day := newest.get(family)) is not None and (today - day).days > allowed
     ]
 
@@ -217,7 +217,7 @@ def _uncertain(run: Run) -> list[Trouble]:
 
 
 def _stuck(run: Run) -> list[Trouble]:
-    minutes = run.settings.landing_stuck_minutes
+    minutes = run.settings.landing.stuck_minutes
     latest = run.now().timestamp() - 60 * minutes
     try:
         if not run.home.landing.is_dir():
@@ -250,14 +250,14 @@ def tell(run: Run, server: Callable[[], Server], progress: Progress = silent) ->
         progress(
             f"{'over' if alarm.over else 'alarm'}: {alarm.trouble.slug} {alarm.trouble.about}: {alarm.trouble.what}"
         )
-    if not run.settings.operator_email:
+    if not run.settings.mail.operator:
         progress("nobody is mailed of this: set operator_email, and the connection amkpi_smtp")
         return
     with _alone(run.home) as is_mine:
         if not is_mine:
             progress("another process is telling the operator")
             return
-        sender = sender_address(run.settings.mail_from)
+        sender = sender_address(run.settings.mail.sender)
         seen = _seen(run)
         try:
             session = Session(server(), sender.addr_spec)
@@ -288,7 +288,7 @@ def _alone(home: Home) -> Iterator[bool]:
 
 def message(run: Run, alarm: Alarm, seen: Seen | None) -> Mail:
     """The mail that tells of an alarm, or, when it is over, of that. The same alarm gives the same Message-ID."""
-    settings, language, trouble = run.settings, run.settings.scorecard_language, alarm.trouble
+    settings, language, trouble = run.settings, run.settings.scorecards.language, alarm.trouble
     said, labels = WORDS[trouble.slug][language], LABELS[language]
     subject = said.subject.format(about=labels.get(trouble.about, trouble.about))
     current = (
@@ -305,7 +305,7 @@ def message(run: Run, alarm: Alarm, seen: Seen | None) -> Mail:
             (labels["publication"], current),
             (labels["todo"], f"{RUNBOOKS}/{trouble.slug}.md"),
         ]
-    sender, operator = sender_address(settings.mail_from), sender_address(settings.operator_email)
+    sender, operator = sender_address(settings.mail.sender), sender_address(settings.mail.operator)
     digest = hashlib.sha256(
         f"{run.home.root}\n{trouble.slug}\n{trouble.about}\n{alarm.since.isoformat()}".encode()
     ).hexdigest()[:32]
@@ -324,7 +324,7 @@ def message(run: Run, alarm: Alarm, seen: Seen | None) -> Mail:
 
 
 def _facts(run: Run) -> dict[str, str]:
-    return FACTS[run.settings.scorecard_language]
+    return FACTS[run.settings.scorecards.language]
 
 
 def _moment(moment: datetime, settings: Settings) -> str:

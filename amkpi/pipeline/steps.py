@@ -153,12 +153,12 @@ def back_up(run: Run, progress: Progress = silent) -> tuple[BackupReport, int]:
     run.home.make()
     target = backup_folder(run)
     report = backup.backup(run.home, target, run.now(), progress)
-    return report, backup.prune(target, run.settings.keep_backup_days, run.now())
+    return report, backup.prune(target, run.settings.retention.backup_days, run.now())
 
 
 def backup_folder(run: Run) -> Path:
     """Where the agency's backups lie."""
-    given = run.settings.backup_dir
+    given = run.settings.storage.backup_dir
     return run.home.root / Path(given).expanduser() if given else run.home.backups
 
 

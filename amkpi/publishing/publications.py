@@ -165,8 +165,9 @@ def prune(home: Home, settings: Settings, moment: datetime) -> int:
     marks = _historical_marks(home)
     historical = _newest_first(marks)
     files = [path for path in _newest_first(home.published.glob("kpi_*.duckdb")) if path not in marks]
-    keep = {current_file(home), *files[: settings.keep_publications], *historical[: settings.keep_publications]}
-    oldest = moment.astimezone(zone).date() - timedelta(days=settings.keep_daily_days)
+    newest = settings.retention.publications
+    keep = {current_file(home), *files[:newest], *historical[:newest]}
+    oldest = moment.astimezone(zone).date() - timedelta(days=settings.retention.daily_days)
     days: set[date] = set()
     for path in files:
         day = datetime.fromtimestamp(path.stat().st_mtime, zone).date()

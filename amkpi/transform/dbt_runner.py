@@ -152,7 +152,7 @@ def run_dbt(
     home.dbt_target.mkdir(parents=True, exist_ok=True)
     with _environment(
         AMKPI_WAREHOUSE=str(home.warehouse),
-        AMKPI_MEMORY_LIMIT=settings.memory_limit,
+        AMKPI_MEMORY_LIMIT=settings.storage.memory_limit,
         DBT_SEND_ANONYMOUS_USAGE_STATS="false",
     ):
         project = manifest_cache.kept(home)

@@ -269,7 +269,7 @@ _NOTHING_TO_COMPARE = "select kpi_number as what from {batch} where false"
 def agency_suite(settings: Settings, occasion: Occasion) -> Suite:
     """The expectations of what the data says, with the agency's limits."""
     as_of = f"date '{occasion.as_of}'"
-    about = {"as_of": as_of, "after": f"({as_of} - {settings.audit_days})"}
+    about = {"as_of": as_of, "after": f"({as_of} - {settings.audit.days})"}
     uses = _USES_OF_RATES.format(**about, reporting_currency=settings.kpi.reporting_currency)
     published = occasion.published is not None
     # By the name of its file; another name is that of no build.
@@ -295,7 +295,7 @@ def agency_suite(settings: Settings, occasion: Occasion) -> Suite:
                 table="intermediate.int_kpi_records",
                 column="staff_id",
                 rule=NoRows(
-                    _STRANGE_OWNERS.format(**about, grace=settings.owner_grace_days), one="record", many="records"
+                    _STRANGE_OWNERS.format(**about, grace=settings.audit.owner_grace_days), one="record", many="records"
                 ),
                 severity="warning",
                 advice=(
@@ -323,7 +323,7 @@ def agency_suite(settings: Settings, occasion: Occasion) -> Suite:
                         **about,
                         lacks="coalesce(projects.budget_amount, 0) = 0",
                         judged="true",
-                        limit=settings.max_share_without_budget,
+                        limit=settings.audit.max_share_without_budget,
                     ),
                     one="project",
                     many="projects",
@@ -344,7 +344,7 @@ def agency_suite(settings: Settings, occasion: Occasion) -> Suite:
                         **about,
                         lacks="costs.project_id is null",
                         judged="exists (select 1 from staging.stg_project_costs)",
-                        limit=settings.max_share_without_cost,
+                        limit=settings.audit.max_share_without_cost,
                     ),
                     one="project",
                     many="projects",
@@ -361,10 +361,10 @@ def agency_suite(settings: Settings, occasion: Occasion) -> Suite:
                 table="intermediate.int_fx_history",
                 column="rate_date",
                 rule=NoRows(
-                    _OLD_RATES.format(uses=uses, max_age=settings.max_rate_age_days),
+                    _OLD_RATES.format(uses=uses, max_age=settings.audit.max_rate_age_days),
                     one="rate",
                     many="rates",
-                    rows=_USES_OF_OLD_RATES.format(uses=uses, max_age=settings.max_rate_age_days),
+                    rows=_USES_OF_OLD_RATES.format(uses=uses, max_age=settings.audit.max_rate_age_days),
                 ),
                 severity="warning",
                 advice=(
@@ -377,7 +377,9 @@ def agency_suite(settings: Settings, occasion: Occasion) -> Suite:
                 table="staging.stg_contracts",
                 column="amount",
                 rule=NoRows(
-                    _HUGE_AMOUNTS.format(**about, factor=settings.amount_factor, min_others=settings.amount_min_others),
+                    _HUGE_AMOUNTS.format(
+                        **about, factor=settings.audit.amount_factor, min_others=settings.audit.amount_min_others
+                    ),
                     one="contract",
                     many="contracts",
                 ),
@@ -393,7 +395,9 @@ def agency_suite(settings: Settings, occasion: Occasion) -> Suite:
                 table="intermediate.int_kpi_records",
                 column="event_date",
                 rule=NoRows(
-                    _TOO_OLD.format(as_of=as_of, years=settings.max_record_age_years), one="record", many="records"
+                    _TOO_OLD.format(as_of=as_of, years=settings.audit.max_record_age_years),
+                    one="record",
+                    many="records",
                 ),
                 severity="warning",
                 advice=(

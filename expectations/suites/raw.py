@@ -105,15 +105,15 @@ def _unusual_volumes(settings: Settings, occasion: Occasion) -> str:
             || ', usually ' || cast(round(usual) as bigint) as what
         from compared
         where {_is_new(occasion)}
-            and earlier_loads >= {settings.volume_min_loads}
-            and greatest(came, usual) >= {settings.volume_min_rows}
-            and (came * {settings.volume_factor} <= usual or came >= usual * {settings.volume_factor})
+            and earlier_loads >= {settings.audit.volume_min_loads}
+            and greatest(came, usual) >= {settings.audit.volume_min_rows}
+            and (came * {settings.audit.volume_factor} <= usual or came >= usual * {settings.audit.volume_factor})
     """
 
 
 def _stale_families(settings: Settings, occasion: Occasion) -> str:
     zone = ZoneInfo(settings.timezone)
-    allowed = settings.stale_days
+    allowed = settings.audit.stale_days
     return f"""
         with declared (family, extract, allowed) as (
             values {", ".join(f"('{e.family}', '{e.name}', {allowed[e.family]})" for e in EXTRACTS.values())}
@@ -147,7 +147,7 @@ def raw_suite(settings: Settings, occasion: Occasion) -> Suite:
                 table="validation.quarantine",
                 rule=NoRows(
                     f"{_SHARES} select extract, {_SHARE_IN_WORDS} as what from shares"
-                    f" where held > {settings.max_quarantined_share} * of_rows",
+                    f" where held > {settings.audit.max_quarantined_share} * of_rows",
                     one="extract",
                     many="extracts",
                     rows=_ROWS_HELD,
@@ -164,7 +164,7 @@ def raw_suite(settings: Settings, occasion: Occasion) -> Suite:
                 table="validation.quarantine",
                 rule=NoRows(
                     f"{_SHARES} select extract, {_SHARE_IN_WORDS} as what from shares"
-                    f" where held >= {settings.warn_quarantined_share} * of_rows",
+                    f" where held >= {settings.audit.warn_quarantined_share} * of_rows",
                     one="extract",
                     many="extracts",
                     rows=_ROWS_HELD,

@@ -16,6 +16,7 @@ from amkpi.core.settings import Settings, load_settings
 from amkpi.core.storage.warehouse import connect
 from amkpi.ingestion.loader import load
 from amkpi.transform import dbt_runner
+from tests.changed_settings import changed
 
 AGENCY = Path(__file__).parent / "agency"
 AS_OF = date(2026, 3, 20)
@@ -26,7 +27,7 @@ Break = Callable[..., Path]
 
 def settings_of(root: Path) -> Settings:
     """The default settings, for files that were written a moment ago."""
-    return load_settings(Home.at(root), {}).model_copy(update={"settle_seconds": 0})
+    return changed(load_settings(Home.at(root), {}), settle_seconds=0)
 
 
 def built(root: Path, landing: Path, as_of: date) -> Path:

@@ -19,6 +19,7 @@ from amkpi.expectations.context import Occasion
 from amkpi.expectations.declaration import Builtin, Expected, NoRows, Suite
 from amkpi.expectations.runner import all_suites, audit_suites, audit_warehouse
 from amkpi.ingestion.contracts.extracts import FAMILIES
+from tests.changed_settings import changed
 from tests.expectations.conftest import AS_OF, LOADED_AT, Break, built, settings_of
 from tests.paths import EXAMPLE
 
@@ -358,7 +359,7 @@ def test_an_extract_with_too_many_rows_held_back_blocks(broken: Break, settings:
 
 def test_how_many_rows_may_be_held_back_is_a_setting(broken: Break, settings: Settings) -> None:
     warehouse = broken(A_QUARANTINED_ROW.format("contracts"))
-    patient = settings.model_copy(update={"max_quarantined_share": 0.34, "warn_quarantined_share": 0.34})
+    patient = changed(settings, max_quarantined_share=0.34, warn_quarantined_share=0.34)
     assert failed(audit(warehouse, patient)) == set()
 
 
@@ -367,7 +368,7 @@ def test_the_share_that_may_be_held_back_is_itself_allowed_and_the_one_that_warn
 ) -> None:
     # One of five rows: exactly 0.2.
     warehouse = broken(A_QUARANTINED_ROW.format("staff"))
-    strict = settings.model_copy(update={"max_quarantined_share": 0.2, "warn_quarantined_share": 0.2})
+    strict = changed(settings, max_quarantined_share=0.2, warn_quarantined_share=0.2)
     assert failed(audit(warehouse, strict)) == {"hardly_any_rows_are_quarantined"}
 
 
@@ -406,8 +407,8 @@ def test_a_score_may_exceed_the_cap_by_what_adding_doubles_costs(broken: Break, 
 
 def test_cap_and_bands_are_the_settings_own(sound: Path, settings: Settings) -> None:
     bands = [band for band in settings.kpi.rating_bands if band.rating != "D"]
-    other = settings.kpi.model_copy(update={"attainment_cap": 0.1, "rating_bands": bands})
-    findings = audit(sound, settings.model_copy(update={"kpi": other}))
+    other = changed(settings, attainment_cap=0.1, rating_bands=bands)
+    findings = audit(sound, other)
     assert blocking(findings) == {"scores_between_0_and_the_cap", "ratings_are_of_the_bands"}
 
 

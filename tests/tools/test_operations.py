@@ -9,7 +9,7 @@ import pytest
 import typer.main
 import yaml
 
-from amkpi.core.settings import NOT_SETTINGS, KpiVariables, Settings
+from amkpi.core.settings import NOT_SETTINGS, all_settings
 from amkpi.interfaces.cli.main import app
 from tests.paths import ROOT
 
@@ -60,7 +60,7 @@ def test_every_target_of_make_is_there() -> None:
 
 
 def test_every_setting_is_there() -> None:
-    names = {f"AMKPI_{name.upper()}" for name in (*Settings.model_fields, *KpiVariables.model_fields)}
+    names = {f"AMKPI_{each.flat_name.upper()}" for each in all_settings()} | {each.variable for each in all_settings()}
     names |= {f"AMKPI_{name}" for name in NOT_SETTINGS}
     said = {each for each in named(r"\b(AMKPI_[A-Z_]+[A-Z])\b") if not each[0].startswith("AMKPI_SMTP")}
     assert len(said) > 3

@@ -4,78 +4,89 @@ from __future__ import annotations
 
 import json
 import re
+from inspect import cleandoc
+from itertools import groupby
 from typing import Any
 
 from amkpi.core.paths import DBT_PROJECT
-from amkpi.core.settings import ENV_PREFIX, NOT_SETTINGS, KpiVariables, Settings, kpi_defaults
+from amkpi.core.settings import ENV_PREFIX, NOT_SETTINGS, Setting, Settings, all_settings, kpi_defaults
 from tools.docs.markdown import code, table
 
-# Variables that say where and when; the command line's options go before them.
+# Variables that say where and when. An option of the command wins over its variable.
 _WHERE_AND_WHEN = {
     "HOME": ("`--home`", "the agency's folder: landing/, archive/, rejected/, state/, warehouse/, published/, outbox/"),
-    "LANDING": ("`--landing`", "where extracts arrive; HOME/landing when nobody says"),
-    "AS_OF": ("`--as-of`", "the run's date, YYYY-MM-DD; today in the setting `timezone` when nobody says"),
+    "LANDING": ("`--landing`", "where extracts arrive; HOME/landing if it is not given"),
+    "AS_OF": ("`--as-of`", "the run's date, YYYY-MM-DD; today in the setting `timezone` if it is not given"),
     "WAREHOUSE": ("", "the DuckDB file that dbt builds in, for dbt by hand; the pipeline sets it itself"),
 }
 _INTRO = f"""\
-A setting is taken from its `{ENV_PREFIX}*` variable, else from `HOME/amkpi.toml`, else it has its default. A name that
-nobody knows is an error: a typo never leaves a default in force unseen. A change of what shapes results gives a
-publication of another id; nothing has to be deleted or run twice."""
-_EXAMPLE_INTRO = "The defaults as `amkpi.toml`, to copy lines from; settings first, then the KPI variables:"
+A setting is taken from its variable, else from `HOME/amkpi.toml`, else it has its default. In the file a setting is in
+the table of its group: `publications` of `[retention]`. Its variable has two underscores after the group:
+`{ENV_PREFIX}RETENTION__PUBLICATIONS`. Each setting has a flat name too, which the file accepts outside of any table
+(`keep_publications = 7`) and the environment as a variable (`{ENV_PREFIX}KEEP_PUBLICATIONS`). Both mean the same.
+
+An unknown name is an error, so a typo never leaves a default in force. Settings that can change a result are part of
+the publication id: after a change the next run publishes anew, and nothing has to be deleted or run twice. The others
+are marked in the column *results*."""
+_EXAMPLE_INTRO = "The defaults as `amkpi.toml`, to copy lines from:"
+_KPI_INTRO = "These are dbt variables. Their defaults are in `dbt_project/dbt_project.yml`."
 _COMMENT = re.compile(r"^  # (.+)$")
 _VARIABLE = re.compile(r"^  (\w+):")
+_HEAD = ("name", "default", "what it means", "results", "environment", "flat name, accepted too")
 
 
 def page() -> str:
-    """The page. Raises LookupError for a setting or variable that says nowhere what it means."""
-    defaults = kpi_defaults()
-    meanings = variable_meanings()
-    own = {name: field for name, field in Settings.model_fields.items() if name != "kpi"}
-    unknown = [name for name in KpiVariables.model_fields if name not in meanings]
-    unknown += [name for name, field in own.items() if not field.description]
-    unknown += sorted(NOT_SETTINGS ^ _WHERE_AND_WHEN.keys())
+    """The page. Raises LookupError for a setting or variable without a meaning."""
+    settings = list(all_settings())
+    unknown = [setting.name for setting in settings if not meaning(setting)] + sorted(
+        NOT_SETTINGS ^ _WHERE_AND_WHEN.keys()
+    )
     if unknown:
         raise LookupError(
             f"no meaning of {', '.join(unknown)}: write the comment above it in dbt_project.yml, its Field's"
-            " description in amkpi/core/settings.py, or a line in tools/docs/settings.py"
+            " description in amkpi/core/setting_groups.py, or a line in tools/docs/settings.py"
         )
-    settings = [
-        (code(name), code(text(field.default)), _sentence(str(field.description)), code(variable(name)), code(name))
-        for name, field in own.items()
+    parts = ["# Settings", _INTRO]
+    for group, members in groupby(settings, key=lambda setting: setting.group):
+        if group:
+            about = str(getattr(Settings.model_fields[group].annotation, "__doc__", ""))
+            parts += [f"## `[{group}]`", _KPI_INTRO if group == "kpi" else cleandoc(about)]
+        else:
+            parts += ["## Without a group"]
+        parts.append(table(_HEAD, [_row(setting) for setting in members]))
+    places = [(code(ENV_PREFIX + name), option, what) for name, (option, what) in _WHERE_AND_WHEN.items()]
+    parts += [
+        "## Where and when",
+        "These are no settings: the file cannot give them. An option of the command wins over its variable.",
+        table(("environment", "option", "what it means"), places),
+        "## Example",
+        _EXAMPLE_INTRO,
+        f"```toml\n{toml_example()}```",
     ]
-    variables = [
-        (code(name), code(text(defaults[name])), meanings[name], code(variable(name)), code(f"kpi.{name}"))
-        for name in KpiVariables.model_fields
-    ]
-    places = [(code(ENV_PREFIX + name), option, meaning) for name, (option, meaning) in _WHERE_AND_WHEN.items()]
-    head = ("name", "default", "what it means", "environment", "amkpi.toml")
-    return "\n\n".join(
-        [
-            "# Settings",
-            _INTRO,
-            "## How the pipeline runs",
-            table(head, settings),
-            "## The KPI variables",
-            "They are dbt variables: their defaults stand in `dbt_project/dbt_project.yml`. In `amkpi.toml` they stand"
-            " below `[kpi]`; their plain names at the top are taken too.",
-            table(head, variables),
-            "## Where and when",
-            "Not settings: no file says them. An option of the command goes before its variable.",
-            table(("environment", "option", "what it means"), places),
-            "## Example",
-            _EXAMPLE_INTRO,
-            f"```toml\n{toml_example()}```",
-        ]
-    ) + "\n"  # fmt: skip
+    return "\n\n".join(parts) + "\n"
 
 
-def _sentence(meaning: str) -> str:
-    return meaning[0].upper() + meaning[1:]
+def _row(setting: Setting) -> tuple[str, ...]:
+    return (
+        code(setting.name),
+        code(text(default(setting))),
+        meaning(setting)[0].upper() + meaning(setting)[1:],
+        "" if setting.shapes_results else "unchanged",
+        code(setting.variable),
+        "" if setting.flat_name == ".".join(setting.path) else code(setting.flat_name),
+    )
 
 
-def variable(name: str) -> str:
-    """The environment variable of a setting."""
-    return ENV_PREFIX + name.upper()
+def meaning(setting: Setting) -> str:
+    """What a setting means; empty where nobody wrote it."""
+    if setting.group == "kpi":
+        return variable_meanings().get(setting.name, "")
+    return setting.field.description or ""
+
+
+def default(setting: Setting) -> Any:
+    """The default of a setting."""
+    return kpi_defaults()[setting.name] if setting.group == "kpi" else setting.field.default
 
 
 def text(value: Any) -> str:
@@ -89,9 +100,10 @@ def text(value: Any) -> str:
 
 def toml_example() -> str:
     """The defaults as the settings file has them."""
-    own = {name: field.default for name, field in Settings.model_fields.items() if name != "kpi"}
-    lines = [f"{name} = {_toml(value)}" for name, value in own.items()]
-    lines += ["", "[kpi]", *(f"{name} = {_toml(value)}" for name, value in kpi_defaults().items())]
+    lines: list[str] = []
+    for group, members in groupby(all_settings(), key=lambda setting: setting.group):
+        lines += ["", f"[{group}]"] if group else []
+        lines += [f"{setting.name} = {_toml(default(setting))}" for setting in members]
     return "\n".join(lines) + "\n"
 
 
@@ -106,15 +118,15 @@ def _toml(value: Any) -> str:
 def variable_meanings() -> dict[str, str]:
     """What each dbt variable means: the comment lines above it in dbt_project.yml; none, no entry."""
     found: dict[str, str] = {}
-    said: list[str] = []
+    comments: list[str] = []
     inside = False
     for line in (DBT_PROJECT / "dbt_project.yml").read_text(encoding="utf-8").splitlines():
         if re.match(r"^\w", line):
             inside = line.startswith("vars:")
         elif inside and (comment := _COMMENT.match(line)):
-            said.append(comment[1])
+            comments.append(comment[1])
         elif inside and (named := _VARIABLE.match(line)):
-            if said:
-                found[named[1]] = " ".join(said).rstrip(".")
-            said = []
+            if comments:
+                found[named[1]] = " ".join(comments).rstrip(".")
+            comments = []
     return found

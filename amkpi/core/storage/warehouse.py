@@ -29,7 +29,7 @@ def connect(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnectio
         # Moments without an offset are the agency's; DuckDB takes them by the session's zone.
         connection.execute("set timezone = ?", [settings.timezone])
         connection.execute("set enable_progress_bar = false")
-        connection.execute("set memory_limit = ?", [settings.memory_limit])
+        connection.execute("set memory_limit = ?", [settings.storage.memory_limit])
         yield connection
     finally:
         connection.close()

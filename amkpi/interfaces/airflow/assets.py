@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from amkpi.core.errors import AmkpiError, AuditBlocked
 from amkpi.core.home import Home
-from amkpi.core.settings import Settings, load_settings
+from amkpi.core.settings import ENV_PREFIX, Settings, all_settings, load_settings
 from amkpi.ingestion.contracts.extracts import FAMILIES
 from amkpi.interfaces.airflow.landing_trigger import LandingTrigger
 
@@ -48,7 +48,12 @@ def schedule_settings(environment: Mapping[str, str]) -> Settings:
 
     From the environment alone: HOME/amkpi.toml may not be there, or be wrong, when Airflow reads the DAG files.
     """
-    names = ("AMKPI_TIMEZONE", "AMKPI_WATCH_LANDING", "AMKPI_SWEEP_MINUTES")
+    names = {
+        name
+        for setting in all_settings()
+        if setting.path in (("timezone",), ("landing", "watch"), ("landing", "sweep_minutes"))
+        for name in (setting.variable, ENV_PREFIX + setting.flat_name.upper())
+    }
     return load_settings(
         Home.at(Path("/nowhere")), {name: environment[name] for name in names if environment.get(name)}
     )
@@ -56,11 +61,11 @@ def schedule_settings(environment: Mapping[str, str]) -> Settings:
 
 def load_schedule(settings: Settings) -> Any:
     """When `load_extracts` runs: as the watch rings, and as the sweep is due; each works without the other."""
-    minutes, sweep = settings.sweep_minutes, None
+    minutes, sweep = settings.landing.sweep_minutes, None
     if minutes:
         cron = f"*/{minutes} * * * *" if minutes < 60 else "0 * * * *"
         sweep = CronTriggerTimetable(cron, timezone=settings.timezone)
-    if not settings.watch_landing:
+    if not settings.landing.watch:
         return sweep
     return [LANDING] if sweep is None else AssetOrTimeSchedule(timetable=sweep, assets=LANDING)
 
@@ -193,7 +198,7 @@ def clean_airflow(run: Run) -> int:
 
     from amkpi.interfaces.airflow import housekeeping
 
-    days, moment = run.settings.keep_airflow_days, run.now()
+    days, moment = run.settings.retention.airflow_days, run.now()
     housekeeping.clean_airflow(days, moment)
     return housekeeping.clean_logs(Path(conf.get("logging", "base_log_folder")), days, moment)
 

@@ -130,9 +130,9 @@ class LandingTrigger(BaseEventTrigger):  # type: ignore[misc]
             raise AmkpiError("no landing folder given: set AMKPI_HOME or AMKPI_LANDING for the triggerer")
         home = Home.at(Path(root or "."), Path(given) if given else None)
         try:
-            return home.landing, load_settings(home, dict(environment)).settle_seconds
+            return home.landing, load_settings(home, dict(environment)).landing.settle_seconds
         except AmkpiError as error:
-            default: float = Settings.model_fields["settle_seconds"].default
+            default: float = Settings.model_fields["landing"].default.settle_seconds
             self.log.error("%s; the watch goes on with settle_seconds = %s", error, default)
             return home.landing, default
 

@@ -56,14 +56,14 @@ class Options:
 def options_of(settings: Settings) -> Options:
     """The agency's choices, from its settings."""
     return Options(
-        mail_from=settings.mail_from,
-        operator_email=settings.operator_email or None,
-        default_language=settings.scorecard_language,
-        leadership=settings.scorecard_leadership,
-        workbook=settings.scorecard_workbook,
-        stale_after_days=settings.scorecard_stale_after_days,
-        weekly_hour=settings.scorecard_hour,
-        close_after_days=settings.scorecard_close_after_days,
+        mail_from=settings.mail.sender,
+        operator_email=settings.mail.operator or None,
+        default_language=settings.scorecards.language,
+        leadership=settings.scorecards.leadership,
+        workbook=settings.scorecards.workbook,
+        stale_after_days=settings.scorecards.stale_after_days,
+        weekly_hour=settings.scorecards.hour,
+        close_after_days=settings.scorecards.close_after_days,
     )
 
 

@@ -19,6 +19,7 @@ from amkpi.expectations.context import Occasion
 from amkpi.expectations.runner import audit_warehouse
 from amkpi.pipeline import steps
 from amkpi.sample_agency import write_sample
+from tests.changed_settings import changed
 
 # Two builds of the sample agency, 12 s each.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sample agency")]
@@ -35,7 +36,7 @@ class Built:
 
     def audit(self, published: Path | None = None, **limits: Any) -> dict[str, Finding]:
         """Each finding by its expectation, under these settings."""
-        settings = self.run.settings.model_copy(update=limits)
+        settings = changed(self.run.settings, **limits)
         occasion = Occasion(AS_OF, MOMENT, published=published)
         found = audit_warehouse(self.run.home.warehouse, settings, occasion, lambda line: None)
         return {finding.expectation: finding for finding in found}

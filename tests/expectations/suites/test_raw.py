@@ -12,6 +12,7 @@ from amkpi.core.settings import Settings
 from amkpi.expectations.context import Occasion
 from amkpi.expectations.runner import audit_suites
 from amkpi.expectations.suites.raw import raw_suite
+from tests.changed_settings import changed
 from tests.expectations.conftest import AS_OF, LOADED_AT, Break
 
 # The build takes 10 s, Great Expectations 6 s to import; then an audit takes 0.3 s.
@@ -63,7 +64,7 @@ def test_a_mapping_has_a_usual_volume_of_its_own(broken: Break, settings: Settin
 
 
 def test_how_far_is_too_far_is_a_setting(broken: Break, settings: Settings) -> None:
-    patient = settings.model_copy(update={"volume_factor": 5.1})
+    patient = changed(settings, volume_factor=5.1)
     assert audited(broken, patient, loads(50, 50, 50, 50, 10))["loads_are_as_large_as_usual"].success
 
 
@@ -90,7 +91,7 @@ def test_a_family_goes_stale_after_its_days(broken: Break, settings: Settings, d
 
 def test_each_family_has_its_own_patience(broken: Break, settings: Settings) -> None:
     occasion = replace(OCCASION, moment=LOADED_AT + timedelta(days=46))
-    patient = settings.model_copy(update={"stale_survey_days": 46, "stale_contract_days": 60})
+    patient = changed(settings, stale_survey_days=46, stale_contract_days=60)
     rows = audited(broken, patient, occasion=occasion)["no_family_has_gone_stale"].rows
     assert [row.split(",")[0] for row in rows] == ["project", "reference"]
 
@@ -99,7 +100,7 @@ def test_days_are_counted_where_the_agency_is(broken: Break, settings: Settings)
     # Loaded at 21:00 in Vietnam; three hours later it is another day there, not in Greenwich.
     occasion = replace(OCCASION, moment=LOADED_AT + timedelta(days=7, hours=3))
     assert not audited(broken, settings, occasion=occasion)["no_family_has_gone_stale"].success
-    elsewhere = settings.model_copy(update={"timezone": "Europe/London"})
+    elsewhere = changed(settings, timezone="Europe/London")
     suite = raw_suite(elsewhere, occasion)
     found = audit_suites(broken(folder="again"), elsewhere, [suite], lambda line: None)
     assert next(f for f in found if f.expectation == "no_family_has_gone_stale").success
