@@ -52,9 +52,9 @@ def load_extracts() -> None:
         with told_to_airflow():
             report = steps.load(run_for_task(), say)
         counts = {status: report.count(status) for status in ("loaded", "duplicate", "rejected")}
-        if not report.pending:
+        if not report.unprocessed:
             raise AirflowSkipException(f"no new rows in landing: {counts}")
-        for family, news in report.pending.items():
+        for family, news in report.unprocessed.items():
             event = {"files": news.files, "rows": news.rows, "extracts": dict(news.extracts)}
             outlet_events[RAW].add(ROWS[family], extra=event)
         return {**counts, "rows": report.rows_read}

@@ -1,13 +1,14 @@
-"""Where a delivered file lies, from LANDING to where it stays. Every step is one rename; no file is ever deleted.
+"""Where a delivered file is, from LANDING to its final place. Every step is one rename; no file is ever deleted.
 
 A file is first claimed: moved to `archive/.incoming/`, where its sender can no longer replace it. From there it goes to
-archive/ under its content, or to rejected/ beside its reason. A run that was cut off leaves it claimed, and the next
-run goes on with it.
+archive/, named by the hash of its content, or to rejected/ with its reason next to it. A run that is killed leaves its
+files claimed, and the next run continues with them.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -20,32 +21,33 @@ from pathlib import Path, PurePosixPath
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.ingestion.delivery_log import Delivery
-from amkpi.ingestion.landing import Seen, look, shown
+from amkpi.ingestion.landing import LandingFile, look, shown
+from amkpi.ingestion.readers import Content, examine
 from amkpi.ingestion.readers.decompression import ending
 
 _REASON = ".reason.json"
-# Most file systems take 255 bytes; the reason's ending and a number need room.
+# Most file systems allow 255 bytes; the ending of the reason file and a number need room.
 _LONGEST_NAME = 220
 
 
 def archived(home: Home, sha256: str, file_name: str) -> Path:
-    """Where a file of this content lies in archive/; its ending stays, since it says the format."""
+    """The place of a file with this content in archive/; it keeps its ending, which tells the format."""
     return home.archive / sha256[:2] / (sha256 + ending(file_name))
 
 
 def incoming(home: Home) -> Path:
-    """Where claimed files lie until they are settled."""
+    """The folder of the claimed files."""
     return home.archive / ".incoming"
 
 
-def claim(home: Home, seen: Seen, number: int) -> Seen | None:
-    """Move the file out of its sender's reach; `number` is that of its first delivery.
+def claim(home: Home, seen: LandingFile, number: int) -> LandingFile | None:
+    """Move the file to where its sender cannot change it; `number` is that of its first delivery.
 
-    None when it went away or changed since it was seen: it is then left, or put back, for the next run. Raises
-    AmkpiError when it cannot be moved.
+    None if it went away or changed since it was looked at: it is then left, or released, for the next run. Raises
+    AmkpiError if it cannot be moved.
     """
     if seen.path.is_relative_to(incoming(home)):
-        return seen  # a run that was cut off claimed it
+        return seen  # a run that was killed has claimed it
     target = incoming(home) / str(number) / seen.path.relative_to(home.landing)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -54,22 +56,24 @@ def claim(home: Home, seen: Seen, number: int) -> Seen | None:
         _tidy(home, target)
         return None
     except OSError as error:
-        raise AmkpiError(f"cannot move {seen.path} to {target.parent}: {error.strerror}") from error
+        raise AmkpiError(
+            f"cannot move {seen.path} to {target.parent}: {error.strerror}: give amkpi write access to both folders"
+        ) from error
     claimed = replace(seen, path=target)
-    # Over file systems the copy is another file; the original was looked at before it was let go.
-    if seen.lies_at(target) or look(target, seen.name).inode != seen.inode:
+    # On another file system the copy is a new file; the original was looked at again before it was removed.
+    if seen.is_at(target) or look(target, seen.name).inode != seen.inode:
         return look(target, seen.name)
-    put_back(home, claimed)
+    release(home, claimed)
     return None
 
 
-def _move(seen: Seen, target: Path) -> None:
+def _move(seen: LandingFile, target: Path) -> None:
     try:
         seen.path.rename(target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        # LANDING lies on another file system: the copy must be whole before the original is let go.
+        # LANDING is on another file system: the copy must be complete before the original is removed.
         partial = target.with_name(f".{target.name}"[:_LONGEST_NAME] + ".part")
         shutil.copy2(seen.path, partial, follow_symlinks=False)
         if not partial.is_symlink():
@@ -82,33 +86,47 @@ def _move(seen: Seen, target: Path) -> None:
         seen.path.unlink()
 
 
-def put_back(home: Home, claimed: Seen) -> None:
-    """Give a claimed file back to LANDING, if its name is free there; else it stays claimed for the next run."""
+def examined(claimed: LandingFile, limit: int) -> tuple[Content, str | None]:
+    """A first look at a claimed file, and the reason why it cannot be taken, whatever its content. limit: in bytes."""
+    if not claimed.is_file:
+        # A link is never followed: it leads out of LANDING.
+        link = os.fsencode(claimed.path.readlink()) if claimed.path.is_symlink() else b""
+        what = "a link to another place" if link else "not a file"
+        return Content(hashlib.sha256(link).hexdigest(), 0, ""), f"this is {what}: deliver the file itself"
+    try:
+        return examine(claimed.path, limit), None
+    except OSError as error:
+        nothing = Content(hashlib.sha256(b"").hexdigest(), claimed.size, "")
+        return nothing, f"cannot be read ({error.strerror}): give amkpi the right to read it, and deliver it again"
+
+
+def release(home: Home, claimed: LandingFile) -> None:
+    """Move a claimed file back to LANDING, if its name is free there; else it stays claimed for the next run."""
     relative = Path(*claimed.path.relative_to(incoming(home)).parts[1:])
     original = home.landing / relative
     with suppress(OSError):
         original.parent.mkdir(parents=True, exist_ok=True)
-        # A link refuses to replace what came meanwhile; a rename would not.
+        # A link does not replace a file that arrived in the meantime; a rename would.
         os.link(claimed.path, original, follow_symlinks=False)
         claimed.path.unlink()
         _tidy(home, claimed.path)
 
 
-def left_over(home: Home) -> list[Seen]:
-    """The files that a run which was cut off had claimed, in the order in which it had."""
+def recover(home: Home) -> list[LandingFile]:
+    """The files that a killed run had claimed, in the order of its claims; its unfinished copies are removed."""
     for path in _below_incoming(home):
         if _is_partial(path):
-            path.unlink()  # a copy that was not finished; the original lies in LANDING
+            path.unlink()  # the original is still in LANDING
     return claimed(home)
 
 
-def claimed(home: Home) -> list[Seen]:
-    """The files that a run at work, or one that was cut off, has claimed, in the order in which it did."""
-    found: list[Seen] = []
+def claimed(home: Home) -> list[LandingFile]:
+    """The files that a running or killed run has claimed, in the order of its claims."""
+    found: list[LandingFile] = []
     for path in _below_incoming(home):
         number, *rest = path.relative_to(incoming(home)).parts
         if number.isdecimal() and rest and not _is_partial(path):
-            # A run at work may settle it meanwhile.
+            # A running run may put the file away in the meantime.
             with suppress(FileNotFoundError):
                 found.append(look(path, shown(Path(*rest))))
     return sorted(found, key=lambda seen: int(seen.path.relative_to(incoming(home)).parts[0]))
@@ -123,10 +141,10 @@ def _is_partial(path: Path) -> bool:
     return path.name.startswith(".") and path.name.endswith(".part")
 
 
-def keep(home: Home, path: Path, deliveries: Sequence[Delivery]) -> None:
-    """Move a claimed file to where it stays: archive/ when any extract took it, else rejected/ beside its reason.
+def store(home: Home, path: Path, deliveries: Sequence[Delivery]) -> None:
+    """Move a claimed file to its final place: archive/ if any extract took it, else rejected/ with its reason.
 
-    Raises AmkpiError when it cannot be moved.
+    Raises AmkpiError if it cannot be moved.
     """
     first = deliveries[0]
     try:
@@ -135,20 +153,20 @@ def keep(home: Home, path: Path, deliveries: Sequence[Delivery]) -> None:
             target = archived(home, first.sha256, first.file_name)
             target.parent.mkdir(parents=True, exist_ok=True)
         else:
-            target = _beside_its_reason(home, deliveries)
+            target = _rejected_place(home, deliveries)
         path.replace(target)
     except OSError as error:
         raise AmkpiError(
-            f"cannot put {first.file_name} away into {error.filename2 or error.filename}: {error.strerror}: mend that,"
+            f"cannot move {first.file_name} to {error.filename2 or error.filename}: {error.strerror}: fix that,"
             " and run again"
         ) from error
     _tidy(home, path)
 
 
-def _beside_its_reason(home: Home, deliveries: Sequence[Delivery]) -> Path:
-    """Write the reason, and say where the file goes: under its own name, if that is free."""
+def _rejected_place(home: Home, deliveries: Sequence[Delivery]) -> Path:
+    """Write the reason file; returns the place of the file itself: with its own name, if that is free."""
     first = deliveries[0]
-    said = {
+    reasons = {
         "file": first.file_name,
         "sha256": first.sha256,
         "rejected_at": first.loaded_at.astimezone(UTC).isoformat(),
@@ -157,7 +175,7 @@ def _beside_its_reason(home: Home, deliveries: Sequence[Delivery]) -> Path:
             for delivery in deliveries
         ],
     }
-    text = json.dumps(said, ensure_ascii=False, indent=2) + "\n"
+    text = json.dumps(reasons, ensure_ascii=False, indent=2) + "\n"
     own = PurePosixPath(first.file_name)
     plain = PurePosixPath(f"{first.delivery}{ending(first.file_name)}"[:_LONGEST_NAME])
     candidates = [own, own.with_name(f"{own.stem}.{first.delivery}{own.suffix}"), plain]
@@ -167,15 +185,15 @@ def _beside_its_reason(home: Home, deliveries: Sequence[Delivery]) -> Path:
         if len(os.fsencode(target.name)) > _LONGEST_NAME or os.path.lexists(target):
             continue
         with suppress(FileExistsError, NotADirectoryError):
-            # A folder of this name may be a file there already.
+            # A file may have the name of the folder.
             target.parent.mkdir(parents=True, exist_ok=True)
-            # A run that was cut off here wrote this very reason.
+            # A run that was killed here has written this same reason.
             if not os.path.lexists(reason) or (not reason.is_symlink() and reason.read_text("utf-8") == text):
                 partial = home.rejected / f".{first.delivery}{_REASON}.part"
                 partial.write_text(text, encoding="utf-8")
                 partial.replace(reason)
                 return target
-    raise AmkpiError(f"{home.rejected} has {plain} already: move it away, and run again")
+    raise AmkpiError(f"{home.rejected} already has a file {plain}: move it away, and run again")
 
 
 def _tidy(home: Home, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What lies in LANDING: which files are ready, and where a file belongs by its path."""
+"""What is in LANDING, and which files are ready to be loaded."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ WRITING_SUFFIXES = (".part", ".tmp", ".filepart", ".crdownload")
 
 
 @dataclass(frozen=True)
-class Seen:
+class LandingFile:
     """A file as it was when it was looked at: `name` is its path below LANDING, with slashes, as text.
 
-    `path` may hold bytes that are no text. What lies there may be no file: a link, a pipe (`is_file`).
+    `path` may contain bytes that are not text. It may also be a link or a pipe (see `is_file`). size: in bytes;
+    changed_ns: time of the last change, in nanoseconds since 1970.
     """
 
     name: str
@@ -30,15 +31,15 @@ class Seen:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a file of its own, which can be read."""
+        """Whether it is a regular file, not a link or a pipe."""
         return stat.S_ISREG(self.mode)
 
     def unchanged(self) -> bool:
-        """Whether the same file still lies there with the same size and time of change."""
-        return self.lies_at(self.path)
+        """Whether the same file is still there, with the same size and time of change."""
+        return self.is_at(self.path)
 
-    def lies_at(self, path: Path) -> bool:
-        """Whether this very file lies at the path, as it was seen."""
+    def is_at(self, path: Path) -> bool:
+        """Whether the same file is at this path, with the same size and time of change."""
         try:
             now = look(path, self.name)
         except OSError:
@@ -46,29 +47,29 @@ class Seen:
         return (now.inode, now.size, now.changed_ns) == (self.inode, self.size, self.changed_ns)
 
 
-def look(path: Path, name: str) -> Seen:
-    """What lies at the path now; a link is not followed. Raises OSError."""
+def look(path: Path, name: str) -> LandingFile:
+    """The file at the path as it is now; a link is not followed. Raises OSError."""
     status = path.lstat()
-    return Seen(name, path, status.st_mode, status.st_ino, status.st_size, status.st_mtime_ns)
+    return LandingFile(name, path, status.st_mode, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def shown(relative: Path) -> str:
-    """A relative path as text: what is no UTF-8 in it is written as \\xNN."""
+    """A relative path as text; bytes that are not UTF-8 are written as \\xNN."""
     return os.fsencode(relative.as_posix()).decode("utf-8", "backslashreplace")
 
 
 def is_being_written(name: str) -> bool:
-    """Whether the path's file name says that somebody is still writing it."""
+    """Whether the file name tells that the file is still being written."""
     file_name = name.rsplit("/", 1)[-1].lower()
     return file_name.startswith(WRITING_PREFIXES) or file_name.endswith(WRITING_SUFFIXES)
 
 
-def waiting(landing: Path) -> list[Seen]:
-    """Everything below LANDING that is no folder and not being written by its name, in the order of its path.
+def waiting(landing: Path) -> list[LandingFile]:
+    """Everything below LANDING, in the order of its path, except folders and files that are still being written.
 
-    A link is one thing, whatever it points to. Raises AmkpiError for a folder that cannot be listed.
+    A link is not followed. Raises AmkpiError for a folder that cannot be listed.
     """
-    files: list[Seen] = []
+    files: list[LandingFile] = []
     for folder, folders, names in os.walk(landing, onerror=_refuse):
         links = [name for name in folders if Path(folder, name).is_symlink()]
         for name in (*names, *links):
@@ -78,7 +79,7 @@ def waiting(landing: Path) -> list[Seen]:
                 try:
                     files.append(look(path, relative))
                 except FileNotFoundError:
-                    continue  # it went between the listing and the look
+                    continue  # it was removed after the folder was listed
     return sorted(files, key=lambda seen: seen.name)
 
 
@@ -87,10 +88,10 @@ def _refuse(error: OSError) -> None:
         raise AmkpiError(f"cannot list {error.filename}: {error.strerror}: give amkpi read access to it") from error
 
 
-def ready(landing: Path, settle_seconds: float) -> list[Seen]:
-    """The files that can be loaded now: those that did not change lately, or not while this call watched.
+def ready(landing: Path, settle_seconds: float) -> list[LandingFile]:
+    """The files that can be loaded now: those that did not change during the last `settle_seconds`.
 
-    Waits at most `settle_seconds`, and only when a file is younger than that.
+    Waits if a file is younger than that, at most `settle_seconds`, and then looks at it again.
     """
     first = waiting(landing)
     if not first:

@@ -8,16 +8,19 @@ need other rows (references, rates, which row of a key is valid) are in `amkpi.i
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 
 import duckdb
 
+from amkpi.core import terminal
 from amkpi.core.storage.migrations import warehouse as warehouse_layout
 from amkpi.core.storage.sql import literal
+from amkpi.core.storage.warehouse import transaction
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Column, Extract
-from amkpi.ingestion.readers.record_batches import ERROR_CELL, WHITE_SPACE
+from amkpi.ingestion.readers.record_batches import ERROR_CELL, WHITE_SPACE, loose
 
-# As RE2 writes it: a text that begins or ends with white space.
+# A pattern of RE2: a text that begins or ends with white space.
 _AT_AN_END = "[" + "".join(f"\\x{{{ord(ch):x}}}" for ch in WHITE_SPACE) + "]"
 _PADDED = f"\\A{_AT_AN_END}|{_AT_AN_END}\\z"
 
@@ -33,7 +36,7 @@ _TIMESTAMP = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?( ?(Z|[+-][0-9]{2}(:?[0-9]{2})?))?)?"
 )
 _COMMON_CURRENCIES = "'VND', 'USD', 'EUR'"
-# Sums of money are exact decimals with 26 digits before the point; a single figure this large is a broken export.
+# Sums of money are exact decimals with 26 digits before the point; a single number this large is a broken export.
 _TOO_LARGE = "1e18"
 
 
@@ -43,7 +46,10 @@ def duckdb_type(column: Column) -> str:
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create what is missing of the schemas, the ledger, and the raw and parsed table of each extract."""
+    """Create what is missing of the schemas, the ledger, and the raw and parsed table of each extract.
+
+    A table that lacks a declared column gets it (`_add_columns`).
+    """
     for schema in ("raw", "parsed", "validation", "valid"):
         connection.execute(f"create schema if not exists {schema}")
     if warehouse_layout.version(connection) is None:
@@ -76,13 +82,66 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
             )
             """
         )
+    _add_missing_columns(connection)
 
 
-def typed_rows(extract: Extract, given: Collection[str], *, tidy: bool) -> str:
-    """SQL that parses and rules the raw rows of the delivery `$delivery`, shaped as `parsed.<extract>`.
+def _add_missing_columns(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring the tables of every extract to its declaration, if columns were added to it since they were created."""
+    existing: dict[str, set[str]] = defaultdict(set)
+    found = connection.execute("select table_name, column_name from duckdb_columns() where schema_name = 'raw'")
+    for table, column in found.fetchall():
+        existing[table].add(column)
+    for extract in EXTRACTS.values():
+        missing = [column for column in extract.all_columns if column.name not in existing[extract.name]]
+        if missing:
+            with transaction(connection):
+                count = _add_columns(connection, extract, missing)
+            names = ", ".join(column.name for column in missing)
+            terminal.report(f"the extract {extract.name} has new columns ({names}): {count} rows were parsed again")
 
-    given: the columns that the delivery has; tidy: whether its cells are as `textrows.TIDY` says. `$loaded_at` is its
-    moment.
+
+def _add_columns(connection: duckdb.DuckDBPyConnection, extract: Extract, columns: Sequence[Column]) -> int:
+    """Add columns to the tables of an extract and parse its rows again; returns how many rows.
+
+    Afterwards the tables are the same as after a rebuild: if a file had the column before it was declared, its values
+    are in `_extra`.
+    """
+    name = extract.name
+    for column in columns:
+        connection.execute(f"alter table raw.{name} add column {column.name} varchar")
+        connection.execute(f"alter table parsed.{name} add column {column.name} {duckdb_type(column)}")
+    titles = connection.execute(f"select distinct unnest(json_keys(_extra)) from raw.{name}").fetchall()
+    for column in columns:
+        for (title,) in titles:
+            if loose(title) == loose(column.name):
+                connection.execute(
+                    f"update raw.{name} set {column.name} = json_extract_string(_extra, $title),"
+                    " _extra = nullif(json_merge_patch(_extra, json_object($title, null))::varchar, '{}')"
+                    " where json_exists(_extra, $title)",
+                    {"title": title},
+                )
+    # Line 0 is a deletion by a snapshot: it is in no file, and has no value besides its key.
+    connection.execute(f"delete from parsed.{name} where _line > 0")
+    given = [column.name for column in extract.all_columns]
+    loaded = connection.execute(
+        "select delivery, loaded_at from raw.ledger where extract = ? and status = 'loaded' order by delivery", [name]
+    ).fetchall()
+    for delivery, loaded_at in loaded:
+        connection.execute(
+            f"insert into parsed.{name} by name {parsed_rows(extract, given, tidy=False)}",
+            {"delivery": delivery, "loaded_at": loaded_at},
+        )
+    # The next row checks start from the beginning.
+    connection.execute("drop table if exists validation.inputs")
+    return int(connection.execute(f"select count(*) from parsed.{name} where _line > 0").fetchall()[0][0])
+
+
+def parsed_rows(extract: Extract, given: Collection[str], *, tidy: bool) -> str:
+    """SQL that parses the raw rows of the delivery `$delivery` and checks each one alone; its columns are those of
+    `parsed.<extract>`.
+
+    given: the columns that the delivery has; tidy: whether its cells are as `record_batches.TIDY` tells; `$loaded_at`:
+    the moment of the load.
     """
     columns = extract.all_columns
     composed = ", ".join(
@@ -113,7 +172,7 @@ def typed_rows(extract: Extract, given: Collection[str], *, tidy: bool) -> str:
             select {cleaned}, {parsed}, _delivery, _line, _malformed
             from tried
         ),
-        ruled as (
+        checked as (
             select
                 *,
                 {_verdict(extract)} as _verdict,
@@ -124,20 +183,20 @@ def typed_rows(extract: Extract, given: Collection[str], *, tidy: bool) -> str:
             nullif(split_part(_verdict, ':', 2), '') as _column, _from_future, false as _superseded
         from (
             select *, case when _from_future then $loaded_at else updated_at end as _updated_at
-            from ruled
+            from checked
         )
         """
 
 
 def _composed(text: str) -> str:
-    """The text in NFC. DuckDB cuts a text at a zero byte there, so one that has it stays as it is."""
+    """The text in NFC. A text with a zero byte stays as it is: `nfc_normalize` would cut it there."""
     return f"case when contains({text}, chr(0)) then {text} else nfc_normalize({text}) end"
 
 
 def _trimmed(text: str) -> str:
-    """The text without white space around it; null where that leaves nothing."""
-    # A trim of any but spaces takes 1 µs a cell: nearly every cell begins and ends with a printable letter of ASCII,
-    # and of the rest a pattern says which need it.
+    """The text without white space around it; null if nothing is left."""
+    # Trimming other characters than spaces takes 1 µs a cell. Nearly every cell begins and ends with a printable ASCII
+    # character and needs none; a pattern finds those of the others that do.
     plain = f"unicode({text}) between 33 and 126 and unicode(right({text}, 1)) between 33 and 126"
     trimmed = f"trim({text}, {literal(WHITE_SPACE)})"
     return (
@@ -151,15 +210,15 @@ def _or_null(text: str) -> str:
 
 
 def _parsed(column: Column) -> str:
-    """The value of the clean text `c_…`, which `t_…` holds as far as DuckDB can read it: it reads too much."""
+    """The typed value of the clean text `c_…`. `t_…` is DuckDB's cast of it, which accepts more than the rules do."""
     clean, tried = f"c_{column.name}", f"t_{column.name}"
     if column.type == "date":
-        # A pattern takes 80 ns a cell. Of ten bytes in this shape, a cast reads digits, or a sign before the year.
+        # A pattern takes 80 ns a cell. In ten bytes of this form a cast accepts only digits, or a sign in front.
         return f"case when strlen({clean}) = 10 and {clean} like '____-__-__' and {clean} >= '0' then {tried} end"
     if column.type == "timestamp":
         return f"case when regexp_full_match({clean}, '{_TIMESTAMP}') then {tried} end"
     if column.type == "number":
-        # Beside a pattern of digits, point and exponent, a cast reads 1_000, +-1, and what is not below the limit.
+        # A cast also accepts 1_000, +-1 and numbers above the limit.
         exact = f"not contains({clean}, '_') and not contains({clean}, '+-')"
         return f"case when abs({tried}) < {_TOO_LARGE} and {exact} then {tried} end"
     if column.type == "boolean":
@@ -171,7 +230,7 @@ def _parsed(column: Column) -> str:
 
 
 def _verdict(extract: Extract) -> str:
-    """A CASE giving `reason:column` of the first rule that breaks, in the order of REASONS, or NULL."""
+    """A CASE that gives `reason:column` for the first broken rule, in the order of REASONS, or NULL."""
     key = [column for column in extract.columns if column.name in extract.key]
     of_key = [*_missing(extract, key), *_bad_type(key)]
     of_all = [
@@ -181,7 +240,7 @@ def _verdict(extract: Extract) -> str:
         *_out_of_range(extract),
         *((later, "bad_date_order", f"{later} < {earlier}") for later, earlier in extract.date_order),
     ]
-    # A deletion needs only its key: no other rule is applied to it.
+    # A deletion needs only its key: the other rules do not apply to it.
     return f"case when _malformed then 'malformed_row' when is_deleted then {_case(of_key)} else {_case(of_all)} end"
 
 
@@ -205,7 +264,7 @@ def _bad_type(columns: list[Column]) -> list[tuple[str, str, str]]:
         (
             column.name,
             "bad_type",
-            # Any text is a text, but for what stands in the place of one.
+            # Any text is valid, except the marker of a spreadsheet error cell (#N/A).
             f"c_{column.name} = {literal(ERROR_CELL)}"
             if column.type == "text"
             else f"c_{column.name} is not null and {column.name} is null",
@@ -222,7 +281,7 @@ def _bad_enum(extract: Extract) -> list[tuple[str, str, str]]:
             choices = ", ".join(literal(choice) for choice in column.choices)
             rules.append((column.name, "bad_enum", f"{column.name} not in ({choices})"))
         if column.currency:
-            # The pattern alone takes 60 ns a row, and nearly all rows have one of these.
+            # The pattern takes 60 ns a row, and nearly all rows have one of these currencies.
             is_none = f"not regexp_full_match({column.name}, '[A-Z]{{3}}')"
             rules.append((column.name, "bad_enum", f"{column.name} not in ({_COMMON_CURRENCIES}) and {is_none}"))
         if column.name in further:

@@ -1,6 +1,7 @@
-"""What was loaded that no build has taken up yet, by family: what the DAGs ring for.
+"""The loaded rows that no build has used yet, by family: what the DAGs start a build for.
 
-Told by facts, not by what one load did: a load that was killed after its rows were in is rung for by the next one.
+This is derived from the tables, not from the result of one load. So if a load is killed after its commit, the next load
+still reports its rows.
 """
 
 from __future__ import annotations
@@ -10,22 +11,23 @@ from dataclasses import dataclass
 
 import duckdb
 
+from amkpi.core.storage.warehouse import transaction
 from amkpi.ingestion.contracts.extracts import EXTRACTS, FAMILIES, Family
 
 
 @dataclass(frozen=True)
-class Pending:
-    """Deliveries of one family: their files and rows, and the rows by extract."""
+class Unprocessed:
+    """Deliveries of one family: the number of files, of rows, and of rows by extract."""
 
     files: int
     rows: int
     extracts: Mapping[str, int]
 
 
-def pending(connection: duckdb.DuckDBPyConnection) -> dict[Family, Pending]:
-    """The families with deliveries that no build has begun with, in the order of their declaration.
+def find(connection: duckdb.DuckDBPyConnection) -> dict[Family, Unprocessed]:
+    """The families with deliveries that no build has used, in the order of their declaration.
 
-    A file without rows says nothing, but that of a snapshot does: that everything is gone.
+    A file without rows changes nothing, except a file of a snapshot: it deletes every key.
     """
     create_table(connection)
     rows = connection.execute(
@@ -33,11 +35,11 @@ def pending(connection: duckdb.DuckDBPyConnection) -> dict[Family, Pending]:
         " where status = 'loaded' and (rows_read > 0 or source is not null)"
         " and delivery > (select coalesce(max(delivery), 0) from raw.processed) group by extract"
     ).fetchall()
-    found: dict[Family, Pending] = {}
+    found: dict[Family, Unprocessed] = {}
     for family in FAMILIES:
         own = {name: (files, read) for name, files, read in rows if EXTRACTS[name].family == family}
         if own:
-            found[family] = Pending(
+            found[family] = Unprocessed(
                 sum(files for files, _ in own.values()),
                 sum(read for _, read in own.values()),
                 {name: own[name][1] for name in EXTRACTS if name in own},
@@ -45,18 +47,17 @@ def pending(connection: duckdb.DuckDBPyConnection) -> dict[Family, Pending]:
     return found
 
 
-def take_up(connection: duckdb.DuckDBPyConnection) -> None:
-    """A build begins with everything that is loaded: nothing is pending any more, however the build ends.
+def mark_processed(connection: duckdb.DuckDBPyConnection) -> None:
+    """Record that a build has started with everything that is loaded, whatever the result of that build.
 
-    A build that fails is its own alarm; to ring for it again would only fail it again.
+    A build that fails raises its own alert. Starting it again for the same rows would only let it fail again.
     """
     create_table(connection)
-    connection.begin()
-    connection.execute("delete from raw.processed")
-    connection.execute("insert into raw.processed select coalesce(max(delivery), 0) from raw.ledger")
-    connection.commit()
+    with transaction(connection):
+        connection.execute("delete from raw.processed")
+        connection.execute("insert into raw.processed (delivery) select coalesce(max(delivery), 0) from raw.ledger")
 
 
 def create_table(connection: duckdb.DuckDBPyConnection) -> None:
-    """The newest delivery that a build has taken up; a warehouse of an older version lacks it."""
+    """Create the table that holds the newest delivery that a build has used."""
     connection.execute("create table if not exists raw.processed (delivery bigint)")

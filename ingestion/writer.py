@@ -1,27 +1,51 @@
-"""Inserting: a file that can be opened as an extract becomes rows of `raw` and `typed`, in the caller's transaction."""
+"""The writer: writes the rows of one file into the raw and parsed tables, in the caller's transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from amkpi.core.storage.sql import literal
-from amkpi.ingestion.contracts.extracts import Extract
+from amkpi.ingestion import snapshots
+from amkpi.ingestion.contracts.extracts import EXTRACTS, Extract
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.mappings import apply
 from amkpi.ingestion.readers import Content, TextRows, Unreadable, batch_schema, loose, open_text
 from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT
 from amkpi.ingestion.readers.record_batches import TIDY
-from amkpi.ingestion.tables import typed_rows
+from amkpi.ingestion.tables import parsed_rows
+
+
+def write_file(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    content: Content,
+    delivery: Delivery,
+    source: apply.Mapping | None,
+    limit: int,
+) -> int:
+    """Write the rows of a file as the delivery's extract, and the deletions that a snapshot implies.
+
+    Returns the number of rows in the file. Raises Unreadable.
+    """
+    extract = EXTRACTS[delivery.extract or ""]
+    count = write_rows(connection, extract, open_rows(path, content, extract, source, limit), delivery)
+    if source is not None and source.snapshot:
+        snapshots.delete_missing(connection, extract, delivery)
+    return count
 
 
 def open_rows(
     path: Path, content: Content, extract: Extract, source: apply.Mapping | None, limit: int = DEFAULT_LIMIT
 ) -> TextRows:
-    """Open a file as the extract, by the mapping if there is one. limit: what it may unpack to. Raises Unreadable."""
+    """Open a file as rows of the extract, by the mapping if there is one. limit: of its decompressed bytes.
+
+    Raises Unreadable.
+    """
     known = source.native_columns if source else frozenset(loose(column.name) for column in extract.all_columns)
     rows = open_text(path, content, known, limit)
     if source and rows.header:
@@ -29,41 +53,52 @@ def open_rows(
     return rows
 
 
-def insert(connection: duckdb.DuckDBPyConnection, extract: Extract, rows: TextRows, delivery: Delivery) -> int:
-    """Insert raw and typed rows of one delivery; returns how many. Raises Unreadable."""
+def write_rows(connection: duckdb.DuckDBPyConnection, extract: Extract, rows: TextRows, delivery: Delivery) -> int:
+    """Write the raw and parsed rows of one delivery; returns how many. Raises Unreadable."""
     if not rows.header:
         return 0
     places = _match(extract, rows.header)
-    names = [column.name for column in extract.all_columns]
-    values = [f"c{places[name]}" if name in places else "null" for name in names]
+    columns = [f"c{place} as {name}" for name, place in places.items()]
     taken = set(places.values())
     extra = [
         f"{literal(title.strip() or f'column {i + 1}')}, c{i}" for i, title in enumerate(rows.header) if i not in taken
     ]
-    extras = f"case when _malformed then null else json_object({', '.join(extra)}) end" if extra else "null"
+    if extra:
+        columns.append(f"case when not _malformed then json_object({', '.join(extra)}) end as _extra")
     insert = f"""
-        insert into raw.{extract.name}
-        select {", ".join(values)}, {extras}, _row, _malformed, _line, $delivery from batch
+        insert into raw.{extract.name} by name
+        select {", ".join(columns)}, _row, _malformed, _line, $delivery as _delivery from batch
         """
-    given = _Given(rows)
-    connection.register("batch", given.reader)
-    try:
+    stream = _Stream(rows)
+    with _registered(connection, stream.reader):
         connection.execute(insert, {"delivery": delivery.delivery})
-    finally:
-        connection.unregister("batch")
-    given.check()
+    stream.check()
     connection.execute(
-        f"insert into parsed.{extract.name} {typed_rows(extract, places, tidy=given.tidy)}",
+        f"insert into parsed.{extract.name} by name {parsed_rows(extract, places, tidy=stream.tidy)}",
         {"delivery": delivery.delivery, "loaded_at": delivery.loaded_at},
     )
-    return given.count
+    return stream.count
 
 
-class _Given:
-    """A file's rows as one stream, so that DuckDB writes what is read while more is read.
+@contextmanager
+def _registered(connection: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader) -> Iterator[None]:
+    """Make the reader readable as the table `batch`."""
+    connection.register("batch", reader)
+    try:
+        yield
+    except BaseException:
+        # After a fatal error DuckDB refuses this too; that refusal must not replace the error that matters.
+        with suppress(duckdb.Error):
+            connection.unregister("batch")
+        raise
+    connection.unregister("batch")
 
-    tidy: whether every batch was. What goes wrong on the way ends the stream and is told by `check`: DuckDB would tell
-    it as an error of its own.
+
+class _Stream:
+    """The rows of a file as one stream, so that DuckDB writes the first rows while the next are read.
+
+    tidy: whether every batch is. Read errors end the stream and are raised by `check`: if they were raised inside the
+    stream, DuckDB would wrap them in an error of its own.
     """
 
     def __init__(self, rows: TextRows) -> None:
@@ -78,17 +113,17 @@ class _Given:
                 self.count += table.num_rows
                 self.tidy = self.tidy and table.schema.metadata == TIDY
                 yield from table.to_batches()
-        except BaseException as error:  # noqa: BLE001 - told by check
+        except BaseException as error:  # noqa: BLE001 - raised by check
             self._failure = error
 
     def check(self) -> None:
-        """Raise what ended the stream before its end, if anything did."""
+        """Raise the error that ended the stream early, if there was one."""
         if self._failure is not None:
             raise self._failure
 
 
 def _match(extract: Extract, header: tuple[str, ...]) -> dict[str, int]:
-    """Which field holds which column. Raises Unreadable for a column that is missing or there twice."""
+    """The place of each column of the extract in the header. Raises Unreadable if one is missing or there twice."""
     seen: dict[str, int] = {}
     for place, title in enumerate(header):
         name = loose(title)

@@ -52,7 +52,7 @@ def publication_id(connection: duckdb.DuckDBPyConnection, settings: Settings, as
     deliveries = connection.execute(
         "select run, file_name, extract, source, sha256, status, rows_read from raw.ledger order by delivery"
     ).fetchall()
-    basis = json.dumps([deliveries, as_of.isoformat(), settings.that_shape_results(), pipeline_version()])
+    basis = json.dumps([deliveries, as_of.isoformat(), settings.fingerprint_fields(), pipeline_version()])
     return hashlib.sha256(basis.encode()).hexdigest()[:16]
 
 

@@ -89,8 +89,8 @@ class Settings(BaseSettings):
         """The date it is in the agency's time zone."""
         return datetime.now(ZoneInfo(self.timezone)).date()
 
-    def that_shape_results(self) -> dict[str, Any]:
-        """The settings on which a publication's content rests, JSON-ready."""
+    def fingerprint_fields(self) -> dict[str, Any]:
+        """The settings that the content of a publication depends on, JSON-ready."""
         neutral: dict[str, set[str]] = {}
         for setting in all_settings():
             if not setting.shapes_results:

@@ -21,10 +21,10 @@ from amkpi.core.storage.locking import locked
 from amkpi.core.storage.warehouse import connect
 from amkpi.expectations.history import last_audit
 from amkpi.ingestion import archive, landing
-from amkpi.ingestion.landing import Seen
+from amkpi.ingestion.landing import LandingFile
 from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.validation import quarantine
-from amkpi.ingestion.validation.row_checks import judge
+from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.publishing.publications import historical_publications
 from amkpi.publishing.reader import published
 
@@ -86,7 +86,7 @@ def show_status(run: Run) -> None:
     screen.print(f"waiting     {_files(waiting, f'in {escape(str(run.home.landing))}')}", soft_wrap=True)
 
 
-def _files(seen: Sequence[Seen], where: str = "") -> str:
+def _files(seen: Sequence[LandingFile], where: str = "") -> str:
     """How many files, and the names of the first."""
     names = ", ".join(escape(each.name) for each in seen[:5]) + (" …" if len(seen) > 5 else "")
     count = f"{len(seen)} file{'' if len(seen) == 1 else 's'}"
@@ -132,5 +132,5 @@ def _judged(run: Run) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse with its rows judged by all that was delivered until now."""
     with locked(run.home, run.settings), connect(run.home, run.settings) as connection:
         create_tables(connection)
-        judge(connection, run.settings.kpi.reporting_currency)
+        check_rows(connection, run.settings.kpi.reporting_currency)
         yield connection

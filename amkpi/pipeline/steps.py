@@ -24,7 +24,7 @@ from amkpi.core.storage.warehouse import connect
 from amkpi.expectations import history
 from amkpi.expectations.context import Occasion
 from amkpi.expectations.runner import audit_warehouse
-from amkpi.ingestion import loader, unprocessed
+from amkpi.ingestion import from_archive, loader, unprocessed
 from amkpi.ingestion.loader import LoadReport
 from amkpi.ingestion.tables import create_tables
 from amkpi.publishing import backup, publications
@@ -60,7 +60,7 @@ def load(run: Run, progress: Progress = silent) -> LoadReport:
     """Take everything that is ready in LANDING into `raw`. Raises AmkpiError."""
     with locked(run.home, run.settings), connect(run.home, run.settings) as connection:
         report = loader.load(connection, run.home, run.settings, run.now, SHIPPED_MAPPINGS, progress)
-        return replace(report, pending=unprocessed.pending(connection))
+        return replace(report, unprocessed=unprocessed.find(connection))
 
 
 def rebuild(run: Run, progress: Progress = silent) -> int:
@@ -71,7 +71,7 @@ def rebuild(run: Run, progress: Progress = silent) -> int:
             leftover.unlink(missing_ok=True)
         aside = Home(run.home.root, run.home.landing, warehouse_name=fresh.name)
         with connect(aside, run.settings) as connection:
-            count = loader.replay(connection, run.home, SHIPPED_MAPPINGS, progress)
+            count = from_archive.rebuild(connection, run.home, SHIPPED_MAPPINGS, progress)
         # The old file goes only when the new one is whole; a log that a killed run left belongs to the old one.
         _log_of(run.home.warehouse).unlink(missing_ok=True)
         fresh.replace(run.home.warehouse)
@@ -89,11 +89,11 @@ def replay(run: Run, wanted: str) -> LoadReport:
     Raises AmkpiError when no such bytes were loaded.
     """
     with locked(run.home, run.settings), connect(run.home, run.settings) as connection:
-        return loader.load_again(connection, run.home, run.settings, run.now, SHIPPED_MAPPINGS, wanted)
+        return from_archive.replay(connection, run.home, run.settings, run.now, SHIPPED_MAPPINGS, wanted)
 
 
-def build(run: Run, progress: Progress = silent, begun: Callable[[], None] = lambda: None) -> BuildReport:
-    """Build the marts in the warehouse; `begun` is called once it is clear that there is something to build.
+def build(run: Run, progress: Progress = silent, on_start: Callable[[], None] = lambda: None) -> BuildReport:
+    """Build the marts in the warehouse; `on_start` is called once it is clear that there is something to build.
 
     Raises AmkpiError, AuditBlocked for a broken rule of the models.
     """
@@ -105,8 +105,9 @@ def build(run: Run, progress: Progress = silent, begun: Callable[[], None] = lam
                 if publication_id.published_file(run.home, identity).exists():
                     return BuildReport(identity, 0, 0, is_new=False)
             else:
-                unprocessed.take_up(connection)  # a historical publication does not count as one that has the new rows
-        return dbt_runner.build(run.home, run.settings, run.as_of, progress, begun)
+                # A historical publication does not count as one that has the new rows.
+                unprocessed.mark_processed(connection)
+        return dbt_runner.build(run.home, run.settings, run.as_of, progress, on_start)
 
 
 def audit(run: Run, progress: Progress = silent, auditor: Auditor = audit_warehouse) -> AuditReport:

@@ -1,4 +1,4 @@
-"""The build: judging rows by other rows, then dbt, in this process."""
+"""The build: the row checks that need other rows, then dbt in this process."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from amkpi.core.paths import DBT_PROJECT
 from amkpi.core.settings import Settings
 from amkpi.core.storage.warehouse import connect
 from amkpi.ingestion.tables import create_tables
-from amkpi.ingestion.validation.row_checks import judge
+from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.transform import manifest_cache
 
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build made: its publication id, how many models and tests ran, and whether readers had it already."""
+    """The result of a build: its publication id, how many models and tests ran; not new if it is published already."""
 
     publication_id: str
     models: int
@@ -47,13 +47,13 @@ def build(
     settings: Settings,
     as_of: date,
     progress: Callable[[str], None] = lambda line: None,
-    begun: Callable[[], None] = lambda: None,
+    on_start: Callable[[], None] = lambda: None,
 ) -> BuildReport:
-    """Build the marts as of a date in the warehouse; `progress` gets a line a model.
+    """Build the marts as of a date in the warehouse; `progress` gets a line for each model.
 
-    begun: called once it is clear that there is something to build.
+    on_start: called when it is clear that there is something to build.
 
-    Raises AuditBlocked when a test of the models fails (a broken invariant), AmkpiError when a model cannot be built.
+    Raises AuditBlocked if a test of the models fails (a broken invariant), AmkpiError if a model cannot be built.
     """
     with connect(home, settings) as connection:
         create_tables(connection)
@@ -61,34 +61,32 @@ def build(
         identity = publication_id.publication_id(connection, settings, as_of)
         if publication_id.is_current(home, identity):
             return BuildReport(identity, 0, 0, is_new=False)
-        begun()
-        based_on = build_record.built_alike(connection, settings)
-        from_nothing = based_on is None
+        on_start()
+        based_on = build_record.reusable_build(connection, settings)
+        is_full = based_on is None
         build_record.mark_building(connection)
-        _keep_previous_inputs(connection, from_nothing)
-        judge(connection, settings.kpi.reporting_currency)
-    arguments = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if from_nothing else [])]
+        _keep_previous_inputs(connection, is_full)
+        check_rows(connection, settings.kpi.reporting_currency)
+    arguments = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if is_full else [])]
     models, tests = run_dbt(home, settings, as_of, arguments, progress)
     return BuildReport(build_record.mark_built(home, settings, as_of, based_on), models, tests)
 
 
-def _keep_previous_inputs(connection: duckdb.DuckDBPyConnection, from_nothing: bool) -> None:
-    """Put aside what the last whole build rolled up: the models make anew the periods whose inputs are others now."""
+def _keep_previous_inputs(connection: duckdb.DuckDBPyConnection, is_full: bool) -> None:
+    """Copy the inputs of the last complete build: the models recompute the periods whose inputs have changed."""
     connection.execute("delete from audit.previous_inputs")
-    if not from_nothing:
+    if not is_full:
         connection.execute("insert into audit.previous_inputs by name from intermediate.int_period_inputs")
 
 
 def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """The tables that audit and publishing fill after the build; marts are views over them."""
+    """Create the tables that audit and publishing fill after the build; some marts are views of them."""
     connection.execute("create schema if not exists audit")
     connection.execute(
         "create table if not exists audit.results (suite varchar, expectation varchar, table_name varchar,"
-        " column_name varchar, success boolean, severity varchar, observed varchar, unexpected_count bigint)"
+        " column_name varchar, success boolean, severity varchar, observed varchar, unexpected_count bigint,"
+        " advice varchar, since timestamptz, rows_concerned varchar)"
     )
-    # A warehouse of the first version lacks them.
-    for column in ("advice varchar", "since timestamptz", "rows_concerned varchar"):
-        connection.execute(f"alter table audit.results add column if not exists {column}")
     connection.execute(
         "create table if not exists audit.publication (publication_id varchar, as_of date, published_at timestamptz,"
         " pipeline_version varchar, reporting_currency varchar)"
@@ -106,26 +104,26 @@ def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:
         "create table if not exists audit.previous_inputs (period_id integer, part varchar, month_start date,"
         " row_count bigint, hash_xor ubigint, hash_sum hugeint)"
     )
-    connection.execute("alter table audit.previous_inputs add column if not exists month_start date")
 
 
-_ahead: threading.Thread | None = None
+_preload_thread: threading.Thread | None = None
 
 
-def import_dbt_ahead() -> None:
-    """Begin dbt's import of seconds in the background, for a run that is about to build.
+def preload_dbt() -> None:
+    """Start importing dbt in the background, for a run that is going to build. The import takes seconds.
 
-    Loading leaves a core idle half of the time. `run_dbt` waits for it: two threads must not import the same packages.
+    Loading leaves a core idle half of the time. `run_dbt` waits for the import: two threads must not import the same
+    packages.
     """
-    global _ahead
-    _ahead = threading.Thread(target=_import_dbt, daemon=True)
-    _ahead.start()
+    global _preload_thread
+    _preload_thread = threading.Thread(target=_import_dbt, daemon=True)
+    _preload_thread.start()
 
 
 def _import_dbt() -> None:
     if "dbt.cli.main" in sys.modules:
         return
-    # Hardly anything that an import makes is garbage, and looking for it takes a tenth of the time.
+    # An import leaves hardly any garbage, and looking for it takes a tenth of the time.
     gc.disable()
     try:
         importlib.import_module("dbt.cli.main")
@@ -138,9 +136,9 @@ def run_dbt(
     home: Home, settings: Settings, as_of: date, arguments: list[str], progress: Callable[[str], None]
 ) -> tuple[int, int]:
     """Run dbt on the warehouse in this process; returns how many models and tests ran. Raises as `build` does."""
-    # dbt costs seconds to import: here, where it is needed, and once.
-    if _ahead is not None:
-        _ahead.join()
+    # dbt takes seconds to import: only here, where it is needed, and once.
+    if _preload_thread is not None:
+        _preload_thread.join()
     _import_dbt()
     from dbt.cli.main import dbtRunner
     from dbt.contracts.results import NodeStatus, RunStatus, TestStatus
@@ -155,7 +153,7 @@ def run_dbt(
         AMKPI_MEMORY_LIMIT=settings.storage.memory_limit,
         DBT_SEND_ANONYMOUS_USAGE_STATS="false",
     ):
-        project = manifest_cache.kept(home)
+        project = manifest_cache.load(home)
         result = dbtRunner(manifest=project, callbacks=[on_event]).invoke(
             [
                 *arguments,
@@ -172,7 +170,7 @@ def run_dbt(
         )  # fmt: skip
         _release_warehouse()
     if project is None and result.exception is None:
-        manifest_cache.keep(home)
+        manifest_cache.save(home)
     if result.exception is not None:
         raise AmkpiError(f"dbt could not run: {_one_line(str(result.exception))}") from result.exception
     nodes = list(getattr(result.result, "results", []))
@@ -189,7 +187,7 @@ def run_dbt(
 
 @contextmanager
 def _environment(**variables: str) -> Iterator[None]:
-    """Set what dbt's profile reads while it runs, then leave the process as it was: the next run may be another's."""
+    """Set the variables of dbt's profile while it runs; the next run in this process may be for another agency."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -203,7 +201,7 @@ def _environment(**variables: str) -> Iterator[None]:
 
 
 def _release_warehouse() -> None:
-    """Close dbt's connection: while it is open, nobody else can write, and this process would read old data."""
+    """Close dbt's connection: while it is open, no other process can write, and this one would read old data."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
     DuckDBConnectionManager.close_all_connections()

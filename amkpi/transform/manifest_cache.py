@@ -1,7 +1,7 @@
-"""dbt's reading of its project, kept from build to build: it takes dbt 3 s, and gives the same until a file changes.
+"""dbt's parsed project, kept between builds: parsing takes 3 s, and gives the same result until a file changes.
 
-dbt keeps one too, but reads everything anew whenever a variable is another, and `as_of` is another every day. Which
-models there are, and what each reads, hangs on no variable; their SQL, which does, is made when they run.
+dbt has a cache too, but parses everything again when a variable has changed, and `as_of` changes every day. Which
+models exist, and what each of them reads, depends on no variable. Their SQL does; dbt compiles it when they run.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from amkpi.core.home import Home
 from amkpi.core.paths import DBT_PROJECT
 from amkpi.core.publication_id import pipeline_version
 
-# What dbt writes beside its logs when it has read the project.
+# The file that dbt writes to its target folder when it has parsed the project.
 _OF_DBT = "partial_parse.msgpack"
 
 
-def kept(home: Home) -> Any | None:
-    """The project as it was read before, as dbt's Manifest; None where it must be read."""
+def load(home: Home) -> Any | None:
+    """The cached project as dbt's Manifest; None if dbt has to parse it."""
     return next(filter(None, map(_read, _places(home))), None)
 
 
@@ -32,22 +32,22 @@ def _read(place: Path) -> Any | None:
 
     try:
         manifest = Manifest.from_msgpack(place.read_bytes(), decoder=extended_mashumuro_decoder)
-    except Exception:  # noqa: BLE001 - there is none, or a damaged one makes dbt's reader fail however it does
+    except Exception:  # noqa: BLE001 - no file, or a damaged one, on which dbt's reader fails in any way
         return None
-    # Not kept in the file; the catalogue of KPIs is read from it.
+    # Not part of the file; the KPI catalogue in the project reads it.
     manifest.build_flat_graph()
     return manifest
 
 
-def keep(home: Home) -> None:
-    """Keep what dbt has just read: beside the project, for every home, else in this one's folder of dbt."""
-    read = home.dbt_target / _OF_DBT
+def save(home: Home) -> None:
+    """Store what dbt has just parsed: in the project's folder for all homes, else in the dbt folder of this home."""
+    parsed = home.dbt_target / _OF_DBT
     for place in _places(home):
-        # An installed project may be read-only. What cannot be kept is read again.
+        # An installed project may be read-only. Without a cache, the next build parses again.
         with suppress(OSError):
             place.parent.mkdir(exist_ok=True)
             partial = place.with_name(f".{place.name}.{os.getpid()}")
-            partial.write_bytes(read.read_bytes())
+            partial.write_bytes(parsed.read_bytes())
             for old in place.parent.glob("parsed_*.msgpack"):
                 old.unlink(missing_ok=True)
             partial.replace(place)
@@ -55,7 +55,7 @@ def keep(home: Home) -> None:
 
 
 def _places(home: Home) -> tuple[Path, Path]:
-    """Where it may be kept, under a name that says of which program, engine and warehouse file it is."""
+    """Where the cache may be; its name is a hash of the code, the engine and the warehouse file that it is for."""
     basis = [pipeline_version(), version("dbt-core"), version("dbt-duckdb"), home.warehouse.stem, str(DBT_PROJECT)]
     name = f"parsed_{hashlib.sha256('|'.join(basis).encode()).hexdigest()[:16]}.msgpack"
     return DBT_PROJECT / "target" / name, home.dbt_target / name

@@ -28,7 +28,7 @@ _EXCEL_CHARS = 32_767
 
 
 @dataclass(frozen=True)
-class Held:
+class QuarantinedRow:
     """A row held back. raw_row: the row as it came, as JSON without what is private, or None where all of it is."""
 
     extract: str
@@ -42,7 +42,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class HeldCount:
+class QuarantineCount:
     """How many rows of one file are held back for one reason in one column, and since when."""
 
     extract: str
@@ -60,7 +60,7 @@ def counts(
     extract: str | None = None,
     file_name: str | None = None,
     reason: str | None = None,
-) -> list[HeldCount]:
+) -> list[QuarantineCount]:
     """Rows held back by extract, file, reason and column, most rows first. Raises AmkpiError for a name unknown."""
     where, values = _chosen(connection, extract, file_name, reason)
     rows = connection.execute(
@@ -73,17 +73,17 @@ def counts(
         """,
         values,
     ).fetchall()
-    return [HeldCount(*row) for row in rows]
+    return [QuarantineCount(*row) for row in rows]
 
 
-def held_rows(
+def rows(
     connection: duckdb.DuckDBPyConnection,
     *,
     extract: str | None = None,
     file_name: str | None = None,
     reason: str | None = None,
     limit: int = 1_000,
-) -> list[Held]:
+) -> list[QuarantinedRow]:
     """The first rows held back, by extract, file and line. Raises AmkpiError for a name unknown."""
     where, values = _chosen(connection, extract, file_name, reason)
     rows = connection.execute(
@@ -96,7 +96,7 @@ def held_rows(
         """,
         values,
     ).fetchall()
-    return [Held(*row) for row in rows]
+    return [QuarantinedRow(*row) for row in rows]
 
 
 def export(

@@ -1,44 +1,43 @@
-"""Judging rows by other rows: references, rates, and which row of a key is current.
+"""The row checks that need other rows: references, exchange rates, and which row of a key is valid.
 
-Runs before every build. It writes `validation.quarantine` (every row held back now, with its reason), marks in
-`parsed.<extract>` the rows that do not count (held back, replaced, deletions), and shows those that do as
-`valid.<extract>`.
+They run before every build. They write `validation.quarantine` (every row that is held back now, with its reason), mark
+in `parsed.<extract>` the rows that do not count (held back, superseded by a newer row, or deletions), and show the
+others as `valid.<extract>`.
 
-Deliveries are only ever added. So when the last judgement was by the same rules, only what new rows can change is
-judged again:
+Deliveries are only ever added. So if the last checks used the same rules, only what new rows can change is checked:
 
 - the new rows themselves;
-- rows that wait: for a reference that may have come, or for a rate;
-- rows of a currency whose first current rate went away or begins later now: they may have to wait again. A row lacks a
-  rate only before its currency's first, so no other change of rates touches a verdict;
-- every row of an extract that refers to one of which nothing had ever been delivered: its references are judged now.
+- rows that wait: for a reference that may have arrived, or for a rate;
+- rows of a currency whose first valid rate went away or is later now: they may have to wait again. A row lacks a rate
+  only if it is older than its currency's first rate, so no other change of rates affects a verdict;
+- every row of an extract that refers to an extract of which nothing had been delivered: its references are checked now.
 
-A reference that was known stays known: a delivered row that passes the rules before `unknown_reference` counts whatever
-becomes of it. What a row itself breaks never changes. A changed verdict, like a new row, touches its key: which row of
-that key is current, and which of those held back stand before an older one.
+A reference that was known stays known: a delivered row that passes the rules before `unknown_reference` counts as
+known, even if it is superseded later. The rules that a row breaks by itself never change. A new row or a changed
+verdict affects its key: which row of the key is valid, and which quarantined rows of the key keep an older row.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 import duckdb
 
 from amkpi.core.paths import PACKAGE
 from amkpi.core.storage.sql import literal
+from amkpi.core.storage.warehouse import table_exists, transaction
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Extract
 
 _WAITING = "('unknown_reference', 'missing_fx_rate')"
-# What a judgement keeps beside the warehouse's tables while it lasts.
-_SCRATCH = ("rates_before", "rates", "affected", "verdicts", "changed", "touched", "passed_over")
+# Temporary tables of one run of the checks.
+_SCRATCH = ("rates_before", "rates", "affected", "verdicts", "changed", "touched", "superseded")
 
 
 @dataclass(frozen=True)
-class _Basis:
-    """What verdicts rest on: the deliveries up to a number, and how many those are; the currency; the rules."""
+class ValidationInputs:
+    """What the verdicts depend on: the last delivery and their number, the reporting currency, a hash of the rules."""
 
     delivery: int
     deliveries: int
@@ -46,67 +45,58 @@ class _Basis:
     rules: str
 
 
-def judge(connection: duckdb.DuckDBPyConnection, reporting_currency: str) -> bool:
-    """Bring quarantine and current rows up to date with what has been delivered, in one transaction.
+def check_rows(connection: duckdb.DuckDBPyConnection, reporting_currency: str) -> bool:
+    """Bring the quarantine and the valid rows up to date with all deliveries, in one transaction.
 
-    reporting_currency: the currency that needs no rate. Returns whether there was anything to do: the same
+    reporting_currency: the currency that needs no rate. Returns whether anything had to be checked: the same
     deliveries, currency and rules give the same verdicts.
     """
-    basis = _basis(connection, reporting_currency)
-    last = _last_basis(connection)
-    if last == basis:
+    inputs = _inputs(connection, reporting_currency)
+    last = _last_inputs(connection)
+    if last == inputs:
         return False
-    connection.begin()
-    try:
+    with transaction(connection):
         if last is None:
-            _clear(connection)
-        _judge(connection, basis, _judged_until(connection, basis, last))
+            _create_tables(connection)
+        _check(connection, inputs, _checked_until(connection, inputs, last))
         connection.execute("delete from validation.inputs")
         connection.execute(
             "insert into validation.inputs (delivery, deliveries, reporting_currency, rules) values (?, ?, ?, ?)",
-            [basis.delivery, basis.deliveries, basis.reporting_currency, basis.rules],
+            [inputs.delivery, inputs.deliveries, inputs.reporting_currency, inputs.rules],
         )
-        connection.commit()
-    except BaseException:
-        # After a failed commit there is nothing to roll back, and DuckDB says so.
-        with suppress(duckdb.Error):
-            connection.rollback()
-        raise
     return True
 
 
-def _basis(connection: duckdb.DuckDBPyConnection, reporting_currency: str) -> _Basis:
+def _inputs(connection: duckdb.DuckDBPyConnection, reporting_currency: str) -> ValidationInputs:
     row = connection.execute("select coalesce(max(delivery), 0), count(*) from raw.ledger").fetchone()
     delivery, deliveries = row or (0, 0)
     rules = hashlib.sha256()
     for path in sorted((PACKAGE / "ingestion").glob("**/*.py")):
         rules.update(path.read_bytes())
-    return _Basis(delivery, deliveries, reporting_currency, rules.hexdigest())
+    return ValidationInputs(delivery, deliveries, reporting_currency, rules.hexdigest())
 
 
-def _last_basis(connection: duckdb.DuckDBPyConnection) -> _Basis | None:
-    """What the last judgement rested on; None where there was none, or one of an older layout."""
-    columns = connection.execute(
-        "select count(*) from duckdb_columns() where schema_name = 'validation' and table_name = 'inputs'"
-    ).fetchall()
-    if columns != [(4,)]:
+def _last_inputs(connection: duckdb.DuckDBPyConnection) -> ValidationInputs | None:
+    """The inputs of the last checks; None if there were none."""
+    if not table_exists(connection, "validation", "inputs"):
         return None
     rows = connection.execute(
         "select delivery, deliveries, reporting_currency, rules from validation.inputs"
     ).fetchall()
-    return _Basis(*rows[0]) if rows else None
+    return ValidationInputs(*rows[0]) if rows else None
 
 
-def _judged_until(connection: duckdb.DuckDBPyConnection, basis: _Basis, last: _Basis | None) -> int:
-    """The delivery up to which verdicts stand; 0 where everything is to be judged."""
-    if last is None or (last.reporting_currency, last.rules) != (basis.reporting_currency, basis.rules):
+def _checked_until(
+    connection: duckdb.DuckDBPyConnection, inputs: ValidationInputs, last: ValidationInputs | None
+) -> int:
+    """The last delivery whose verdicts can be kept; 0 if everything has to be checked."""
+    if last is None or (last.reporting_currency, last.rules) != (inputs.reporting_currency, inputs.rules):
         return 0
     known = connection.execute("select count(*) from raw.ledger where delivery <= ?", [last.delivery]).fetchall()
     return last.delivery if known == [(last.deliveries,)] else 0
 
 
-def _clear(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables of judgements anew, whatever an older version left."""
+def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         """
         create or replace table validation.inputs (
@@ -125,8 +115,8 @@ def _clear(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _judge(connection: duckdb.DuckDBPyConnection, basis: _Basis, since: int) -> None:
-    """Judge what deliveries after `since` can change: everything, when that is 0."""
+def _check(connection: duckdb.DuckDBPyConnection, inputs: ValidationInputs, since: int) -> None:
+    """Check what deliveries after `since` can change: everything if that is 0."""
     first_deliveries = {
         name: first
         for name in EXTRACTS
@@ -134,23 +124,23 @@ def _judge(connection: duckdb.DuckDBPyConnection, basis: _Basis, since: int) -> 
         if first is not None
     }
     _first_rates(connection, "rates_before", since)
-    # Rates first: the others' amounts are judged by the rates that are current.
+    # Rates first: the amounts of the other extracts are checked against the valid rates.
     for extract in sorted(EXTRACTS.values(), key=lambda extract: extract.name != "fx_rates"):
         referred = {column.references for column in extract.columns} & first_deliveries.keys()
         everything = since == 0 or any(first_deliveries[name or ""] > since for name in referred)
         affected = _affected(connection, extract, since, everything)
         if affected is not None:
-            _hold_back(connection, extract, affected, first_deliveries, basis.reporting_currency, since, everything)
-            _pass_over(connection, extract, everything)
+            _quarantine(connection, extract, affected, first_deliveries, inputs.reporting_currency, since, everything)
+            _supersede(connection, extract, everything)
         if extract.name == "fx_rates":
-            _first_rates(connection, "rates", basis.delivery)
-        connection.execute(_current(extract, basis.delivery))
+            _first_rates(connection, "rates", inputs.delivery)
+        connection.execute(_valid_rows(extract, inputs.delivery))
     for name in _SCRATCH:
         connection.execute(f"drop table if exists temp.{name}")
 
 
 def _first_rates(connection: duckdb.DuckDBPyConnection, name: str, until: int) -> None:
-    """The first current rate of each currency, by the marks on the deliveries until that one."""
+    """The date of each currency's first valid rate, among the deliveries up to `until`, as they are marked now."""
     connection.execute(
         f"""
         create or replace temp table {name} as
@@ -167,7 +157,7 @@ def _rows(extract: Extract) -> str:
 
 
 def _affected(connection: duckdb.DuckDBPyConnection, extract: Extract, since: int, everything: bool) -> str | None:
-    """The rows whose verdict may be another now, as a relation with their `id`; None where there are none."""
+    """The rows whose verdict may have changed, as a relation with their row id as `id`; None if there are none."""
     if everything:
         return _rows(extract)
     parts = [f"select rowid as id, * from parsed.{extract.name} where _delivery > {since}"]
@@ -190,12 +180,12 @@ def _affected(connection: duckdb.DuckDBPyConnection, extract: Extract, since: in
             f" semi join ({lost}) as lost on t.currency = lost.currency and t.{extract.fx_date} >= lost.since_date"
             f" and t.{extract.fx_date} < coalesce(lost.until_date, date 'infinity')"
         )
-    # A row may be there more than once, waiting and without a rate: nothing below minds.
+    # A row may be in here twice, because it waits and because it lost its rate. What follows allows that.
     connection.execute(f"create or replace temp table affected as {' union all '.join(parts)}")
     return "affected" if connection.execute("select 1 from affected limit 1").fetchall() else None
 
 
-def _hold_back(
+def _quarantine(
     connection: duckdb.DuckDBPyConnection,
     extract: Extract,
     affected: str,
@@ -204,7 +194,7 @@ def _hold_back(
     since: int,
     everything: bool,
 ) -> None:
-    """Bring the extract's quarantine up to date; unless everything is judged, say in `changed` which rows changed."""
+    """Bring the extract's quarantine up to date; unless everything is checked, write the changed rows to `changed`."""
     connection.execute(_verdicts(extract, affected, first_deliveries, reporting_currency))
     of_extract = f"extract = '{extract.name}'"
     if everything:
@@ -229,8 +219,9 @@ def _hold_back(
     chosen = "" if everything else "semi join changed as c on v.id = c.id"
     connection.execute(
         f"""
-        insert into validation.quarantine
-        select '{extract.name}', v._delivery, v._line, v.reason, v.column_name, {_raw_row(extract)}, false
+        insert into validation.quarantine by name
+        select '{extract.name}' as extract, v._delivery, v._line, v.reason, v.column_name,
+            {_raw_row(extract)} as raw_row, false as keeps_older_row
         from (select v.* from verdicts as v {chosen}) as v
         inner join raw.{extract.name} as raw on v._delivery = raw._delivery and v._line = raw._line
         """
@@ -238,7 +229,7 @@ def _hold_back(
 
 
 def _verdicts(extract: Extract, affected: str, first_deliveries: Mapping[str, int], reporting_currency: str) -> str:
-    """Write to `verdicts` why rows are held back: by themselves, else for a missing reference, else for a rate."""
+    """SQL that writes to `verdicts` the first reason of each row that is not valid: its own, a reference, a rate."""
     by_others = "t._reason is null and not coalesce(t.is_deleted, false)"
     parts = [f"select id, _delivery, _line, 0 as place, _reason as reason, _column as column_name from {affected}"
              " where _reason is not null"]  # fmt: skip
@@ -268,7 +259,7 @@ def _verdicts(extract: Extract, affected: str, first_deliveries: Mapping[str, in
 
 
 def _raw_row(extract: Extract) -> str:
-    """The row as it came, as JSON; what is private is left out, a whole row where it cannot be told apart."""
+    """The row as it arrived, as JSON without private columns; null where those cannot be separated from the rest."""
     if extract.private_rows:
         return "null"
     shown = [column.name for column in extract.all_columns if column.name not in extract.private]
@@ -279,8 +270,8 @@ def _raw_row(extract: Extract) -> str:
     return f"case when raw._row is not null then {whole} else cast({as_object} as varchar) end"
 
 
-def _pass_over(connection: duckdb.DuckDBPyConnection, extract: Extract, everything: bool) -> None:
-    """Mark the rows that do not count, of the keys that were touched: the newest good row does, if it deletes not."""
+def _supersede(connection: duckdb.DuckDBPyConnection, extract: Extract, everything: bool) -> None:
+    """Mark the superseded rows of the affected keys: only the newest valid row counts, unless it is a deletion."""
     key = ", ".join(extract.key)
     touched = _rows(extract)
     if not everything:
@@ -299,7 +290,7 @@ def _pass_over(connection: duckdb.DuckDBPyConnection, extract: Extract, everythi
     is_held = f"join {held} as q on t._delivery = q._delivery and t._line = q._line"
     connection.execute(
         f"""
-        create or replace temp table passed_over as
+        create or replace temp table superseded as
         with good as (
             select t.* from {touched} as t anti {is_held}
         ),
@@ -323,17 +314,17 @@ def _pass_over(connection: duckdb.DuckDBPyConnection, extract: Extract, everythi
     of_touched = "true" if everything else "rowid in (select id from touched)"
     connection.execute(
         f"update parsed.{extract.name} set _superseded = false"
-        f" where _superseded and {of_touched} and rowid not in (select id from passed_over)"
+        f" where _superseded and {of_touched} and rowid not in (select id from superseded)"
     )
     connection.execute(
         f"update parsed.{extract.name} set _superseded = true"
-        " where not _superseded and rowid in (select id from passed_over)"
+        " where not _superseded and rowid in (select id from superseded)"
     )
     _keep_older(connection, extract, touched, held)
 
 
 def _keep_older(connection: duckdb.DuckDBPyConnection, extract: Extract, touched: str, held: str) -> None:
-    """Mark the rows held back in whose place an older row of the same key stays current."""
+    """Mark the quarantined rows in whose place an older row of the same key stays valid."""
     if not connection.execute(f"select 1 from {held} limit 1").fetchall():
         return
     of_touched = "q._delivery = t._delivery and q._line = t._line"
@@ -341,12 +332,12 @@ def _keep_older(connection: duckdb.DuckDBPyConnection, extract: Extract, touched
         f"update validation.quarantine as q set keeps_older_row = false from {touched} as t"
         f" where q.extract = '{extract.name}' and q.keeps_older_row and {of_touched}"
     )
-    # A row without a whole key has no older one.
+    # A row without its whole key has no older row of that key.
     whole = " and ".join(f"t.{name} is not null" for name in extract.key if extract.column(name).required)
     connection.execute(
         f"""
         update validation.quarantine as q set keeps_older_row = true
-        from {touched} as t, (select c.* from {touched} as c anti join passed_over as p on c.id = p.id) as c
+        from {touched} as t, (select c.* from {touched} as c anti join superseded as p on c.id = p.id) as c
         where q.extract = '{extract.name}' and {of_touched} and {_same_key(extract, "t", "c")} and {whole}
             and (
                 coalesce(t.updated_at, timestamptz '-infinity'), t._delivery, t._line
@@ -359,8 +350,8 @@ def _same_key(extract: Extract, one: str, other: str) -> str:
     return " and ".join(f"{one}.{name} is not distinct from {other}.{name}" for name in extract.key)
 
 
-def _current(extract: Extract, until: int) -> str:
-    """Show the rows that count. What is loaded later is not judged yet, and not shown."""
+def _valid_rows(extract: Extract, until: int) -> str:
+    """SQL of the view of the valid rows. Rows that are loaded later are not checked yet, so it does not show them."""
     columns = ", ".join(column.name for column in extract.columns)
     return f"""
         create or replace view valid.{extract.name} as

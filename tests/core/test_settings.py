@@ -131,11 +131,11 @@ def test_no_two_settings_share_a_name() -> None:
 
 
 def test_a_setting_that_is_no_part_of_the_publication_id_is_marked_at_its_field(tmp_path: Path) -> None:
-    plain = settings_of(tmp_path).that_shape_results()
+    plain = settings_of(tmp_path).fingerprint_fields()
     assert set(plain) == {"timezone", "audit", "kpi"}
-    assert settings_of(tmp_path, AMKPI_KEEP_PUBLICATIONS="3").that_shape_results() == plain
-    assert settings_of(tmp_path, AMKPI_AUDIT_DAYS="3").that_shape_results() != plain
-    assert settings_of(tmp_path, AMKPI_MIN_RATERS="4").that_shape_results() != plain
+    assert settings_of(tmp_path, AMKPI_KEEP_PUBLICATIONS="3").fingerprint_fields() == plain
+    assert settings_of(tmp_path, AMKPI_AUDIT_DAYS="3").fingerprint_fields() != plain
+    assert settings_of(tmp_path, AMKPI_MIN_RATERS="4").fingerprint_fields() != plain
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from amkpi.alerts.store import Alarms
 from amkpi.core.errors import AmkpiError, AuditBlocked
 from amkpi.core.home import Home
 from amkpi.core.paths import DAGS
-from amkpi.ingestion.unprocessed import Pending
+from amkpi.ingestion.unprocessed import Unprocessed
 
 pytestmark = pytest.mark.slow  # the first import of Airflow costs 7 s, its database 4 s
 
@@ -27,14 +27,16 @@ WITHOUT_THE_SLOT = {"send_scorecards", "watch_over", "housekeeping"}
 AN_HOUR = timedelta(hours=1)
 
 
-def loads(pending: dict[str, Pending] | None = None, **counts: int) -> Any:
+def loads(unprocessed: dict[str, Unprocessed] | None = None, **counts: int) -> Any:
     """A load that reports this, and touches nothing."""
-    rows = sum(news.rows for news in (pending or {}).values())
-    report = SimpleNamespace(run=1, rows_read=rows, pending=pending or {}, count=lambda status: counts.get(status, 0))
+    rows = sum(news.rows for news in (unprocessed or {}).values())
+    report = SimpleNamespace(
+        run=1, rows_read=rows, unprocessed=unprocessed or {}, count=lambda status: counts.get(status, 0)
+    )
     return lambda run, progress: report
 
 
-ONE_CLIENT = {"contract": Pending(1, 1, {"clients": 1})}
+ONE_CLIENT = {"contract": Unprocessed(1, 1, {"clients": 1})}
 
 
 def asset_events() -> list[tuple[str, Any]]:
@@ -160,7 +162,10 @@ def test_what_was_begun_goes_before_a_load_and_a_load_before_a_build(bag: Any) -
 def test_a_load_that_brought_rows_rings_for_their_families_alone(
     bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    news = {"contract": Pending(2, 7, {"clients": 3, "contracts": 4}), "survey": Pending(1, 5, {"peer_reviews": 5})}
+    news = {
+        "contract": Unprocessed(2, 7, {"clients": 3, "contracts": 4}),
+        "survey": Unprocessed(1, 5, {"peer_reviews": 5}),
+    }
     monkeypatch.setattr("amkpi.pipeline.steps.load", loads(news, loaded=3, rejected=1))
     take_due()
     before = len(asset_events())

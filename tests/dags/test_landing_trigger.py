@@ -13,17 +13,17 @@ from typing import Any
 
 import pytest
 
-from amkpi.ingestion.landing import Seen
+from amkpi.ingestion.landing import LandingFile
 from amkpi.interfaces.airflow.landing_trigger import FIRST_AGAIN, SELDOM_AGAIN, Doorbell, LandingTrigger
 
 NOON = 1_790_000_000.0
 
 
-def seen(name: str, changed: float = NOON - 60, size: int = 1) -> Seen:
-    return Seen(name, Path("/landing") / name, 0o100644, 1, size, int(changed * 1e9))
+def seen(name: str, changed: float = NOON - 60, size: int = 1) -> LandingFile:
+    return LandingFile(name, Path("/landing") / name, 0o100644, 1, size, int(changed * 1e9))
 
 
-def rings(bell: Doorbell, files: Iterable[Seen], *moments: float) -> list[int]:
+def rings(bell: Doorbell, files: Iterable[LandingFile], *moments: float) -> list[int]:
     """What the doorbell does at moments after noon, while the same files lie there."""
     return [bell.hears(list(files), NOON + moment) for moment in moments]
 

@@ -17,7 +17,7 @@ from amkpi.core.paths import DBT_PROJECT
 from amkpi.core.storage.warehouse import connect
 from amkpi.ingestion.contracts.extracts import EXTRACTS, KPIS
 from amkpi.ingestion.tables import create_tables
-from amkpi.ingestion.validation.row_checks import judge
+from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.transform.dbt_runner import create_audit_tables, dbt_variables, run_dbt
 from tests.conftest import AS_OF, Agency
 
@@ -115,7 +115,7 @@ def test_every_unit_test_of_the_models_passes(agency: Agency, monkeypatch: pytes
     with connect(home, settings) as connection:
         create_tables(connection)
         create_audit_tables(connection)
-        judge(connection, settings.kpi.reporting_currency)
+        check_rows(connection, settings.kpi.reporting_currency)
     run_dbt(home, settings, AS_OF, ["run"], lambda line: None)
 
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager

@@ -1,8 +1,8 @@
 """Loads that are killed: `python -m tests.ingestion.crash_injection` loads in each given home and kills each load.
 
-A point is the moment before or after a rename, a removal, a commit, the journal or the mark in the ledger; they are
-counted from 1. Or, for `~0.05`, that many seconds after the start. Each load is a process of its own, forked from one
-that has everything imported. No production code knows of this.
+A point is the moment before or after a rename, a removal, a commit, the delivery log or the mark in the ledger; they
+are counted from 1. Or, for `~0.05`, that many seconds after the start. Each load is a process of its own, forked from
+one that has everything imported. No production code knows of this.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from amkpi.core.home import Home
 from amkpi.core.run import Run
 from amkpi.core.settings import load_settings
 from amkpi.core.storage.warehouse import connect
-from amkpi.ingestion import delivery_log, loader
+from amkpi.ingestion import delivery_log, ledger
 from amkpi.pipeline import steps
 
 
@@ -66,7 +66,7 @@ def dying_load(root: Path, moment: datetime, fatal: int) -> int:
     for name in ("rename", "replace", "unlink"):
         setattr(Path, name, point.around(getattr(Path, name)))
     delivery_log.write = point.around(delivery_log.write)
-    loader._mark_settled = point.around(loader._mark_settled)
+    ledger.mark_settled = point.around(ledger.mark_settled)
 
     @contextmanager
     def watched(*args: Any) -> Iterator[Any]:

@@ -18,7 +18,7 @@ import pytest
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.ingestion import archive, delivery_log, landing, loader
-from amkpi.ingestion.validation.row_checks import judge
+from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.pipeline import steps
 from tests.conftest import Agency
 from tests.ingestion.test_loader import files_below
@@ -56,7 +56,7 @@ TABLES = ("clients", "staff", "projects")
 def everything(agency: Agency) -> dict[str, Any]:
     """What loads leave behind, whatever happened on the way: all but in which run a file was taken."""
     with agency.warehouse() as connection:
-        judge(connection, "VND")
+        check_rows(connection, "VND")
     found: dict[str, Any] = {
         "ledger": agency.rows(
             "select delivery, file_name, extract, source, sha256, status, reason, rows_read, settled from raw.ledger"
@@ -170,7 +170,7 @@ def test_a_file_replaced_between_the_look_and_the_taking_is_left_for_the_next_ru
 ) -> None:
     ready = landing.ready
 
-    def then_replaced(*args: Any) -> list[landing.Seen]:
+    def then_replaced(*args: Any) -> list[landing.LandingFile]:
         seen = ready(*args)
         agency.deliver({"clients/a.csv": "client_id,client_name\nC1,replaced\n"})
         return seen
@@ -185,14 +185,14 @@ def test_a_file_replaced_between_the_look_and_the_taking_is_left_for_the_next_ru
 
 
 def test_a_file_replaced_while_it_is_read_is_two_deliveries(agency: Agency, monkeypatch: pytest.MonkeyPatch) -> None:
-    insert = loader.insert
+    write_file = loader.write_file
 
     def while_it_is_read(*args: Any) -> int:
         agency.deliver({"clients/a.csv": "client_id,client_name\nC1,second\n"})
-        return insert(*args)
+        return write_file(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loader, "insert", while_it_is_read)
+        patch.setattr(loader, "write_file", while_it_is_read)
         assert agency.load({"clients/a.csv": "client_id,client_name\nC1,first\n"}).count("loaded") == 1
     assert agency.load().count("loaded") == 1
     assert agency.rows("select client_name from raw.clients order by _delivery") == [("first",), ("second",)]
@@ -201,7 +201,7 @@ def test_a_file_replaced_while_it_is_read_is_two_deliveries(agency: Agency, monk
 
 def test_a_failure_within_a_file_gives_the_file_back(agency: Agency, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(loader, "insert", lambda *args: 1 / 0)
+        patch.setattr(loader, "write_file", lambda *args: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             agency.load({"clients/sub/a.csv": FILES["clients/a.csv"]})
     assert list(files_below(agency.home.landing)) == ["clients/sub/a.csv"]
@@ -218,7 +218,7 @@ def test_a_file_that_cannot_be_given_back_is_taken_first_by_the_next_run(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(loader, "insert", replaced_and_broken)
+        patch.setattr(loader, "write_file", replaced_and_broken)
         with pytest.raises(ZeroDivisionError):
             agency.load({"clients/a.csv": "client_id,client_name\nC1,first\n"})
     report = agency.load()
@@ -230,14 +230,14 @@ def test_a_file_that_cannot_be_given_back_is_taken_first_by_the_next_run(
 def test_a_file_that_nobody_may_read_is_rejected_and_does_not_stop_the_others(
     agency: Agency, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    examine = loader.examine
+    examine = archive.examine
 
     def refused(path: Path, limit: int) -> Any:
         if path.name == "a.csv":
             raise PermissionError(13, "Permission denied", str(path))
         return examine(path, limit)
 
-    monkeypatch.setattr(loader, "examine", refused)
+    monkeypatch.setattr(archive, "examine", refused)
     report = agency.load({"clients/a.csv": "x", "clients/b.csv": FILES["clients/a.csv"]})
     assert [each.status for each in report.deliveries] == ["rejected", "loaded"]
     assert "right to read" in (report.deliveries[0].reason or "")
@@ -360,7 +360,7 @@ def test_a_rejected_folder_that_cannot_be_written_is_finished_once_it_can(
         raise OSError(30, "Read-only file system", str(agency.home.rejected))
 
     with monkeypatch.context() as patch:
-        patch.setattr(archive, "_beside_its_reason", no_room)
+        patch.setattr(archive, "_rejected_place", no_room)
         for _ in range(2):
             with pytest.raises(AmkpiError, match="Read-only file system"):
                 agency.load(

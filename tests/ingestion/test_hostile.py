@@ -151,7 +151,7 @@ def test_a_link_within_the_archive_or_rejected_leads_nowhere(agency: Agency, tmp
 def test_a_pipe_is_rejected_and_nobody_waits_for_it(agency: Agency) -> None:
     (agency.home.landing / "clients").mkdir()
     os.mkfifo(agency.home.landing / "clients" / "a.csv")
-    assert "no file" in rejected_beside_a_good_one(agency, {})
+    assert "not a file" in rejected_beside_a_good_one(agency, {})
 
 
 NAMES = [

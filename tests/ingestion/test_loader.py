@@ -14,7 +14,8 @@ import pytest
 
 from amkpi.core.errors import AmkpiError
 from amkpi.ingestion import delivery_log
-from amkpi.ingestion.loader import LoadReport, archived
+from amkpi.ingestion.archive import archived
+from amkpi.ingestion.loader import LoadReport
 from amkpi.pipeline import steps
 from tests.conftest import Agency
 from tests.paths import ROOT
@@ -195,7 +196,7 @@ def test_a_file_that_goes_away_is_no_delivery(agency: Agency, monkeypatch: pytes
 
     ready = landing.ready
 
-    def then_gone(*args: Any) -> list[landing.Seen]:
+    def then_gone(*args: Any) -> list[landing.LandingFile]:
         seen = ready(*args)
         (agency.home.landing / "clients/a.csv").unlink()
         return seen

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from amkpi.ingestion.delivery_log import read
-from amkpi.ingestion.validation.row_checks import judge
+from amkpi.ingestion.validation.row_checks import check_rows
 from tests.conftest import Agency
 
 MAPPING = """
@@ -31,7 +31,7 @@ def crm(agency: Agency) -> Agency:
 
 def current(agency: Agency) -> list[tuple[str, str]]:
     with agency.warehouse() as connection:
-        judge(connection, "VND")
+        check_rows(connection, "VND")
     return agency.rows("select client_id, client_name from valid.clients order by 1")
 
 

@@ -17,7 +17,7 @@ from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.readers import delimited, examine
 from amkpi.ingestion.readers.record_batches import TIDY, TextRows, batch
 from amkpi.ingestion.tables import create_tables
-from amkpi.ingestion.writer import insert
+from amkpi.ingestion.writer import write_rows
 
 PIECES = (
     "a",
@@ -123,7 +123,7 @@ def test_what_is_a_number_and_a_date_is_what_the_contract_says() -> None:
     given = [["USD", day, number] for number, day in cells]
     moment = datetime(2026, 10, 18, tzinfo=UTC)
     delivery = Delivery(1, 1, "fx_rates/1.csv", "fx_rates", None, "0" * 64, 0, "loaded", None, 0, moment)
-    insert(connection, extract, TextRows(extract.required, iter([batch(given, range(len(given)), 3)])), delivery)
+    write_rows(connection, extract, TextRows(extract.required, iter([batch(given, range(len(given)), 3)])), delivery)
     typed = connection.execute(
         "select rate is not null, rate_date is not null from parsed.fx_rates order by _line"
     ).fetchall()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from amkpi.ingestion.validation.row_checks import judge
+from amkpi.ingestion.validation.row_checks import check_rows
 from tests.conftest import AS_OF, Agency
 from tests.ingestion.test_loader import files_below
 from tests.oracle.agencies import random_agency
@@ -93,7 +93,7 @@ def test_in_every_format_the_same_rows_count_and_all_that_was_planted_is_held_ba
     agency, files = make_agency(), dirty(planned, lambda run, extract: FORMATS[name])
     deliver(agency, files, in_one_run)
     with agency.warehouse() as connection:
-        judge(connection, agency.run.settings.kpi.reporting_currency)
+        check_rows(connection, agency.run.settings.kpi.reporting_currency)
     assert valid_rows(agency) == valid_rows(clean)
     held = agency.rows(
         "select q.extract, file_name, _line, q.reason, column_name, keeps_older_row from validation.quarantine as q"

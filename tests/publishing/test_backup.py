@@ -96,7 +96,7 @@ def test_a_restore_into_an_empty_home_gives_the_same_marts(loaded: Agency, targe
     assert (empty.landing / "clients" / "new.csv").is_file()
     assert files(empty.archive) == files(target / report.folder.name / "archive")
     assert empty.settings_file.read_text() == "min_raters = 2\n"
-    assert steps.load(again.run).pending.keys() == {"contract"}
+    assert steps.load(again.run).unprocessed.keys() == {"contract"}
 
 
 def test_a_backup_holds_archive_state_sources_and_settings_with_their_hashes(loaded: Agency, target: Path) -> None:

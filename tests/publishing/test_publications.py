@@ -195,7 +195,7 @@ def test_a_historical_publication_leaves_the_current_one_and_is_made_once(small:
     file = agency.publish_unaudited()
     assert agency.home.current.resolve() == current
     assert publications.historical_publications(agency.home) == [(file, AS_OF - timedelta(days=17))]
-    assert agency.load().pending.keys() == {"contract"}, "the current publication still lacks the late client"
+    assert agency.load().unprocessed.keys() == {"contract"}, "the current publication still lacks the late client"
     assert not steps.build(agency.run).is_new
     assert not steps.audit(agency.run).is_new
     again = steps.publish(agency.run)

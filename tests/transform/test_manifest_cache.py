@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from amkpi.ingestion.validation.row_checks import judge
+from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.transform import dbt_runner, manifest_cache
 from tests.conftest import Agency
 
@@ -37,7 +37,7 @@ def loaded(agency: Agency) -> None:
     agency.load()
     with agency.warehouse() as connection:
         dbt_runner.create_audit_tables(connection)
-        judge(connection, agency.run.settings.kpi.reporting_currency)
+        check_rows(connection, agency.run.settings.kpi.reporting_currency)
 
 
 def log_of(agency: Agency) -> str:
@@ -50,7 +50,7 @@ def log_of(agency: Agency) -> str:
 
 def graph(agency: Agency) -> dict[str, tuple[Any, ...]]:
     """What is kept of each model and test, without its SQL."""
-    manifest = manifest_cache.kept(agency.home)
+    manifest = manifest_cache.load(agency.home)
     assert manifest is not None
     return {
         name: (node.config.to_dict(), sorted(node.depends_on.nodes), sorted(node.depends_on.macros), node.raw_code)
@@ -89,7 +89,7 @@ def test_a_damaged_one_is_read_anew(beside: Path, agency: Agency) -> None:
     build_one_model(agency)
     (kept,) = beside.glob("parsed_*.msgpack")
     kept.write_bytes(kept.read_bytes()[:1000])
-    assert manifest_cache.kept(agency.home) is None
+    assert manifest_cache.load(agency.home) is None
 
 
 def test_another_program_reads_anew_and_lets_the_old_reading_go(
@@ -99,7 +99,7 @@ def test_another_program_reads_anew_and_lets_the_old_reading_go(
     build_one_model(agency)
     (old,) = beside.glob("parsed_*.msgpack")
     monkeypatch.setattr(manifest_cache, "pipeline_version", lambda: "another")
-    assert manifest_cache.kept(agency.home) is None
+    assert manifest_cache.load(agency.home) is None
     build_one_model(agency, agency.run.as_of.replace(day=1))
     (new,) = beside.glob("parsed_*.msgpack")
     assert new != old

@@ -1,9 +1,9 @@
-"""The private DuckDB file: one writer at a time, opened with the agency's settings."""
+"""The private DuckDB file: opened with the agency's settings, for one writer at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import duckdb
 
@@ -16,23 +16,38 @@ from amkpi.core.settings import Settings
 def connect(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse for reading and writing; the caller holds HOME's lock.
 
-    Raises AmkpiError where the file cannot be opened.
+    Raises AmkpiError if the file cannot be opened.
     """
     try:
         connection = duckdb.connect(str(home.warehouse))
     except duckdb.Error as error:
         first = str(error).splitlines()[0]
         raise AmkpiError(
-            f"{home.warehouse} cannot be opened: {first}; if it stays so, `amkpi rebuild` makes it anew from archive/"
+            f"{home.warehouse} cannot be opened: {first}; if that does not change, `amkpi rebuild` makes a new one from"
+            " archive/"
         ) from error
     try:
-        # Moments without an offset are the agency's; DuckDB takes them by the session's zone.
+        # A moment without an offset is in the agency's time zone; DuckDB reads it in the zone of the session.
         connection.execute("set timezone = ?", [settings.timezone])
         connection.execute("set enable_progress_bar = false")
         connection.execute("set memory_limit = ?", [settings.storage.memory_limit])
         yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """One transaction: committed at the end of the block, rolled back if it raises. The block's own error is raised."""
+    connection.begin()
+    try:
+        yield
+        connection.commit()
+    except BaseException:
+        # DuckDB refuses to roll back after a failed commit; that refusal must not replace the error that matters.
+        with suppress(duckdb.Error):
+            connection.rollback()
+        raise
 
 
 def table_exists(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:

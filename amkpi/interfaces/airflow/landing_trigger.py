@@ -20,7 +20,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.ingestion import landing
-from amkpi.ingestion.landing import Seen
+from amkpi.ingestion.landing import LandingFile
 
 # What stays is rung for again, ever more seldom: Airflow may swallow an event while a run is active, and a load may
 # have come a moment too early. A file that no load can take is the sweep's, and the operator's.
@@ -44,7 +44,7 @@ class Doorbell:
     _since: dict[Stamp, float] = field(default_factory=dict)
     _rung: frozenset[Stamp] | None = None
 
-    def hears(self, files: Iterable[Seen], now: float) -> int:
+    def hears(self, files: Iterable[LandingFile], now: float) -> int:
         """How many files to ring for; 0: no ring. now: seconds since 1970. `memory` is to be kept when it changed."""
         seen = [(each.name, each.size, each.changed_ns) for each in files]
         self._since = {stamp: self._since.get(stamp, now) for stamp in seen}
@@ -145,7 +145,7 @@ class LandingTrigger(BaseEventTrigger):  # type: ignore[misc]
             await self.asset_state_store.aset(STATE, memory)
 
 
-def _look(folder: Path) -> list[Seen]:
+def _look(folder: Path) -> list[LandingFile]:
     """What lies in LANDING. Raises AmkpiError where it cannot be told."""
     if not folder.is_dir():
         raise AmkpiError(f"no landing folder {folder}: create it, or give the right one as AMKPI_LANDING")

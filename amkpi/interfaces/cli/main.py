@@ -106,7 +106,7 @@ def run(
     with AuditorAside() as auditor:
         if prepared.home.landing.is_dir() and waiting(prepared.home.landing):
             # What came will most likely be built and audited: both import while it is loaded.
-            dbt_runner.import_dbt_ahead()
+            dbt_runner.preload_dbt()
             auditor.start()
         _load(prepared)
         built = _build(prepared, auditor.start)
@@ -381,9 +381,9 @@ def _load(prepared: Run) -> None:
             terminal.warn(f"{delivery.file_name} rejected: {delivery.reason}")
 
 
-def _build(prepared: Run, begun: Callable[[], None] = lambda: None) -> bool:
+def _build(prepared: Run, on_start: Callable[[], None] = lambda: None) -> bool:
     with console.step("build") as (progress, result):
-        report = steps.build(prepared, progress, begun)
+        report = steps.build(prepared, progress, on_start)
         if report.is_new:
             result(f"{report.models} models, {report.tests} tests, as of {prepared.as_of:%d/%m/%Y}")
         else:

@@ -58,7 +58,7 @@ def _show_one(file: Path, source: apply.Mapping) -> None:
         create_tables(connection)
         try:
             header = open_text(file, content, source.native_columns).header
-            rows = writer.insert(connection, extract, writer.open_rows(file, content, extract, source), delivery)
+            rows = writer.write_rows(connection, extract, writer.open_rows(file, content, extract, source), delivery)
         except Unreadable as error:
             raise AmkpiError(f"{file.name} as {source.name}: {error}") from error
         names = [column.name for column in extract.columns]

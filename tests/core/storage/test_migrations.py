@@ -79,7 +79,7 @@ def test_the_next_command_brings_a_home_of_0_1_0_up_to_date_and_loses_no_row(
 
 
 def test_what_no_build_has_used_is_still_unprocessed(old: Run) -> None:
-    assert {family: pending.extracts for family, pending in steps.load(old).pending.items()} == {
+    assert {family: found.extracts for family, found in steps.load(old).unprocessed.items()} == {
         "reference": {"fx_rates": 1}
     }
 

@@ -29,7 +29,7 @@ from amkpi.ingestion.mappings.apply import MappingError, load_mappings
 from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.readers import Unreadable, examine
 from amkpi.ingestion.tables import create_tables
-from amkpi.ingestion.writer import insert, open_rows
+from amkpi.ingestion.writer import open_rows, write_rows
 from tests.conftest import Agency
 from tests.ingestion.readers.test_fuzz import PROFILES, examples
 
@@ -288,7 +288,7 @@ def _take(
     delivery = Delivery(1, 1, path.name, mapping.extract, mapping.name, "0" * 64, 1, "loaded", None, 0, MOMENT)
     try:
         rows = open_rows(path, examine(path), mapping.target, mapping)
-        count = insert(connection, mapping.target, rows, delivery)
+        count = write_rows(connection, mapping.target, rows, delivery)
         said = ""
     except Unreadable as error:
         said = str(error) or "a refusal without words"

@@ -1,4 +1,4 @@
-"""Judging what is new gives what judging everything gives, after every run, for random deliveries.
+"""Checking what is new gives the same as checking everything, after every run, for random deliveries.
 
 Small pools of keys, references, dates, currencies and moments, so that rows meet: late, corrected, deleted, released,
 held back again, known bytes, snapshots. `AMKPI_TEST_SEEDS=300` runs that many seeds.
@@ -24,8 +24,8 @@ from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.readers.record_batches import TextRows, batch
 from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.validation import row_checks
-from amkpi.ingestion.validation.row_checks import judge
-from amkpi.ingestion.writer import insert
+from amkpi.ingestion.validation.row_checks import check_rows
+from amkpi.ingestion.writer import write_rows
 from tests.paths import ROOT
 
 SEEDS = int(os.environ.get("AMKPI_TEST_SEEDS", "10"))
@@ -84,7 +84,7 @@ class World:
         delivery = self.delivery(extract, source)
         names = tuple(column.name for column in extract.all_columns)
         batches = iter([batch(rows, range(2, len(rows) + 2), len(names))] if rows else [])
-        count = insert(self.connection, extract, TextRows(names, batches), delivery)
+        count = write_rows(self.connection, extract, TextRows(names, batches), delivery)
         if source:
             snapshots.delete_missing(self.connection, extract, delivery)
         self.enter("loaded", extract, count, source)
@@ -130,9 +130,9 @@ class World:
         return "true" if column.type == "boolean" else choice(["a", "b"])
 
     def state(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Everything that a judgement writes."""
+        """Everything that the checks write."""
         queries = {
-            "basis": "select * from validation.inputs",
+            "inputs": "select * from validation.inputs",
             "quarantine": "select * from validation.quarantine order by all",
         }
         for name in EXTRACTS:
@@ -140,23 +140,23 @@ class World:
             queries[f"{name} marks"] = f"select _delivery, _line, _superseded from parsed.{name} order by all"
         return {name: self.connection.execute(query).fetchall() for name, query in queries.items()}
 
-    def judge(self) -> bool:
-        return judge(self.connection, self.currency)
+    def check(self) -> bool:
+        return check_rows(self.connection, self.currency)
 
     def judge_everything(self) -> None:
         """Judge as a warehouse that was loaded anew."""
         self.connection.execute("delete from validation.inputs")
         for name in EXTRACTS:
             self.connection.execute(f"update parsed.{name} set _superseded = false")
-        self.judge()
+        self.check()
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_judging_what_is_new_is_judging_everything(seed: int) -> None:
+def test_checking_what_is_new_equals_checking_everything(seed: int) -> None:
     world = World(seed)
     for run in range(world.random.randint(5, 12)):
         world.run()
-        world.judge()
+        world.check()
         of_what_is_new = world.state()
         world.judge_everything()
         everything = world.state()
@@ -181,8 +181,8 @@ def other(row: tuple[str, dict[str, str]], **cells: str) -> tuple[str, dict[str,
     return (row[0], {**row[1], **cells})
 
 
-# What was judged before -> what comes -> what is held back before and after, as reason:column, and whether an older row
-# stays in its place.
+# What was checked before -> what arrives -> what is held back before and after, as reason:column, and whether an
+# older row stays in its place.
 CHANGES = {
     "a rate comes": ([COST], [rate("2026-02-01")], ["missing_fx_rate:currency"], []),
     "a rate of a day that is too late": ([COST], [rate("2026-02-16")], *[["missing_fx_rate:currency"]] * 2),
@@ -232,14 +232,14 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_comes_changes_what_was_judged(change: str) -> None:
+def test_new_rows_change_earlier_verdicts(change: str) -> None:
     before, comes, held_before, held_after = CHANGES[change]
     world = World(0)
     for rows, held in ((before, held_before), (comes, held_after)):
         for name, cells in rows:
             world.number += 1
             world.insert(EXTRACTS[name], [[cells.get(c.name, "") for c in EXTRACTS[name].all_columns]], None)
-        world.judge()
+        world.check()
         found = world.connection.execute(
             "select reason || ':' || column_name || if(keeps_older_row, ' keeps older', '') from validation.quarantine"
         ).fetchall()
@@ -249,7 +249,7 @@ def test_what_comes_changes_what_was_judged(change: str) -> None:
     assert world.state() == what_is_new
 
 
-def test_what_is_not_judged_yet_is_not_shown() -> None:
+def test_rows_that_are_not_checked_yet_are_not_shown() -> None:
     world = World(2)
     current = []
     for figure in ("1", "2"):
@@ -257,32 +257,34 @@ def test_what_is_not_judged_yet_is_not_shown() -> None:
         world.insert(EXTRACTS["fx_rates"], [["USD", "2026-01-01", figure, "", ""]], None)
         if figure == "2":
             current += world.connection.execute("select rate from valid.fx_rates").fetchall()
-        world.judge()
+        world.check()
         current += world.connection.execute("select rate from valid.fx_rates").fetchall()
     assert current == [(1.0,), (1.0,), (2.0,)]
 
 
 def test_only_what_is_new_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without this, the comparison above would hold for a judgement that always starts from nothing."""
+    """Without this, the comparison above would also hold for checks that always start from the beginning."""
     world = World(1)
     seen: list[int] = []
-    whole = row_checks._judge
-    monkeypatch.setattr(row_checks, "_judge", lambda c, basis, since: (seen.append(since), whole(c, basis, since))[1])
+    whole = row_checks._check
+    monkeypatch.setattr(row_checks, "_check", lambda c, inputs, since: (seen.append(since), whole(c, inputs, since))[1])
     for _ in range(3):
         world.run()
         until = world.number
-        world.judge()
-        world.judge()
+        world.check()
+        world.check()
         seen.append(until)
-    assert seen == [0, seen[1], seen[1], seen[3], seen[3], seen[5]], "since when each judged, and until when it did"
+    assert seen == [0, seen[1], seen[1], seen[3], seen[3], seen[5]], (
+        "since which delivery each run checked, and until which"
+    )
     world.run()
-    # Not the deliveries of the last judgement and more: one of them is gone.
+    # Not the deliveries of the last checks and more: one of them is gone.
     world.connection.execute("delete from raw.ledger where delivery = 1")
-    world.judge()
+    world.check()
     assert seen[-1] == 0
     world.currency = "EUR"
     world.run()
-    world.judge()
+    world.check()
     assert seen[-1] == 0
 
 
@@ -304,11 +306,11 @@ class Breaking:
         return self._connection.execute(*arguments)
 
 
-def test_a_judgement_that_fails_half_way_leaves_the_old_one() -> None:
+def test_checks_that_fail_half_way_leave_the_old_verdicts() -> None:
     world = World(3)
     for _ in range(4):
         world.run()
-    world.judge()
+    world.check()
     world.run()
     world.run()
     shown = [name for name in world.state() if not name.endswith("marks")]
@@ -317,7 +319,7 @@ def test_a_judgement_that_fails_half_way_leaves_the_old_one() -> None:
     while True:
         breaking = Breaking(world.connection, fatal)
         try:
-            judge(breaking, world.currency)  # type: ignore[arg-type]
+            check_rows(breaking, world.currency)  # type: ignore[arg-type]
         except duckdb.IOException:
             failed += 1
             assert {name: world.state()[name] for name in shown} == before, f"after statement {fatal}"
@@ -330,31 +332,31 @@ def test_a_judgement_that_fails_half_way_leaves_the_old_one() -> None:
     assert world.state() == after
 
 
-def killed_judgement(file: str) -> None:
+def killed_checks(file: str) -> None:
     """Judge this warehouse, and die half way: run in a process of its own."""
     with duckdb.connect(file) as connection:
-        judge(Breaking(connection, 60, kill=True), "VND")  # type: ignore[arg-type]
+        check_rows(Breaking(connection, 60, kill=True), "VND")  # type: ignore[arg-type]
 
 
-def test_a_judgement_that_is_killed_leaves_the_old_one(tmp_path: Path) -> None:
+def test_checks_that_are_killed_leave_the_old_verdicts(tmp_path: Path) -> None:
     file = str(tmp_path / "w.duckdb")
     world = World(3, file)
     world.currency = "VND"
     for _ in range(4):
         world.run()
-    judge(world.connection, "VND")
+    check_rows(world.connection, "VND")
     world.run()
     before = world.state()
     world.connection.close()
-    module = killed_judgement.__module__
-    code = f"from {module} import killed_judgement; killed_judgement({file!r})"
+    module = killed_checks.__module__
+    code = f"from {module} import killed_checks; killed_checks({file!r})"
     root = ROOT
     done = subprocess.run([sys.executable, "-c", code], cwd=root, check=False)
     assert done.returncode == -signal.SIGKILL
     world.connection = duckdb.connect(file)
     assert world.state() == before
-    assert judge(world.connection, "VND")
+    assert check_rows(world.connection, "VND")
     after = world.state()
     world.connection.execute("delete from validation.inputs")
-    judge(world.connection, "VND")
+    check_rows(world.connection, "VND")
     assert world.state() == after

@@ -12,10 +12,11 @@ import pytest
 from amkpi.core.errors import AmkpiError
 from amkpi.core.paths import SHIPPED_MAPPINGS
 from amkpi.ingestion.delivery_log import read
-from amkpi.ingestion.loader import LoadReport, load_again
+from amkpi.ingestion.from_archive import replay
+from amkpi.ingestion.loader import LoadReport
 from amkpi.ingestion.readers import examine, open_text
 from amkpi.ingestion.validation import quarantine
-from amkpi.ingestion.validation.row_checks import judge
+from amkpi.ingestion.validation.row_checks import check_rows
 from tests.conftest import Agency
 from tests.ingestion.readers.test_readers import listed
 from tests.ingestion.test_loader import files_below
@@ -36,7 +37,7 @@ def held(agency: Agency) -> Agency:
     """An agency with rows held back."""
     agency.load(FILES)
     with agency.warehouse() as connection:
-        judge(connection, "VND")
+        check_rows(connection, "VND")
     return agency
 
 
@@ -54,10 +55,8 @@ def test_rows_are_counted_by_extract_file_reason_and_column(held: Agency) -> Non
             ("peer_reviews", "peer_reviews/p.csv", "missing_required", "reviewer_department", 1, 2),
         ]
         assert sum(each.rows for each in quarantine.counts(connection, file_name="clients/a.csv")) == 4
-        assert [each.line for each in quarantine.held_rows(connection, extract="clients", reason="malformed_row")] == [
-            5
-        ]
-        assert len(quarantine.held_rows(connection, limit=2)) == 2
+        assert [each.line for each in quarantine.rows(connection, extract="clients", reason="malformed_row")] == [5]
+        assert len(quarantine.rows(connection, limit=2)) == 2
 
 
 @pytest.mark.parametrize("wrong", [{"extract": "client"}, {"reason": "bad"}])
@@ -68,7 +67,7 @@ def test_a_name_that_nobody_knows_is_told(held: Agency, wrong: dict[str, str]) -
 
 def test_before_the_first_build_there_is_nothing_to_list(agency: Agency) -> None:
     with agency.warehouse() as connection, pytest.raises(AmkpiError, match="amkpi build"):
-        quarantine.held_rows(connection)
+        quarantine.rows(connection)
 
 
 def exported(agency: Agency, target: Path) -> tuple[tuple[str, ...], list[list[str | None]]]:
@@ -124,7 +123,7 @@ def test_what_is_corrected_and_dropped_back_becomes_current(held: Agency, tmp_pa
     writer.writerows(rows)
     held.load({"clients/corrected.csv": text.getvalue()})
     with held.warehouse() as connection:
-        judge(connection, "VND")
+        check_rows(connection, "VND")
     names = dict(held.rows("select client_id, client_name from valid.clients"))
     assert names == {"C1": "One", **dict.fromkeys(["C2", "C4", "-5", "'=1+1"], "corrected")}
 
@@ -139,7 +138,7 @@ def test_a_file_of_another_kind_is_refused(held: Agency, tmp_path: Path) -> None
 
 def again(agency: Agency, wanted: str) -> LoadReport:
     with agency.warehouse() as connection:
-        return load_again(connection, agency.home, agency.run.settings, lambda: agency.moment, SHIPPED_MAPPINGS, wanted)
+        return replay(connection, agency.home, agency.run.settings, lambda: agency.moment, SHIPPED_MAPPINGS, wanted)
 
 
 def test_known_bytes_are_loaded_again_on_purpose(agency: Agency, tmp_path: Path) -> None:
@@ -168,7 +167,7 @@ def test_known_bytes_are_loaded_again_on_purpose(agency: Agency, tmp_path: Path)
     assert len(read(agency.home.state)) == 5
     assert len(files_below(agency.home.archive)) == 2
     with agency.warehouse() as connection:
-        judge(connection, "VND")
+        check_rows(connection, "VND")
     assert agency.rows("select client_name from valid.clients") == [("second",)]
 
 

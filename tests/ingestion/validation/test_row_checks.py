@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 
 from amkpi.ingestion.contracts.extracts import EXTRACTS, REASONS
-from amkpi.ingestion.validation.row_checks import judge
+from amkpi.ingestion.validation.row_checks import check_rows
 from tests.conftest import Agency
 
 CASES = Path(__file__).parent / "cases"
 
 
-def judged(agency: Agency, reporting_currency: str = "VND") -> bool:
+def run_checks(agency: Agency, reporting_currency: str = "VND") -> bool:
     with agency.warehouse() as connection:
-        return judge(connection, reporting_currency)
+        return check_rows(connection, reporting_currency)
 
 
 def quarantine(agency: Agency) -> list[tuple[str, ...]]:
@@ -60,7 +60,7 @@ def test_case(agency: Agency, case: str) -> None:
     assert (CASES / case / "expect_quarantine.csv").exists()
     for run in sorted(path for path in (CASES / case).iterdir() if path.is_dir()):
         agency.load({f"{path.stem}/{run.name}.csv": path.read_bytes() for path in run.glob("[!e]*.csv")})
-        judged(agency)
+        run_checks(agency)
         check(agency, run)
     check(agency, CASES / case)
 
@@ -72,7 +72,7 @@ def test_every_reason_has_a_case() -> None:
 
 def test_a_clock_ahead_counts_as_the_moment_of_the_load_and_is_flagged(agency: Agency) -> None:
     agency.load({"clients/1.csv": "client_id,client_name,updated_at\nC1,a,2999-01-01\nC2,a,2026-10-20T00:59:00Z\n"})
-    judged(agency)
+    run_checks(agency)
     moment = agency.moment
     assert agency.rows("select client_id, _updated_at, _from_future from valid.clients join parsed.clients"
                        " using (client_id) order by 1") == [
@@ -81,7 +81,7 @@ def test_a_clock_ahead_counts_as_the_moment_of_the_load_and_is_flagged(agency: A
     ]  # fmt: skip
     # One bad clock does not lock the key: a row of the next day wins.
     agency.load({"clients/2.csv": "client_id,client_name,updated_at\nC1,b,2026-10-20T02:00:00Z\n"})
-    judged(agency)
+    run_checks(agency)
     assert agency.rows("select client_name from valid.clients where client_id = 'C1'") == [("b",)]
 
 
@@ -90,12 +90,12 @@ def test_a_moment_without_an_offset_is_the_agencys(agency: Agency) -> None:
     assert agency.rows("select updated_at from parsed.clients") == [(datetime(2026, 4, 30, 17, tzinfo=UTC),)]
 
 
-def test_the_reporting_currency_needs_no_rate_and_a_change_of_it_judges_anew(agency: Agency) -> None:
+def test_the_reporting_currency_needs_no_rate_and_a_change_of_it_checks_again(agency: Agency) -> None:
     agency.load({"project_costs/1.csv": "cost_id,project_id,cost_date,amount,currency\nK,P,2026-01-01,1,VND\n"})
-    assert judged(agency)
+    assert run_checks(agency)
     assert quarantine(agency) == []
-    assert not judged(agency), "the same deliveries and rules are judged once"
-    assert judged(agency, "USD")
+    assert not run_checks(agency), "the same deliveries and rules are checked once"
+    assert run_checks(agency, "USD")
     assert quarantine(agency) == [("1", "project_costs", "2", "missing_fx_rate", "currency", "false")]
 
 
@@ -109,7 +109,7 @@ def test_quarantine_shows_the_row_as_it_came_without_what_is_private(agency: Age
             "scale_max\nV1,S1,S2,,2026-01-01,1,5\n",
         }
     )
-    judged(agency)
+    run_checks(agency)
     shown = {
         (extract, line): json.loads(row) if row else None
         for extract, line, row in agency.rows("select extract, _line, raw_row from validation.quarantine")

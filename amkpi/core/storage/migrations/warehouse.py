@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import duckdb
 
 from amkpi.core.storage.migrations.migration import Applied, Migration, missing, newest, refuse_newer
+from amkpi.core.storage.warehouse import transaction
 
 # What dbt and the steps after it make anew with every full build.
 _BUILT = ("staging", "intermediate", "kpis", "marts", "audit")
@@ -83,16 +82,9 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> Applied | None:
     refuse_newer("the warehouse", before, MIGRATIONS)
     wanted = missing(MIGRATIONS, before)
     for migration in wanted:
-        connection.begin()
-        try:
+        with transaction(connection):
             migration.apply(connection)
             record(connection, migration.number)
-            connection.commit()
-        except BaseException:
-            # DuckDB has rolled back already where the commit failed; its refusal must not hide the first error.
-            with suppress(duckdb.Error):
-                connection.rollback()
-            raise
     if not wanted:
         return None
     connection.execute("checkpoint")
