@@ -1,5 +1,5 @@
-# One image for all of Airflow's processes and for readers. Two stages: what only building needs stays behind.
-# No "# syntax=" line: BuildKit would have to pull the frontend's image.
+# One image for all of Airflow's processes and for readers. It has two stages, so that the build tools are not in it.
+# There is no "# syntax=" line, because BuildKit would have to pull an image for it.
 ARG BASE_IMAGE=python:3.11.14-slim-bookworm
 FROM ${BASE_IMAGE} AS build
 RUN apt-get update -q && apt-get install -y -q --no-install-recommends binutils
@@ -20,13 +20,13 @@ COPY expectations/ /opt/amkpi/expectations/
 COPY dbt_project/ /opt/amkpi/dbt_project/
 COPY dags/ /opt/amkpi/dags/
 COPY stack/healthy.py stack/initialise.py /opt/amkpi/stack/
-# What makes the command `amkpi` goes again.
+# Setuptools makes the command `amkpi`; afterwards it is removed.
 RUN /build/venv/bin/uv pip install -q --python /opt/venv/bin/python --require-hashes -r /build/uv.lock \
  && /build/venv/bin/uv pip install -q --python /opt/venv/bin/python --no-deps --no-build-isolation -e /opt/amkpi \
  && /build/venv/bin/uv pip uninstall -q --python /opt/venv/bin/python setuptools uv \
  && /opt/venv/bin/python -m compileall -q /opt/amkpi
-# What a dependency check does not see: that all of it works together, without what was cut off. A small agency from
-# extracts to mails and PDFs, and the imports that only the stack needs.
+# A dependency check cannot show that everything works together after `slim`. So run a small agency from extracts to mails and
+# PDFs, and import the packages that only the stack needs.
 RUN cd /tmp && export PYTHONDONTWRITEBYTECODE=1 AMKPI_HOME=/tmp/gate GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 \
       AIRFLOW_HOME=/tmp/gate/airflow \
  && /opt/venv/bin/amkpi sample /tmp/gate/landing --months 3 --scale 0.1 --as-of 2026-10-17 \
@@ -36,7 +36,7 @@ RUN cd /tmp && export PYTHONDONTWRITEBYTECODE=1 AMKPI_HOME=/tmp/gate GX_ANALYTIC
 airflow.providers.fab.auth_manager.fab_auth_manager, airflow.providers.smtp.hooks.smtp"
 
 FROM ${BASE_IMAGE}
-# The folders are here so that volumes begin with their owner. 50000:0 is who Airflow's own image runs as.
+# A new volume gets the owner of its folder in the image, so the folders are made here. Airflow's own image runs as 50000:0 too.
 RUN useradd --uid 50000 --gid 0 --home-dir /home/airflow --create-home --shell /usr/sbin/nologin airflow \
  && install -d -o 50000 -g 0 -m 0775 /opt/airflow /opt/airflow/logs /agency /agency/published /landing /backups
 COPY --from=build /opt/venv /opt/venv

@@ -9,15 +9,15 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DO_NOT_TRACK := 1
 
 .PHONY: help
-help: ## this list
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: setup
-setup: $(STAMP) ## .venv with everything from the lock file, and .venv/bin/amkpi
+setup: $(STAMP) ## make .venv from the lock file, with the command .venv/bin/amkpi
 
-# uv comes by pip, with its hash; the rest by uv (8 s where pip takes minutes).
+# pip installs uv by its hash; uv installs the rest in 8 s (pip needs minutes).
 $(STAMP): requirements/uv.lock requirements/dev.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "no python3.11 found: install Python 3.11, or say make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "no python3.11 found: install Python 3.11, or run make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.lock
 	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes --no-build -r requirements/dev.lock
@@ -25,74 +25,74 @@ $(STAMP): requirements/uv.lock requirements/dev.lock pyproject.toml
 	@touch $@
 
 .PHONY: lock
-lock: $(STAMP) ## write the lock files anew from pyproject.toml: a machine's, and the image's with the same versions
+lock: $(STAMP) ## update the lock files from pyproject.toml: dev.lock, and stack.lock for the image with the same versions
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --extra dev ../pyproject.toml -o dev.lock
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --extra stack -c dev.lock ../pyproject.toml -o stack.lock
 
 .PHONY: run
-run: $(STAMP) ## the main job on a made-up agency, through the real DAGs, in ./demo
+run: $(STAMP) ## run the sample agency through the real DAGs, in ./demo
 	$(BIN)/python -m amkpi.interfaces.demo --home $(DEMO_HOME)
 
 .PHONY: test
-test: $(STAMP) ## every test
+test: $(STAMP) ## run every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
 
 .PHONY: quick
-quick: $(STAMP) ## the tests that take seconds
+quick: $(STAMP) ## run the fast tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not slow"
 
 .PHONY: fuzz
-fuzz: $(STAMP) ## 10,000 examples of every reader and of mappings; half an hour
+fuzz: $(STAMP) ## test every reader and mappings with 10,000 random examples each; takes half an hour
 	$(BIN)/python -m pytest -n 2 -q -m long tests/ingestion
 
 .PHONY: lint
-lint: $(STAMP) docs-check ## ruff, mypy, sqlfluff, and whether docs/ is what the code says
+lint: $(STAMP) docs-check ## run ruff, mypy, sqlfluff and docs-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	cd dbt_project && AMKPI_WAREHOUSE=:memory: ../$(BIN)/sqlfluff lint -q models
 
 .PHONY: docs
-docs: $(STAMP) ## write the pages of docs/ that are made from the code
+docs: $(STAMP) ## write the generated pages of docs/
 	$(BIN)/python -m tools.docs.write
 
 .PHONY: docs-check
-docs-check: $(STAMP) ## name the pages of docs/ that are not what the code says
+docs-check: $(STAMP) ## name the generated pages of docs/ that are out of date
 	$(BIN)/python -m tools.docs.write --check
 
 .PHONY: docs-site
-docs-site: $(STAMP) ## every model with its SQL and columns, as one page that opens offline: docs/site/index.html
+docs-site: $(STAMP) ## write dbt's own site of all models as one page that opens offline: docs/site/index.html
 	$(BIN)/python -m tools.docs.write --site
 
 .PHONY: format
-format: $(STAMP) ## let ruff put the Python in form
+format: $(STAMP) ## format the Python code with ruff
 	$(BIN)/ruff check --fix-only -q .
 	$(BIN)/ruff format -q .
 
 .PHONY: clean
-clean: ## remove what the targets made: .venv, ./demo, caches
+clean: ## remove .venv, ./demo and caches
 	rm -rf $(VENV) $(DEMO_HOME) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info dbt_project/target
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: bench
-bench: $(STAMP) ## time and memory against one plain DuckDB script; BENCH_SIZES="0.1 M,1.25 M,12.5 M" for all
+bench: $(STAMP) ## measure time and memory against one plain DuckDB script; BENCH_SIZES="0.1 M,1.25 M,12.5 M" for all sizes
 	$(BIN)/python -m tools.benchmarks.measure $(if $(BENCH_SIZES),--sizes "$(BENCH_SIZES)") $(if $(BENCH_FIRST_ONLY),--first-only "$(BENCH_FIRST_ONLY)")
 
 .PHONY: scorecards
-scorecards: $(STAMP) ## the sample agency's mails of the last closed month, and pictures of one where Chromium is installed
+scorecards: $(STAMP) ## write the sample agency's mails of the last closed month, with pictures of one if Chromium is installed
 	test -e $(DEMO_HOME)/published/current.duckdb || $(MAKE) run
 	AMKPI_SCORECARD_LEADERSHIP=NV001 $(BIN)/amkpi scorecards --home $(DEMO_HOME) --as-of 2026-10-17 --period 2026-09
 	$(BIN)/amkpi scorecards --home $(DEMO_HOME) --as-of 2026-10-17 --period 2026-09 --to NV003 --outbox $(DEMO_HOME)/outbox/one
 	$(BIN)/python -m tools.pictures.mails $(DEMO_HOME)/outbox/one $(DEMO_HOME)/outbox/pictures
 
 .PHONY: secrets
-secrets: ## the stack's secrets as files of secrets/, made once; MAIL=smtp://user:password@host:587/?security=starttls
+secrets: ## make the stack's secrets in secrets/, once; MAIL=smtp://user:password@host:587/?security=starttls
 	@stack/make-secrets secrets "$(MAIL)"
 
 .PHONY: up
-up: secrets ## build and start the stack of docker-compose.yml, and wait until it is healthy
+up: secrets ## build and start the stack of docker-compose.yml; wait until it is healthy
 	docker compose up --detach --build --wait
 	@docker compose ps
 
@@ -101,9 +101,9 @@ down: ## stop the stack; its data stays in the volumes
 	docker compose down
 
 .PHONY: logs
-logs: ## what the stack's containers say, as they say it
+logs: ## follow the logs of the stack's containers
 	docker compose logs --follow --tail 100
 
 .PHONY: test-stack
-test-stack: $(STAMP) ## build the stack from nothing, break it, and print what was found (needs root; not part of make test)
+test-stack: $(STAMP) ## build the stack, kill its parts, and print the results (needs root; not part of make test)
 	$(BIN)/python -m pytest tests/stack/proof.py -q -x

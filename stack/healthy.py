@@ -1,8 +1,8 @@
-"""Whether a container of the stack works: `healthy.py URL [COMPONENT]`, without an import of Airflow.
+"""Health check of a container of the stack: `healthy.py URL [COMPONENT]`. It does not import Airflow, which is slow.
 
-URL answers with Airflow's health as JSON. With a component (metadatabase, dag_processor, triggerer) its status there
-must be healthy; without one an answer is enough. Exit 0: healthy; 1: not, with the reason on standard error, which
-`docker inspect` shows.
+The URL answers with Airflow's health as JSON. With a component (metadatabase, dag_processor, triggerer) the status of
+that component must be healthy; without one any answer is enough. Exit 0: healthy. Exit 1: not healthy; the reason is on
+standard error, and `docker inspect` shows it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import urllib.request
 
 
 def main(url: str, component: str | None = None) -> str | None:
-    """The reason why it is not healthy, or None."""
+    """Return the reason why the container is not healthy, or None."""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             body = json.loads(answer.read() or b"{}")
@@ -21,8 +21,8 @@ def main(url: str, component: str | None = None) -> str | None:
         return f"{url}: {error}"
     if component is None:
         return None
-    said = body.get(component) or {}
-    return None if said.get("status") == "healthy" else f"{component}: {json.dumps(said)}"
+    health = body.get(component) or {}
+    return None if health.get("status") == "healthy" else f"{component}: {json.dumps(health)}"
 
 
 if __name__ == "__main__":

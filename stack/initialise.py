@@ -1,8 +1,8 @@
-"""What must be there before Airflow starts, as one process: every `airflow` command would cost 10 s of its own.
+"""Prepare the stack before Airflow starts. It is one process, because every `airflow` command would need 10 s.
 
-Safe on every `make up`, and what an upgrade needs: Airflow's tables as this version wants them, the pool of the one
-writer, the mail server and the administrator's password as secrets/ says now. Exit 1 with one line that says what to
-mend when the volumes cannot be written or a setting is wrong: the stack then does not start at all.
+It runs at every `make up`, also after an upgrade: it migrates Airflow's tables, and sets the pool of the one writer,
+the mail server and the administrator's password from secrets/. If a volume cannot be written or a setting is wrong, it
+exits with 1 and one line that says how to fix it; the stack then does not start.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ MAIL = "amkpi_smtp"
 
 
 def secret(name: str) -> str:
-    """A secret's text."""
+    """Return the text of a secret."""
     return (SECRETS / name).read_text(encoding="utf-8").strip()
 
 
 def prepare_home() -> None:
-    """Make the folders of HOME, and one for each extract in LANDING: a folder that a sender makes may be closed to us.
+    """Make the folders of HOME, and one for each extract in LANDING.
 
+    Senders do not make them, because amkpi might have no right to move files out of a sender's folder.
     Raises AmkpiError for a volume that cannot be written, and for a wrong setting.
     """
     from amkpi.core.run import Run
@@ -46,7 +47,7 @@ def prepare_database() -> None:
 
 
 def set_mail_server(address: str) -> None:
-    """Let the connection be what secrets/amkpi_smtp says; none when it is empty."""
+    """Set the connection to the address of secrets/amkpi_smtp; remove it when the address is empty."""
     from airflow.models.connection import Connection
     from airflow.utils.session import create_session
     from sqlalchemy import delete
@@ -56,11 +57,11 @@ def set_mail_server(address: str) -> None:
         if address:
             session.add(Connection(conn_id=MAIL, uri=address))
     if not address:
-        print(f"no mail server: scorecards wait until its address stands in secrets/{MAIL}", flush=True)
+        print(f"no mail server: scorecards wait until secrets/{MAIL} has its address", flush=True)
 
 
 def set_administrator(password: str) -> None:
-    """Create the administrator, or set the password as secrets/admin_password says."""
+    """Create the administrator, or set the password of secrets/admin_password."""
     from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
     from airflow.utils.providers_configuration_loader import providers_configuration_loaded
 
@@ -75,11 +76,11 @@ def set_administrator(password: str) -> None:
         else:
             done = manager.reset_password(user.id, password)
     if not done:
-        sys.exit(f"the user {ADMIN} could not be made: see the lines above")
+        sys.exit(f"the user {ADMIN} could not be created: see the lines above")
 
 
 def main() -> None:
-    """Do all of it."""
+    """Prepare HOME, the database and the administrator."""
     from amkpi.core.errors import AmkpiError
 
     try:

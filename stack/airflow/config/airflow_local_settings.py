@@ -1,7 +1,7 @@
 """Airflow imports this file by its name in each of its processes, before anything is started.
 
-In the scheduler it imports what tasks import: LocalExecutor forks its workers and these their tasks, so a task begins
-with dbt and Great Expectations in memory, where a fresh process needs some 10 s of two cores for them.
+In the scheduler it imports the modules that tasks need. LocalExecutor forks its workers, and these fork their tasks,
+so a task starts with dbt and Great Expectations in memory. A new process would need about 10 s of two cores for them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import importlib
 import logging
 import sys
 
-# The heavy ones that the steps import inside functions, and their own modules.
+# Slow imports: modules of the pipeline, and libraries that its steps import inside functions.
 OF_TASKS = (
     "amkpi.alerts.causes",
     "amkpi.pipeline.steps",
@@ -25,6 +25,6 @@ OF_TASKS = (
 if sys.argv[1:2] == ["scheduler"]:
     for name in OF_TASKS:
         importlib.import_module(name)
-    # It tells of each key that it looks up: half of what this container writes. Airflow's namespace_levels has no hold
-    # over the loggers of the standard library.
+    # Great Expectations logs each key that it looks up, which would be half of this container's log. Airflow's setting
+    # namespace_levels does not change loggers of the standard library.
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
