@@ -11,7 +11,7 @@ select
     'projects' as source_extract,
     delivered.project_id as source_id,
     delivered.client_id,
-    coalesce(delivered.owner_id, managers.account_manager_id) as staff_id,
+    credit.staff_id,
     delivered.delivered_date as event_date,
     costs.cost as numerator,
     {{ exact('delivered.budget_amount * rates.rate') }} as denominator,
@@ -23,6 +23,7 @@ inner join {{ ref('int_project_costs') }} as costs
 left join {{ ref('int_fx_history') }} as rates
     on delivered.currency = rates.currency
     and delivered.start_date between rates.valid_from and rates.valid_to
-left join {{ ref('int_client_managers') }} as managers
-    on delivered.client_id = managers.client_id
-    and delivered.delivered_date between managers.valid_from and managers.valid_to
+left join {{ ref('int_credit') }} as credit
+    on credit.source_extract = 'projects'
+    and delivered.project_id = credit.source_id
+    and delivered.delivered_date between credit.valid_from and credit.valid_to

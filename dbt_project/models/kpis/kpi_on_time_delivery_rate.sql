@@ -15,12 +15,13 @@ select
     'projects' as source_extract,
     due.project_id as source_id,
     due.client_id,
-    coalesce(due.owner_id, managers.account_manager_id) as staff_id,
+    credit.staff_id,
     due.due_date as event_date,
     {{ exact('case when due.delivered_date <= due.due_date then 1 else 0 end') }} as numerator,
     {{ exact('1') }} as denominator,
     1 as sample_size
 from due
-left join {{ ref('int_client_managers') }} as managers
-    on due.client_id = managers.client_id
-    and due.due_date between managers.valid_from and managers.valid_to
+left join {{ ref('int_credit') }} as credit
+    on credit.source_extract = 'projects'
+    and due.project_id = credit.source_id
+    and due.due_date between credit.valid_from and credit.valid_to

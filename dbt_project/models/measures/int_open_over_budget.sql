@@ -24,8 +24,6 @@ running as (
 projects as (
     select
         projects.project_id,
-        projects.client_id,
-        projects.owner_id,
         projects.start_date,
         {{ exact('projects.budget_amount * rates.rate') }} as budget,
         -- The last day on which it runs; what ends after as_of has not ended.
@@ -50,7 +48,7 @@ over_budget as (
     select
         closes.close_date,
         closes.close_date as event_date,
-        coalesce(projects.owner_id, managers.account_manager_id) as staff_id,
+        credit.staff_id,
         1 as projects
     from projects
     inner join running
@@ -59,9 +57,10 @@ over_budget as (
     inner join closes
         on closes.close_date between running.valid_from and running.valid_to
         and closes.close_date between projects.start_date and projects.last_day
-    left join {{ ref('int_client_managers') }} as managers
-        on projects.client_id = managers.client_id
-        and closes.close_date between managers.valid_from and managers.valid_to
+    left join {{ ref('int_credit') }} as credit
+        on credit.source_extract = 'projects'
+        and projects.project_id = credit.source_id
+        and closes.close_date between credit.valid_from and credit.valid_to
 )
 
 select

@@ -29,7 +29,6 @@ not_due as (
         'on_time_delivery_rate' as kpi,
         projects.project_id,
         projects.client_id,
-        projects.owner_id,
         projects.due_date as event_date,
         case when projects.is_cancelled then 'cancelled_by_due_date' else 'not_due_yet' end as reason,
         case when projects.is_cancelled then projects.cancelled_date end as detail
@@ -44,7 +43,6 @@ not_costed as (
         'cost_to_budget_ratio' as kpi,
         projects.project_id,
         projects.client_id,
-        projects.owner_id,
         projects.delivered_date as event_date,
         case
             when projects.is_cancelled then 'cancelled'
@@ -72,7 +70,6 @@ superseded as (
     select
         proposals.proposal_id,
         proposals.client_id,
-        proposals.owner_id,
         proposals.sent_date as event_date,
         newer.newer_id
     from {{ ref('stg_proposals') }} as proposals
@@ -83,13 +80,12 @@ superseded as (
     where counted.source_id is null and proposals.sent_date <= {{ as_of() }}
 ),
 
-owned as (
+left_over as (
     select
         kpi,
         'projects' as source_extract,
         project_id as source_id,
         client_id,
-        owner_id,
         event_date,
         reason,
         cast(detail as {{ dbt.type_string() }}) as detail
@@ -102,7 +98,6 @@ owned as (
         'projects' as source_extract,
         project_id as source_id,
         client_id,
-        owner_id,
         event_date,
         reason,
         cast(detail as {{ dbt.type_string() }}) as detail
@@ -115,7 +110,6 @@ owned as (
         'proposals' as source_extract,
         proposal_id as source_id,
         client_id,
-        owner_id,
         event_date,
         'superseded' as reason,
         newer_id as detail
@@ -124,18 +118,20 @@ owned as (
 
 credited as (
     select
-        owned.kpi,
-        owned.source_extract,
-        owned.source_id,
-        owned.client_id,
-        coalesce(owned.owner_id, managers.account_manager_id) as staff_id,
-        owned.event_date,
-        owned.reason,
-        owned.detail
-    from owned
-    left join {{ ref('int_client_managers') }} as managers
-        on owned.client_id = managers.client_id
-        and owned.event_date between managers.valid_from and managers.valid_to
+        left_over.kpi,
+        left_over.source_extract,
+        left_over.source_id,
+        left_over.client_id,
+        credit.staff_id,
+        left_over.event_date,
+        left_over.reason,
+        left_over.detail
+    from left_over
+    left join {{ ref('int_credit') }} as credit
+        on credit.source_extract in ('projects', 'proposals')
+        and left_over.source_extract = credit.source_extract
+        and left_over.source_id = credit.source_id
+        and left_over.event_date between credit.valid_from and credit.valid_to
 ),
 
 not_rated as (
@@ -156,12 +152,16 @@ not_rated as (
 
 not_reviewed as (
     select
-        reviews.account_manager_id as staff_id,
+        credit.staff_id,
         {{ first_of('month', 'reviews.review_date') }} as event_date,
         case when reviews.reviewer_id = reviews.account_manager_id then 'self_review' else 'no_score' end as reason
     from {{ ref('stg_peer_reviews') }} as reviews
     left join {{ ref('kpi_internal_collaboration_score') }} as counted
         on reviews.review_id = counted.source_id
+    left join {{ ref('int_credit') }} as credit
+        on credit.source_extract = 'peer_reviews'
+        and reviews.review_id = credit.source_id
+        and reviews.review_date between credit.valid_from and credit.valid_to
     where counted.source_id is null and reviews.review_date <= {{ as_of() }}
 )
 

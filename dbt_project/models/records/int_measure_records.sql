@@ -17,16 +17,17 @@ due as (
 
 delivered as (
     select
-        coalesce(projects.owner_id, managers.account_manager_id) as staff_id,
+        credit.staff_id,
         projects.delivered_date as event_date,
         coalesce(projects.budget_amount, 0) > 0 as has_budget,
         costs.project_id is not null as has_costs
     from projects
     left join {{ ref('int_project_costs') }} as costs
         on projects.project_id = costs.project_id
-    left join {{ ref('int_client_managers') }} as managers
-        on projects.client_id = managers.client_id
-        and projects.delivered_date between managers.valid_from and managers.valid_to
+    left join {{ ref('int_credit') }} as credit
+        on credit.source_extract = 'projects'
+        and projects.project_id = credit.source_id
+        and projects.delivered_date between credit.valid_from and credit.valid_to
     where
         projects.delivered_date <= {{ as_of() }}
         and (projects.cancelled_date is null or projects.cancelled_date > {{ as_of() }})
@@ -34,13 +35,14 @@ delivered as (
 
 decided as (
     select
-        coalesce(proposals.owner_id, managers.account_manager_id) as staff_id,
+        credit.staff_id,
         proposals.decided_date as event_date,
         proposals.outcome
     from {{ ref('int_proposals') }} as proposals
-    left join {{ ref('int_client_managers') }} as managers
-        on proposals.client_id = managers.client_id
-        and proposals.decided_date between managers.valid_from and managers.valid_to
+    left join {{ ref('int_credit') }} as credit
+        on credit.source_extract = 'proposals'
+        and proposals.proposal_id = credit.source_id
+        and proposals.decided_date between credit.valid_from and credit.valid_to
     where proposals.outcome in ('won', 'lost')
 ),
 

@@ -6,10 +6,11 @@ select
     periods.close_date,
     periods.opening_date,
     clients.client_id,
-    managers.account_manager_id as staff_id
+    credit.staff_id
 from {{ ref('int_periods') }} as periods
 inner join {{ ref('int_active_clients') }} as clients
     on periods.opening_date = clients.day
-left join {{ ref('int_client_managers') }} as managers
-    on clients.client_id = managers.client_id
-    and periods.opening_date between managers.valid_from and managers.valid_to
+left join {{ ref('int_credit') }} as credit
+    on credit.source_extract = 'clients'
+    and clients.client_id = credit.source_id
+    and periods.opening_date between credit.valid_from and credit.valid_to

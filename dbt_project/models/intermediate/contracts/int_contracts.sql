@@ -4,7 +4,6 @@ with contracts as (
     select
         contract_id,
         client_id,
-        owner_id,
         kind,
         signed_date,
         start_date,
@@ -25,15 +24,16 @@ valued as (
         contracts.start_date,
         contracts.end_date,
         contracts.cancelled_date,
-        coalesce(contracts.owner_id, managers.account_manager_id) as staff_id,
+        credit.staff_id,
         contracts.amount * rates.rate as reporting_amount
     from contracts
     left join {{ ref('int_fx_history') }} as rates
         on contracts.currency = rates.currency
         and contracts.signed_date between rates.valid_from and rates.valid_to
-    left join {{ ref('int_client_managers') }} as managers
-        on contracts.client_id = managers.client_id
-        and contracts.signed_date between managers.valid_from and managers.valid_to
+    left join {{ ref('int_credit') }} as credit
+        on credit.source_extract = 'contracts'
+        and contracts.contract_id = credit.source_id
+        and contracts.signed_date between credit.valid_from and credit.valid_to
 )
 
 select * from valued

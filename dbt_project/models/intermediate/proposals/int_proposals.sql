@@ -4,7 +4,6 @@ with sent as (
     select
         proposal_id,
         client_id,
-        owner_id,
         sent_date,
         supersedes_proposal_id,
         case when decided_date > {{ as_of() }} then 'open' else outcome end as outcome,
@@ -22,7 +21,6 @@ superseded as (
 select
     sent.proposal_id,
     sent.client_id,
-    sent.owner_id,
     sent.sent_date,
     sent.outcome,
     sent.decided_date

@@ -3,7 +3,6 @@ with surveys as (
     select
         response_id,
         client_id,
-        project_id,
         sent_date,
         responded_date,
         score,
@@ -23,7 +22,7 @@ answered as (
 select
     answered.response_id,
     answered.client_id,
-    coalesce(projects.owner_id, managers.account_manager_id) as staff_id,
+    credit.staff_id,
     answered.sent_date,
     answered.is_answered,
     case when answered.is_answered then answered.responded_date end as responded_date,
@@ -37,8 +36,7 @@ select
     answered.score,
     answered.scale_min = 0 and answered.scale_max = 10 as is_promoter_scale
 from answered
-left join {{ ref('stg_projects') }} as projects
-    on answered.project_id = projects.project_id
-left join {{ ref('int_client_managers') }} as managers
-    on answered.client_id = managers.client_id
-    and answered.sent_date between managers.valid_from and managers.valid_to
+left join {{ ref('int_credit') }} as credit
+    on credit.source_extract = 'client_surveys'
+    and answered.response_id = credit.source_id
+    and answered.sent_date between credit.valid_from and credit.valid_to
