@@ -293,7 +293,7 @@ def _left_out(connection: duckdb.DuckDBPyConnection, question: Question) -> tupl
     rows = connection.execute(
         f"""
         with records as (
-            from intermediate.int_left_out where kpi = $kpi and event_date between $start and $end
+            from intermediate.int_exclusions where kpi = $kpi and event_date between $start and $end
         )
         {_with_names("records.reason, records.detail, records.amount, records.records")}
         where {_OF_SCOPE[question.scope]}

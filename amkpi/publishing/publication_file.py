@@ -22,23 +22,23 @@ PUBLISHED_VIEWS = ("kpi_values", "kpi_evidence", "scorecard_lines", "supporting_
 TABLES_BEHIND_MARTS = (
     "int_kpi_catalogue",
     "int_measure_catalogue",
-    "int_scope_people",
+    "int_scope_members",
     "int_kpi_values",
     "int_scorecard_lines",
     "int_measure_sums",
-    "int_measures_of_the_day",
+    "int_daily_measures",
     "int_kpi_records",
     "int_client_records",
     "int_period_months",
     "int_management_chain",
-    "int_left_out",
+    "int_exclusions",
 )
 # The large tables, each with the condition on the rows that an incremental build may have changed. All other tables are
 # replaced in full. `changed` is a temporary table of the changed periods.
 _BY_ID = "period_id in (select period_id from changed)"
 _BY_START = "(period_grain, period_start) in (select period_grain, period_start from changed)"
 REPLACED_BY_PERIOD = {
-    "intermediate.int_scope_people": _BY_ID,
+    "intermediate.int_scope_members": _BY_ID,
     "intermediate.int_kpi_values": _BY_ID,
     "intermediate.int_scorecard_lines": _BY_ID,
     "intermediate.int_measure_sums": _BY_ID,

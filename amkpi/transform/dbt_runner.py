@@ -76,7 +76,7 @@ def _keep_previous_inputs(connection: duckdb.DuckDBPyConnection, is_full: bool) 
     """Copy the inputs of the last complete build: the models recompute the periods whose inputs have changed."""
     connection.execute("delete from audit.previous_inputs")
     if not is_full:
-        connection.execute("insert into audit.previous_inputs by name from intermediate.int_period_inputs")
+        connection.execute("insert into audit.previous_inputs by name from intermediate.int_period_fingerprints")
 
 
 def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:

@@ -20,7 +20,7 @@
 
 {% macro days_after(days, from_date) -%} cast({{ dbt.dateadd('day', days, from_date) }} as date) {%- endmacro %}
 {% macro months_after(months, from_date) -%} cast({{ dbt.dateadd('month', months, from_date) }} as date) {%- endmacro %}
-{% macro first_of(part, date) -%} cast({{ dbt.date_trunc(part, date) }} as date) {%- endmacro %}
+{% macro truncate_to(part, date) -%} cast({{ dbt.date_trunc(part, date) }} as date) {%- endmacro %}
 
 -- Both ends counted.
 {% macro days_from_to(first_date, last_date) -%} ({{ dbt.datediff(first_date, last_date, 'day') }} + 1) {%- endmacro %}

@@ -37,7 +37,7 @@
 
 -- Monthly sums added up to the periods that are to be made. `relation` has subject_id, month_start, the keys and the
 -- sums; gives subject_id, period_id, the keys and the sums.
-{% macro over_periods(relation, keys, sums) %}
+{% macro roll_up_periods(relation, keys, sums) %}
 (
     select
         monthly.subject_id, months.period_id, {% for key in keys %}monthly.{{ key }}, {% endfor %}
@@ -45,7 +45,7 @@
     from {{ relation }} as monthly
     inner join {{ ref('int_period_months') }} as months
         on monthly.month_start = months.month_start
-    where {{ to_be_made('months.period_id') }}
+    where {{ is_affected_period('months.period_id') }}
     group by monthly.subject_id, months.period_id{% for key in keys %}, monthly.{{ key }}{% endfor %}
 )
 {% endmacro %}

@@ -221,7 +221,7 @@ _MOVED = f"""
     before as materialized (
         select kpi, scope, person_key as person, period_grain, period_start, value
         from published.intermediate.int_kpi_values
-        inner join published.intermediate.int_scope_people using (subject_id, period_id)
+        inner join published.intermediate.int_scope_members using (subject_id, period_id)
         inner join published.intermediate.int_kpi_catalogue using (kpi_number)
         where period_id in (select period_id from compared_periods)
             and not is_provisional and (select max(as_of) from published.marts.publication) = {{as_of}}
@@ -229,7 +229,7 @@ _MOVED = f"""
     now as materialized (
         select kpi, scope, person_key as person, period_grain, period_start, value
         from {{{{batch}}}}
-        inner join intermediate.int_scope_people using (subject_id, period_id)
+        inner join intermediate.int_scope_members using (subject_id, period_id)
         inner join intermediate.int_kpi_catalogue using (kpi_number)
         where period_id in (select period_id from compared_periods)
             and not is_provisional and exists (select 1 from before)

@@ -452,11 +452,11 @@ def test_how_far_a_collaboration_score_moved_is_not_told(broken: Break, settings
         connection.execute("create schema marts")
         connection.execute("create schema intermediate")
         connection.execute(f"create table marts.publication as select date '{AS_OF}' as as_of")
-        for table in ("int_scope_people", "int_kpi_catalogue", "int_period_months", "int_kpi_values"):
+        for table in ("int_scope_members", "int_kpi_catalogue", "int_period_months", "int_kpi_values"):
             connection.execute(f"create table intermediate.{table} as from warehouse.intermediate.{table}")
         connection.execute(
             "update intermediate.int_kpi_values set value = value - 1 where (subject_id, period_id) in"
-            f" (select subject_id, period_id from intermediate.int_scope_people where {january}) and kpi_number in"
+            f" (select subject_id, period_id from intermediate.int_scope_members where {january}) and kpi_number in"
             " (select kpi_number from intermediate.int_kpi_catalogue where kpi in"
             " ('client_revenue', 'internal_collaboration_score'))"
         )

@@ -1,7 +1,7 @@
 -- Grain: period_id. The periods of which an input changed, and those after them, which show the change from the period
 -- before.
 with changed as (
-    select distinct period_id from {{ ref('int_changed_inputs') }}
+    select distinct period_id from {{ ref('int_changed_sources') }}
 )
 
 select period_id from changed

@@ -17,7 +17,7 @@ late as (
     select
         staff_id,
         event_date,
-        {{ first_of('month', 'event_date') }} as month_start,
+        {{ truncate_to('month', 'event_date') }} as month_start,
         {{ dbt.datediff('event_date', 'done', 'day') }} as days_late,
         1 as projects
     from undone
@@ -38,7 +38,7 @@ counted as (
         period_id,
         days_late,
         projects
-    from {{ over_periods('monthly', ['days_late'], ['projects']) }} as periods
+    from {{ roll_up_periods('monthly', ['days_late'], ['projects']) }} as periods
 ),
 
 running as (

@@ -15,7 +15,7 @@ daily as (
     from {{ ref('int_measure_records') }} as records
     inner join catalogue
         on records.measure = catalogue.measure
-    where {{ month_to_be_made('records.month_start') }}
+    where {{ is_affected_month('records.month_start') }}
     group by catalogue.measure_number, records.staff_id, records.event_date, records.month_start
 )
 

@@ -6,4 +6,4 @@ select
     period_id,
     {{ as_double('numerator') }} as numerator,
     {{ as_double('denominator') }} as denominator
-from {{ over_periods(ref('int_measure_months'), ['measure_number'], ['numerator', 'denominator']) }} as periods
+from {{ roll_up_periods(ref('int_measure_months'), ['measure_number'], ['numerator', 'denominator']) }} as periods

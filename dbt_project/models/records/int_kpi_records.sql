@@ -11,7 +11,7 @@ select
     client_id,
     staff_id,
     event_date,
-    {{ first_of('month', 'event_date') }} as month_start,
+    {{ truncate_to('month', 'event_date') }} as month_start,
     numerator,
     denominator,
     sample_size

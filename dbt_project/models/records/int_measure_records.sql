@@ -174,7 +174,7 @@ select
     measure,
     staff_id,
     event_date,
-    {{ first_of('month', 'event_date') }} as month_start,
+    {{ truncate_to('month', 'event_date') }} as month_start,
     numerator,
     denominator
 from records

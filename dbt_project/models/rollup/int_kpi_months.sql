@@ -16,7 +16,7 @@ daily as (
     from {{ ref('int_kpi_records') }} as records
     inner join catalogue
         on records.kpi = catalogue.kpi
-    where {{ month_to_be_made('records.month_start') }}
+    where {{ is_affected_month('records.month_start') }}
     group by catalogue.kpi_number, records.staff_id, records.event_date, records.month_start
 )
 

@@ -12,7 +12,7 @@ dated as (
         numerator,
         denominator,
         sample_size
-    from {{ over_periods(
+    from {{ roll_up_periods(
         ref('int_kpi_months'), ['kpi_number'], ['numerator', 'denominator', 'sample_size']
     ) }} as periods
 ),
@@ -32,7 +32,7 @@ opening as (
     inner join {{ ref('int_periods') }} as periods
         on records.period_grain = periods.period_grain
         and records.period_start = periods.period_start
-    where {{ to_be_made('periods.period_id') }}
+    where {{ is_affected_period('periods.period_id') }}
     group by catalogue.kpi_number, periods.period_id, records.staff_id, records.event_date
 ),
 

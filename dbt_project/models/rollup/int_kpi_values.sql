@@ -13,9 +13,9 @@ wanted as (
         catalogue.*,
         people.subject_id,
         people.period_id
-    from {{ ref('int_scope_people') }} as people
+    from {{ ref('int_scope_members') }} as people
     cross join catalogue
-    where {{ to_be_made('people.period_id') }}
+    where {{ is_affected_period('people.period_id') }}
 ),
 
 joined as (

@@ -4,13 +4,13 @@ with reviews as (
     select
         staff_id,
         event_date,
-        {{ first_of('month', 'event_date') }} as month_start,
+        {{ truncate_to('month', 'event_date') }} as month_start,
         reviewer_department,
         reviewer_id,
         score,
         1 as reviews
     from {{ ref('kpi_internal_collaboration_score') }}
-    where {{ month_to_be_made(first_of('month', 'event_date')) }}
+    where {{ is_affected_month(truncate_to('month', 'event_date')) }}
 )
 
 select *

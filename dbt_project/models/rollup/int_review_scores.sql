@@ -2,7 +2,7 @@
 -- reviewed.
 with monthly as (
     select * from {{ ref('int_review_months') }}
-    where {{ month_is_needed('month_start') }}
+    where {{ is_needed_month('month_start') }}
 ),
 
 monthly_departments as (
@@ -21,7 +21,7 @@ by_department as (
         subject_id,
         period_id,
         {{ exact_score(as_double('score') ~ ' / ' ~ as_double('nullif(reviews, 0)')) }} as mean_review
-    from {{ over_periods('monthly_departments', ['reviewer_department'], ['score', 'reviews']) }} as periods
+    from {{ roll_up_periods('monthly_departments', ['reviewer_department'], ['score', 'reviews']) }} as periods
 ),
 
 means as (
@@ -52,7 +52,7 @@ calendar_reviewers as (
     from reviewer_months
     inner join {{ ref('int_period_months') }} as months
         on reviewer_months.month_start = months.month_start
-    where months.period_grain <> 'trailing_12m' and {{ to_be_made('months.period_id') }}
+    where months.period_grain <> 'trailing_12m' and {{ is_affected_period('months.period_id') }}
     group by reviewer_months.subject_id, months.period_id
 ),
 
@@ -117,7 +117,7 @@ trailing_reviewers as (
         on periods.period_grain = 'trailing_12m'
         and levels.first_end <= periods.period_end
         and levels.no_longer > periods.period_end
-    where levels.reviewers > 0 and {{ to_be_made('periods.period_id') }}
+    where levels.reviewers > 0 and {{ is_affected_period('periods.period_id') }}
 ),
 
 reviewers_counted as (

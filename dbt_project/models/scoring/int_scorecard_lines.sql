@@ -11,7 +11,7 @@ periods as (
         period_id,
         {{ period_id('period_grain', 'previous_start') }} as previous_id
     from {{ ref('int_periods') }}
-    where {{ to_be_made('period_id') }}
+    where {{ is_affected_period('period_id') }}
 ),
 
 values_and_targets as (

@@ -16,7 +16,7 @@ holders as (
         people.scope,
         coalesce(with_own.staff_id, '') as person_key,
         coalesce(people.role, '') as role
-    from {{ ref('int_scope_people') }} as people
+    from {{ ref('int_scope_members') }} as people
     left join with_own
         on people.scope = with_own.scope
         and people.person_key = with_own.staff_id

@@ -16,8 +16,8 @@ with recursive first_dates as (
 
 bounds as (
     select
-        {{ first_of('month', 'min(first_date)') }} as first_month,
-        {{ first_of('month', as_of()) }} as last_month
+        {{ truncate_to('month', 'min(first_date)') }} as first_month,
+        {{ truncate_to('month', as_of()) }} as last_month
     from first_dates
 ),
 

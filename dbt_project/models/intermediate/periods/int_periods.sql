@@ -26,16 +26,16 @@ periods as (
 
     select distinct
         'quarter' as period_grain,
-        {{ first_of('quarter', 'month_start') }} as period_start,
-        {{ days_after(-1, months_after(3, first_of('quarter', 'month_start'))) }} as period_end
+        {{ truncate_to('quarter', 'month_start') }} as period_start,
+        {{ days_after(-1, months_after(3, truncate_to('quarter', 'month_start'))) }} as period_end
     from months
 
     union all
 
     select distinct
         'year' as period_grain,
-        {{ first_of('year', 'month_start') }} as period_start,
-        {{ days_after(-1, months_after(12, first_of('year', 'month_start'))) }} as period_end
+        {{ truncate_to('year', 'month_start') }} as period_start,
+        {{ days_after(-1, months_after(12, truncate_to('year', 'month_start'))) }} as period_end
     from months
 ),
 

@@ -23,7 +23,7 @@ select
             then {{ wilson('kpi_values.numerator', 'kpi_values.denominator', '+') }}
     end as wilson_high
 from {{ ref('int_kpi_values').include(database=false) }} as kpi_values
-inner join {{ ref('int_scope_people').include(database=false) }} as people
+inner join {{ ref('int_scope_members').include(database=false) }} as people
     on kpi_values.subject_id = people.subject_id
     and kpi_values.period_id = people.period_id
 inner join {{ ref('int_kpi_catalogue').include(database=false) }} as catalogue

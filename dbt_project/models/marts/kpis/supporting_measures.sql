@@ -3,7 +3,7 @@
 with sums as (
     select * from {{ ref('int_measure_sums').include(database=false) }}
     union all
-    select * from {{ ref('int_measures_of_the_day').include(database=false) }}
+    select * from {{ ref('int_daily_measures').include(database=false) }}
 ),
 
 counted as (
@@ -19,7 +19,7 @@ counted as (
         people.period_end,
         sums.numerator,
         coalesce(sums.denominator, 0) as denominator
-    from {{ ref('int_scope_people').include(database=false) }} as people
+    from {{ ref('int_scope_members').include(database=false) }} as people
     cross join {{ ref('int_measure_catalogue').include(database=false) }} as catalogue
     left join sums
         on catalogue.measure_number = sums.measure_number

@@ -13,7 +13,7 @@ select
     lines.value - lines.previous_value as change,
     lines.status
 from {{ ref('int_scorecard_lines').include(database=false) }} as lines
-inner join {{ ref('int_scope_people').include(database=false) }} as people
+inner join {{ ref('int_scope_members').include(database=false) }} as people
     on lines.subject_id = people.subject_id
     and lines.period_id = people.period_id
 inner join {{ ref('int_kpi_catalogue').include(database=false) }} as catalogue

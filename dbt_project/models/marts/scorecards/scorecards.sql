@@ -9,7 +9,7 @@ with totals as (
         {{ as_double('sum(' ~ exact('case when target > 0 then weight end') ~ ')') }} as targeted_weight,
         count(attainment) as kpis_scored
     from {{ ref('int_scorecard_lines') }}
-    where {{ to_be_made('period_id') }}
+    where {{ is_affected_period('period_id') }}
     group by subject_id, period_id
 ),
 
@@ -47,6 +47,6 @@ select
     cast(rounded.kpis_scored as bigint) as kpis_scored,
     people.is_provisional
 from rounded
-inner join {{ ref('int_scope_people') }} as people
+inner join {{ ref('int_scope_members') }} as people
     on rounded.subject_id = people.subject_id
     and rounded.period_id = people.period_id

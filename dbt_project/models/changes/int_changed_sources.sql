@@ -5,7 +5,7 @@ with before as (
 ),
 
 inputs as (
-    select * from {{ ref('int_period_inputs') }}
+    select * from {{ ref('int_period_fingerprints') }}
 )
 
 select

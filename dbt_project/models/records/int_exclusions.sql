@@ -153,7 +153,7 @@ not_rated as (
 not_reviewed as (
     select
         credit.staff_id,
-        {{ first_of('month', 'reviews.review_date') }} as event_date,
+        {{ truncate_to('month', 'reviews.review_date') }} as event_date,
         case when reviews.reviewer_id = reviews.account_manager_id then 'self_review' else 'no_score' end as reason
     from {{ ref('stg_peer_reviews') }} as reviews
     left join {{ ref('kpi_internal_collaboration_score') }} as counted

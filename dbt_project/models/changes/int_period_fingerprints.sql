@@ -7,7 +7,7 @@
 with reviews as (
     select
         *,
-        {{ first_of('month', 'event_date') }} as month_start
+        {{ truncate_to('month', 'event_date') }} as month_start
     from {{ ref('kpi_internal_collaboration_score') }}
 ),
 

@@ -4,7 +4,7 @@
 -- of it keep: who asks for one period reads a part of the file.
 with periods as (
     select * from {{ ref('int_periods') }}
-    where {{ to_be_made('period_id') }}
+    where {{ is_affected_period('period_id') }}
 ),
 
 subjects as (
