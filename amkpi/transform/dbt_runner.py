@@ -65,18 +65,18 @@ def build(
         based_on = build_record.reusable_build(connection, settings)
         is_full = based_on is None
         build_record.mark_building(connection)
-        _keep_previous_inputs(connection, is_full)
+        _keep_previous_fingerprints(connection, is_full)
         check_rows(connection, settings.kpi.reporting_currency)
     arguments = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if is_full else [])]
     models, tests = run_dbt(home, settings, as_of, arguments, progress)
     return BuildReport(build_record.mark_built(home, settings, as_of, based_on), models, tests)
 
 
-def _keep_previous_inputs(connection: duckdb.DuckDBPyConnection, is_full: bool) -> None:
-    """Copy the inputs of the last complete build: the models recompute the periods whose inputs have changed."""
-    connection.execute("delete from audit.previous_inputs")
+def _keep_previous_fingerprints(connection: duckdb.DuckDBPyConnection, is_full: bool) -> None:
+    """Copy the fingerprints of the last complete build: the models compute the periods whose inputs have changed."""
+    connection.execute("delete from audit.previous_fingerprints")
     if not is_full:
-        connection.execute("insert into audit.previous_inputs by name from intermediate.int_period_fingerprints")
+        connection.execute("insert into audit.previous_fingerprints by name from intermediate.int_period_fingerprints")
 
 
 def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -101,7 +101,7 @@ def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:
         " told_publication_id varchar)"
     )
     connection.execute(
-        "create table if not exists audit.previous_inputs (period_id integer, part varchar, month_start date,"
+        "create table if not exists audit.previous_fingerprints (period_id integer, part varchar, month_start date,"
         " row_count bigint, hash_xor ubigint, hash_sum hugeint)"
     )
 

@@ -7,6 +7,10 @@ let rest: a doubt that nobody resolved in a year only hides the new ones.
 from __future__ import annotations
 
 import re
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
 
 from amkpi.core.settings import Settings
 from amkpi.expectations.context import Occasion
@@ -221,7 +225,7 @@ _MOVED = f"""
     before as materialized (
         select kpi, scope, person_key as person, period_grain, period_start, value
         from published.intermediate.int_kpi_values
-        inner join published.intermediate.int_scope_members using (subject_id, period_id)
+        inner join published.intermediate.{{members}} using (subject_id, period_id)
         inner join published.intermediate.int_kpi_catalogue using (kpi_number)
         where period_id in (select period_id from compared_periods)
             and not is_provisional and (select max(as_of) from published.marts.publication) = {{as_of}}
@@ -264,6 +268,14 @@ _MOVED = f"""
         or abs(was - is_now) > {TOLERANCE} * greatest(abs(was), abs(is_now))
 """
 _NOTHING_TO_COMPARE = "select kpi_number as what from {batch} where false"
+
+
+def _members_in(publication: Path) -> str:
+    """The table of scope members in a published file; in a file of version 0.1.0 it has another name."""
+    with closing(duckdb.connect(str(publication), read_only=True)) as connection:
+        tables = connection.execute("select table_name from duckdb_tables() where schema_name = 'intermediate'")
+        names = {name for (name,) in tables.fetchall()}
+    return "int_scope_members" if "int_scope_members" in names else "int_scope_people"
 
 
 def agency_suite(settings: Settings, occasion: Occasion) -> Suite:
@@ -411,7 +423,9 @@ def agency_suite(settings: Settings, occasion: Occasion) -> Suite:
                 table="intermediate.int_kpi_values",
                 column="value",
                 rule=NoRows(
-                    _MOVED.format(as_of=as_of, published=of_publication) if published else _NOTHING_TO_COMPARE,
+                    _MOVED.format(as_of=as_of, published=of_publication, members=_members_in(occasion.published))
+                    if occasion.published
+                    else _NOTHING_TO_COMPARE,
                     one="value",
                     many="values" if published else "values, as nothing of this date is published to compare with",
                 ),

@@ -197,7 +197,7 @@ def test_a_layer_reads_only_those_before_it() -> None:
             assert re.findall(r"source\('(\w+)', '(\w+)'\)", text) == [("valid", path.stem.removeprefix("stg_"))], path
         elif path.stem == "int_changed_sources":
             # What the last build left for this one: no layer holds it.
-            assert re.findall(r"source\('(\w+)', '(\w+)'\)", text) == [("audit", "previous_inputs")]
+            assert re.findall(r"source\('(\w+)', '(\w+)'\)", text) == [("audit", "previous_fingerprints")]
         elif layer(path) != "marts":
             assert "source(" not in text, path
 

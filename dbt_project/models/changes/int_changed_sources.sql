@@ -1,7 +1,7 @@
 -- Grain: period_id × part × month_start. The inputs that are others than at the last build, or were none then, or are
 -- none now.
 with before as (
-    select * from {{ source('audit', 'previous_inputs') }}
+    select * from {{ source('audit', 'previous_fingerprints') }}
 ),
 
 inputs as (
