@@ -50,7 +50,10 @@ def occasion(home: Home, settings: Settings, as_of: date, moment: datetime) -> O
         ).fetchone()[0]
         same_date = audits.execute("select distinct publication_id from audits where as_of = ?", [as_of.isoformat()])
         files = {published_file(home, identity) for (identity,) in same_date.fetchall()}
-    return Occasion(as_of, moment, seen or 0, _last_of_date(home, files, as_of))
+    published = _last_of_date(home, files, as_of)
+    if published is None:
+        return Occasion(as_of, moment, seen or 0)
+    return Occasion(as_of, moment, seen or 0, published, _members_table(published))
 
 
 def _newest_run(home: Home, settings: Settings) -> int:
@@ -72,6 +75,12 @@ def _last_of_date(home: Home, files: set[Path], as_of: date) -> Path | None:
             # A broken publication must not keep a sound one from taking its place.
             continue
     return None
+
+
+def _members_table(publication: Path) -> str:
+    with closing(duckdb.connect(str(publication), read_only=True)) as connection:
+        found = connection.execute("select 1 from duckdb_tables() where table_name = 'int_scope_people'").fetchone()
+    return "int_scope_members" if found is None else "int_scope_people"
 
 
 def keep(

@@ -7,10 +7,6 @@ let rest: a doubt that nobody resolved in a year only hides the new ones.
 from __future__ import annotations
 
 import re
-from contextlib import closing
-from pathlib import Path
-
-import duckdb
 
 from amkpi.core.settings import Settings
 from amkpi.expectations.context import Occasion
@@ -270,14 +266,6 @@ _MOVED = f"""
 _NOTHING_TO_COMPARE = "select kpi_number as what from {batch} where false"
 
 
-def _members_in(publication: Path) -> str:
-    """The table of scope members in a published file; in a file of version 0.1.0 it has another name."""
-    with closing(duckdb.connect(str(publication), read_only=True)) as connection:
-        tables = connection.execute("select table_name from duckdb_tables() where schema_name = 'intermediate'")
-        names = {name for (name,) in tables.fetchall()}
-    return "int_scope_members" if "int_scope_members" in names else "int_scope_people"
-
-
 def agency_suite(settings: Settings, occasion: Occasion) -> Suite:
     """The expectations of what the data says, with the agency's limits."""
     as_of = f"date '{occasion.as_of}'"
@@ -423,7 +411,7 @@ def agency_suite(settings: Settings, occasion: Occasion) -> Suite:
                 table="intermediate.int_kpi_values",
                 column="value",
                 rule=NoRows(
-                    _MOVED.format(as_of=as_of, published=of_publication, members=_members_in(occasion.published))
+                    _MOVED.format(as_of=as_of, published=of_publication, members=occasion.members_table)
                     if occasion.published
                     else _NOTHING_TO_COMPARE,
                     one="value",
