@@ -1,9 +1,10 @@
 """`make bench`: time and memory of `amkpi run` against one plain DuckDB script, in one run on one machine.
 
-For each size: seeded extracts; the plain script (load and `kpi_values` only); `amkpi run` from an empty home; a second
-run with nothing new; a run with the newest 1% of the rows, which the run before had not; a run with 1% corrected,
-spread over the whole history. What is compared is checked to be the same. Figures are ratios within this run: a
-machine's seconds mean nothing elsewhere. Writes docs/benchmarks.md and docs/pictures/benchmarks.svg.
+For each size it writes extracts from a seed and measures: the plain script (load and `kpi_values` only); `amkpi run` of
+an empty HOME; a second run with nothing new; a run with the newest 1% of the rows, which the run before did not have; a
+run with 1% of the rows corrected, spread over the whole history. It checks that script and run give the same values.
+Compare the ratios only: the seconds of one machine mean nothing on another. It writes docs/benchmarks.md and
+docs/pictures/benchmarks*.svg.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ AS_OF = date(2026, 10, 17)
 # About 12,500 rows at scale 1.
 SCALES = {"0.1 M": 8.0, "1.25 M": 100.0, "12.5 M": 1000.0}
 
-# Seconds between two looks at whether a command has ended, and at its memory: the latter goes through all its pages.
-LOOKED_EVERY = 0.02
+# Seconds between two checks whether a command has ended, and of its memory. The latter reads all its pages and is slow.
+CHECKED_EVERY = 0.02
 SAMPLED_EVERY = 1.0
 
 
@@ -56,11 +57,11 @@ def measure(command: list[str], **environment: str) -> Measured:
         started = time.monotonic()
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **environment})
         ended, peak = 0, 0
-        # The audit has a process of its own, and the largest of two is not what both take: their memory is added up as
-        # they run. What lies between two looks is missed, but for the largest that the command itself ever held.
+        # The audit is a separate process, so the memory of all processes is added up while they run. A peak between two
+        # checks is missed, except that of the command itself (ru_maxrss).
         sampled = started
         while not ended:
-            time.sleep(LOOKED_EVERY)
+            time.sleep(CHECKED_EVERY)
             if time.monotonic() - sampled >= SAMPLED_EVERY:
                 sampled = time.monotonic()
                 peak = max(peak, memory_of_tree(process.pid))
@@ -74,7 +75,7 @@ def measure(command: list[str], **environment: str) -> Measured:
 
 
 def memory_of_tree(process: int) -> int:
-    """Bytes that a process and those it started hold now; of what they share each counts its part (PSS)."""
+    """Bytes that a process and its children hold now; shared memory is divided between them (PSS)."""
     total, waiting = 0, [process]
     while waiting:
         folder = Path("/proc") / str(waiting.pop())
@@ -83,23 +84,23 @@ def memory_of_tree(process: int) -> int:
             waiting += [int(child) for found in children for child in found]
             rollup = (folder / "smaps_rollup").read_text()
         except (FileNotFoundError, ProcessLookupError):
-            continue  # it has ended meanwhile
+            continue  # the process has ended
         total += sum(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
     return total
 
 
 def run(home: Path) -> Measured:
-    """`amkpi run` on a home, without a wait for files to settle."""
+    """`amkpi run` on a HOME; files count as complete at once."""
     return measure([str(AMKPI), "run", "--home", str(home), "--as-of", AS_OF.isoformat()], AMKPI_SETTLE_SECONDS="0")
 
 
 def steps(output: str) -> dict[str, float]:
-    """The seconds of each step, from the lines that the command prints."""
+    """The seconds of each step, from the output of the command."""
     return {name: float(seconds) for name, seconds in re.findall(r"✓ (\w+)\s+([\d.]+) s", output)}
 
 
 def differing(plain: Path, published: Path) -> int:
-    """How many rows of `kpi_values` the script and the marts do not share, to a relative 1e-9."""
+    """How many rows of `kpi_values` differ between script and marts by more than a relative 1e-9."""
     with duckdb.connect(str(plain), read_only=True) as connection:
         connection.execute(f"attach '{published.resolve()}' as marts_file (read_only)")
         return int(
@@ -117,7 +118,7 @@ def differing(plain: Path, published: Path) -> int:
         )
 
 
-# The four largest extracts: by which column their rows are new, and which one a correction changes.
+# The four largest extracts, each with the date column that decides which rows are the newest.
 NEWEST = {
     "project_costs": "cost_date",
     "projects": "start_date",
@@ -160,11 +161,11 @@ def check_same(name: str, plain: Path, home: Path) -> None:
     """Raise RuntimeError unless script and publication agree on every row of `kpi_values`."""
     differ = differing(plain, home / "published" / "current.duckdb")
     if differ:
-        raise RuntimeError(f"{name}: {differ} rows of kpi_values differ: the two do not compute the same")
+        raise RuntimeError(f"{name}: {differ} rows of kpi_values differ between the script and the marts")
 
 
 def bench(name: str, scale: float, folder: Path, empty: Measured, first_only: bool) -> dict[str, Any]:
-    """Everything that is measured of one size; of the largest perhaps the first run alone."""
+    """All measurements of one size; with `first_only` just the first run."""
     landing = folder / "extracts"
     rows = sum(write_sample(landing, scale=scale, as_of=AS_OF).values())
     size = sum(path.stat().st_size for path in landing.rglob("*.csv"))
@@ -203,7 +204,7 @@ def bench(name: str, scale: float, folder: Path, empty: Measured, first_only: bo
     run(nightly)
     shutil.copytree(folder / "later", nightly / "landing", dirs_exist_ok=True)
     newest = run(nightly)
-    # What was built in two nights is what the script computes at once.
+    # A build in two nights must give what the script computes at once.
     check_same(f"{name}, in two nights", folder / "plain.duckdb", nightly)
     return {
         **first,
@@ -221,9 +222,9 @@ def bench(name: str, scale: float, folder: Path, empty: Measured, first_only: bo
 
 
 def startup(folder: Path) -> tuple[Measured, Measured, list[tuple[str, float]]]:
-    """`amkpi run` of an empty agency: an installation's first, and another, and where the seconds of that one go.
+    """`amkpi run` of an empty agency: the first run of an installation, a second one, and the parts of the second one.
 
-    The parts as (part, seconds), in the order in which they pass.
+    The parts are (part, seconds), in their order in time.
     """
     for kept in (DBT_PROJECT / "target").glob("parsed_*.msgpack"):
         kept.unlink()
@@ -241,22 +242,22 @@ def startup(folder: Path) -> tuple[Measured, Measured, list[tuple[str, float]]]:
     command = measure([str(AMKPI), "--version"]).seconds
     parts = [
         ("the command's own imports", command),
-        ("load: a look into LANDING, the warehouse made", step["load"]),
-        ("build: judging, and dbt imported", step["build"] - (done - begun)),
-        ("build: dbt finds the project as it was read before", read - begun),
-        ("build: the models and their tests, of no rows", done - read),
-        ("audit: what of it the build has not hidden", step["audit"]),
+        ("load: LANDING is listed, the warehouse is created", step["load"]),
+        ("build: row checks, and the import of dbt", step["build"] - (done - begun)),
+        ("build: dbt takes its project from the manifest cache", read - begun),
+        ("build: the models and their tests, without rows", done - read),
+        ("audit: the part that did not run during the build", step["audit"]),
         ("publish", step["publish"]),
     ]
     return (
         first,
         empty,
-        [*parts, ("the summary shown, and the end", empty.seconds - sum(seconds for _, seconds in parts))],
+        [*parts, ("summary and end", empty.seconds - sum(seconds for _, seconds in parts))],
     )
 
 
 def machine() -> str:
-    """The machine, in a line."""
+    """The machine in one line."""
     memory = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
     model = re.findall(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     hardware = f"{os.cpu_count()} cores ({model[0] if model else platform.machine()})"
@@ -272,25 +273,25 @@ def report(results: list[dict[str, Any]], first: Measured, empty: Measured, part
         "",
         "Made by `make bench`; do not edit. One run on one machine: " + machine() + ".",
         "",
-        "The script (`tools/benchmarks/plain.py`) loads the same clean files and computes the same `kpi_values`; that"
-        " they are the same, row for row, was checked, also when the last 1% came a night later. It has no row rules,"
-        " quarantine, history, evidence, targets, scorecards, supporting measures or audit.",
+        "The script (`tools/benchmarks/plain.py`) loads the same clean files and computes the same `kpi_values`. The"
+        " benchmark checks that both are equal row for row, also when the last 1% arrives a night later. The script has"
+        " no row rules, quarantine, history, evidence, targets, scorecards, supporting measures or audit.",
         "",
         "## Start-up",
         "",
-        f"`amkpi run` of an empty agency: {empty.seconds:.1f} s, {empty.peak / 1e6:.0f} MB at its peak. The first run"
-        f" of an installation, when dbt reads the project: {first.seconds:.1f} s.",
+        f"`amkpi run` of an empty agency takes {empty.seconds:.1f} s and {empty.peak / 1e6:.0f} MB at its peak. The"
+        f" first run of an installation, in which dbt parses its project, takes {first.seconds:.1f} s.",
         "",
         "| part | seconds |",
         "|---|---:|",
         *(f"| {part} | {seconds:.1f} |" for part, seconds in parts),
         "",
-        "Great Expectations is imported in a process of its own while files are loaded and dbt builds; memory is that"
-        " of both.",
+        "A separate process imports Great Expectations while files are loaded and dbt builds. The memory is that of"
+        " both processes.",
         "",
         "## A first run",
         "",
-        "| rows | CSV | script | run less start-up | ratio | ratio (CPU) | peak | script's peak |",
+        "| rows | CSV | script | run minus start-up | ratio | ratio (CPU) | peak | script's peak |",
         "|---:|---:|---:|---:|---:|---:|---:|---:|",
         *(
             f"| {r['rows']:,} | {r['megabytes']} MB | {r['script']} s | {r['net']} s | {r['ratio']} |"
@@ -298,7 +299,7 @@ def report(results: list[dict[str, Any]], first: Measured, empty: Measured, part
             for r in results
         ),
         "",
-        "Seconds a step:",
+        "Seconds for each step:",
         "",
         f"| rows | {' | '.join(STEPS)} |",
         "|---:" * (len(STEPS) + 1) + "|",
@@ -308,12 +309,12 @@ def report(results: list[dict[str, Any]], first: Measured, empty: Measured, part
         "",
         "![Peak memory by rows](pictures/benchmarks-memory.svg)",
         "",
-        "## The runs after it",
+        "## Later runs",
         "",
-        "As shares of the first run: of all its seconds, and of those less start-up.",
+        "As shares of the first run: of all its seconds, and of its seconds minus start-up.",
         "",
-        "| rows | nothing new | newest 1%, rows | seconds | of all | less start-up | 1% corrected, rows | seconds |"
-        " of all | less start-up |",
+        "| rows | nothing new | newest 1%, rows | seconds | of all | minus start-up | 1% corrected, rows | seconds |"
+        " of all | minus start-up |",
         "|---:" * 10 + "|",
         *(
             f"| {r['rows']:,} | {r['again']} s | {r['new_rows']:,} | {r['newest']} | {r['newest_share']} |"
@@ -322,7 +323,7 @@ def report(results: list[dict[str, Any]], first: Measured, empty: Measured, part
             for r in whole
         ),
         "",
-        "Seconds a step, with the newest 1%:",
+        "Seconds for each step, with the newest 1%:",
         "",
         f"| rows | {' | '.join(STEPS)} |",
         "|---:" * (len(STEPS) + 1) + "|",
@@ -336,7 +337,7 @@ STEPS = ("load", "build", "audit", "publish")
 
 
 def picture(results: list[dict[str, Any]], lines: dict[str, str], title: str) -> str:
-    """A line a key of the results, by rows, both axes logarithmic, as SVG."""
+    """An SVG with one line for each key of the results, by rows; both axes are logarithmic."""
     values = [
         {"rows": r["rows"], "y": r[key], "what": what} for r in results for key, what in lines.items() if key in r
     ]
@@ -369,10 +370,10 @@ def picture(results: list[dict[str, Any]], lines: dict[str, str], title: str) ->
 
 
 def main() -> None:
-    """Measure the sizes asked for and write the report."""
+    """Measure the given sizes and write the report."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sizes", default="0.1 M,1.25 M", help=f"of {', '.join(SCALES)}; 12.5 M takes long")
-    parser.add_argument("--first-only", default="", help="of which of them only the first run is measured")
+    parser.add_argument("--first-only", default="", help="sizes of which only the first run is measured")
     given = parser.parse_args()
     sizes, first_only = ([name.strip() for name in text.split(",")] for text in (given.sizes, given.first_only))
     results = []
@@ -384,7 +385,7 @@ def main() -> None:
             shutil.rmtree(Path(folder) / name.replace(" ", ""))
     docs = ROOT / "docs"
     (docs / "benchmarks.md").write_text(report(results, first, empty, parts), encoding="utf-8")
-    seconds = {"script": "plain script", "net": "first run less start-up", "newest": "newest 1%, with start-up"}
+    seconds = {"script": "plain script", "net": "first run minus start-up", "newest": "newest 1%, with start-up"}
     memory = {"script_peak_mb": "plain script", "peak_mb": "first run"}
     for file, lines, title in (("benchmarks", seconds, "seconds"), ("benchmarks-memory", memory, "MB at the peak")):
         (docs / "pictures" / f"{file}.svg").write_text(picture(results, lines, title), encoding="utf-8")

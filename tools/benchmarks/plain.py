@@ -1,7 +1,7 @@
-"""The yardstick: one plain DuckDB script that loads the same clean files and computes the same `kpi_values`.
+"""The script that `make bench` compares with: plain DuckDB, the same clean files, the same `kpi_values`.
 
-No row rules, no quarantine, no history of deliveries, no evidence, no scorecards, no audit: what an analyst would write
-once, by hand, for clean data. `python tools/benchmarks/plain.py LANDING AS_OF OUT.duckdb` prints its seconds as JSON.
+An analyst would write this by hand for clean data. It has no row rules, quarantine, history of deliveries, evidence,
+scorecards or audit. `python tools/benchmarks/plain.py LANDING AS_OF OUT.duckdb` prints its seconds as JSON.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SQL = Path(__file__).with_name("plain.sql")
 
 
 def main(landing: Path, as_of: str, target: Path) -> None:
-    """Load every extract with DuckDB's own CSV reader, then run the SQL beside this file."""
+    """Load every extract with DuckDB's CSV reader, then run `plain.sql`."""
     started = time.monotonic()
     connection = duckdb.connect(str(target))
     connection.execute("set memory_limit = '1GB'")

@@ -1,4 +1,4 @@
--- The eight KPIs for clean data and every variable at its default, as plainly and as fast as DuckDB does it.
+-- The eight KPIs for clean data and the default of every variable, as simple and as fast as DuckDB can compute them.
 create temp macro as_of() as getvariable('as_of');
 
 create temp table months as

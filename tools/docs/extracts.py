@@ -1,4 +1,4 @@
-"""The eleven extracts as a page, from their declaration and texts."""
+"""The page of the eleven extracts, from their declaration and texts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _TITLE = Words(en="The eleven extracts", vi="Mười một extract")
 _INTRO = Words(
     en="""\
 An extract is a file that another system of the agency exports. Put it into `LANDING/<extract>/` as csv, tsv, json,
-ndjson, parquet or xlsx; `amkpi sources template <extract>` writes an empty file to fill in. A column that is required
-must be in the file, and its cells must not be empty; an optional column may be absent. A row that breaks a rule is held
-back with the reason code and the column, and the rest of the file is loaded. A new row replaces the one with the same
-key; the row with the latest `updated_at` counts.""",
+ndjson, parquet or xlsx; `amkpi sources template <extract>` writes an empty file to fill in. A required column must be
+in the file, and its cells must not be empty; an optional column may be missing. A row that breaks a rule goes to
+quarantine with the reason code and the column, and the rest of the file is loaded. A new row replaces the row with the
+same key; the row with the latest `updated_at` counts.""",
     vi="""\
 Extract là tệp xuất từ một hệ thống khác của agency. Đặt tệp vào `LANDING/<extract>/` ở dạng csv, tsv, json, ndjson,
 parquet hoặc xlsx; `amkpi sources template <extract>` tạo tệp mẫu để điền. Cột bắt buộc phải có trong tệp và không được
@@ -32,44 +32,44 @@ _WORDS = {
     "types": Words(en="How values are written", vi="Cách ghi giá trị"),
     "type": Words(en="type", vi="kiểu"),
     "values": Words(en="values", vi="giá trị"),
-    "common": Words(en="Columns that every extract may carry", vi="Cột mà mọi extract đều có thể có"),
+    "common": Words(en="Columns that every extract may have", vi="Cột mà mọi extract đều có thể có"),
     "reasons": Words(en="Reason codes", vi="Mã lý do"),
     "reasons_intro": Words(
-        en="A row keeps the first reason of this table that applies, with the first column in the extract's order that"
-        " breaks it. A row with `is_deleted` true is only asked for its key.",
+        en="A row gets the first reason of this table that applies, with the first column, in the order of the extract,"
+        " that breaks it. A row with `is_deleted` true needs only its key.",
         vi="Một dòng mang lý do đầu tiên đúng trong bảng này, với cột vi phạm đầu tiên theo thứ tự của extract. Dòng có"
         " `is_deleted` là true chỉ cần đủ khóa.",
     ),
     "reason": Words(en="reason", vi="lý do"),
     "when": Words(en="when", vi="khi"),
     "key": Words(en="Key", vi="Khóa"),
-    "rules": Words(en="a row is held back when", vi="dòng bị giữ lại khi"),
+    "rules": Words(en="a row is quarantined when", vi="dòng bị giữ lại khi"),
     "yes": Words(en="yes", vi="có"),
-    "private_rows": Words(en="No row of it is ever published, not even one held back.",
+    "private_rows": Words(en="None of its rows is ever published, not even one in quarantine.",
                           vi="Không dòng nào được công bố, kể cả dòng bị giữ lại."),
     "private": Words(en="Never published", vi="Không bao giờ công bố"),
     "choices": Words(en="What the choices mean", vi="Ý nghĩa các lựa chọn"),
     "empty": Words(en="empty", vi="bỏ trống"),
-    "not_a": Words(en="does not parse", vi="không đọc được"),
-    "one_of": Words(en="is none of", vi="không thuộc"),
+    "not_a": Words(en="cannot be read", vi="không đọc được"),
+    "one_of": Words(en="is not one of", vi="không thuộc"),
     "currency": Words(en="is not three capital letters", vi="không phải ba chữ in hoa"),
-    "contrary": Words(en="does not keep to", vi="không theo đúng"),
+    "breaks": Words(en="breaks this rule", vi="không theo đúng"),
     "before": Words(en="is before", vi="trước"),
-    "nobody": Words(en="is in no row of", vi="không có trong"),
-    "no_rate": Words(en="has no rate on or before", vi="không có tỷ giá vào hoặc trước"),
+    "not_in": Words(en="is not in", vi="không có trong"),
+    "no_rate": Words(en="has no exchange rate on or before", vi="không có tỷ giá vào hoặc trước"),
     "below": Words(en="is below", vi="nhỏ hơn"),
-    "not_above": Words(en="is not above", vi="không lớn hơn"),
+    "not_above": Words(en="is not greater than", vi="không lớn hơn"),
     "fields": Words(en="more or fewer fields than the header", vi="nhiều hoặc ít ô hơn dòng tiêu đề"),
 }  # fmt: skip
 
 
 def page(language: Language) -> str:
     """The page in that language."""
-    said = texts()
+    names = texts()
     word = {name: words[language] for name, words in _WORDS.items()}
     parts = [f"# {_TITLE[language]}", _INTRO[language]]
     rows = [
-        (f"[{code(e.name)}](#{e.name})", said.extracts[e.name].label[language], said.families[f][language],
+        (f"[{code(e.name)}](#{e.name})", names.extracts[e.name].label[language], names.families[f][language],
          codes(e.key))
         for f in FAMILIES
         for e in EXTRACTS.values()
@@ -79,12 +79,12 @@ def page(language: Language) -> str:
     parts.append(table(head, rows))
     parts += [
         f"## {word['types']}",
-        table((word["type"], word["values"]), [(t.label[language], t.format[language]) for t in said.types.values()]),
+        table((word["type"], word["values"]), [(t.label[language], t.format[language]) for t in names.types.values()]),
         f"## {word['common']}",
         table([h[language] for h in _HEADS], [_column(None, c, language) for c in COMMON]),
         f"## {word['reasons']}",
         word["reasons_intro"],
-        table((word["reason"], word["when"]), [(code(r), said.reasons[r][language]) for r in REASONS]),
+        table((word["reason"], word["when"]), [(code(r), names.reasons[r][language]) for r in REASONS]),
     ]
     for extract in EXTRACTS.values():
         parts += _extract(extract, language, word)
@@ -110,20 +110,20 @@ def _extract(extract: Extract, language: Language, word: dict[str, str]) -> list
 
 
 def _column(extract: Extract | None, column: Column, language: Language) -> tuple[str, ...]:
-    said = texts()
-    words = said.column(extract.name if extract else "", column.name)
+    names = texts()
+    words = names.column(extract.name if extract else "", column.name)
     named = code(column.name)
     note = words.note[language]
     if column.choices:
-        called = {kpi.name: kpi.label[language] for kpi in kpis()}
-        means = {c: said.choices[c][language] if c in said.choices else called[c] for c in column.choices}
+        labels = {kpi.name: kpi.label[language] for kpi in kpis()}
+        means = {c: names.choices[c][language] if c in names.choices else labels[c] for c in column.choices}
         listed = ", ".join(f"`{c}`" if m == c.replace("_", " ") else f"`{c}` ({m})" for c, m in means.items())
         note = f"{note} {listed}."
     if column.references:
         note = f"{note} → `{column.references}.{EXTRACTS[column.references].key[0]}`"
     return (
         f"**{named}**" if extract and column.name in extract.key else named,
-        said.types[column.type].label[language],
+        names.types[column.type].label[language],
         _WORDS["yes"][language] if column.required else "",
         note,
         code(words.example),
@@ -131,14 +131,14 @@ def _column(extract: Extract | None, column: Column, language: Language) -> tupl
 
 
 def broken_by(extract: Extract, language: Language) -> dict[str, list[str]]:
-    """For each reason code, what in a row of this extract gets it: the rules of the declaration, in words."""
+    """For each reason code, the rules of the declaration that lead to it, in words."""
     word = {name: words[language] for name, words in _WORDS.items()}
-    said = {column: words[language] for column, words in texts().extracts[extract.name].rules.items()}
+    rules = {column: words[language] for column, words in texts().extracts[extract.name].rules.items()}
     found: dict[str, list[str]] = {reason: [] for reason in REASONS}
     found["malformed_row"].append(word["fields"])
     found["missing_required"].append(f"{word['empty']}: {codes(extract.required)}")
     for name, _ in extract.needs:
-        found["missing_required"].append(f"{word['empty']}: {code(name)}, {said[name]}")
+        found["missing_required"].append(f"{word['empty']}: {code(name)}, {rules[name]}")
     typed = [column.name for column in extract.all_columns if column.type != "text"]
     found["bad_type"].append(f"{word['not_a']}: {codes(typed)}")
     for column in extract.columns:
@@ -148,19 +148,19 @@ def broken_by(extract: Extract, language: Language) -> dict[str, list[str]]:
         if column.currency:
             found["bad_enum"].append(f"{name} {word['currency']}")
         if column.name in dict(extract.checks_enum):
-            found["bad_enum"].append(f"{name} {word['contrary']}: {said[column.name]}")
+            found["bad_enum"].append(f"{name} {word['breaks']}: {rules[column.name]}")
         if column.at_least is not None:
             found["out_of_range"].append(f"{name} {word['below']} {column.at_least:g}")
         if column.above is not None:
             found["out_of_range"].append(f"{name} {word['not_above']} {column.above:g}")
         if column.name in dict(extract.checks_range):
-            found["out_of_range"].append(f"{name} {said[column.name]}")
+            found["out_of_range"].append(f"{name} {rules[column.name]}")
         if column.references:
             target = f"{column.references}.{EXTRACTS[column.references].key[0]}"
-            found["unknown_reference"].append(f"{name} {word['nobody']} {code(target)}")
+            found["unknown_reference"].append(f"{name} {word['not_in']} {code(target)}")
     for later, earlier in extract.date_order:
         found["bad_date_order"].append(f"{code(later)} {word['before']} {code(earlier)}")
     if extract.fx_date:
-        where = f", {said['currency']}" if "currency" in said else ""
+        where = f", {rules['currency']}" if "currency" in rules else ""
         found["missing_fx_rate"].append(f"`currency` {word['no_rate']} {code(extract.fx_date)}{where}")
     return found

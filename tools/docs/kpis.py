@@ -1,4 +1,4 @@
-"""The KPI catalogue as a page, from the `meta` of the KPI models and of the supporting measures."""
+"""The page of the KPIs, from the `meta` of the KPI models and of the supporting measures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from tools.docs.markdown import code, codes, table
 # Peer reviews have a second reason, which int_kpi_values adds.
 TOO_FEW = {"internal_collaboration_score": "too_few_raters"}
 NULL_REASONS = {
-    "no_opening_clients": Words(en="no client was active on opening", vi="đầu kỳ không có khách hàng nào hoạt động"),
+    "no_opening_clients": Words(
+        en="no client was active at the start of the period", vi="đầu kỳ không có khách hàng nào hoạt động"
+    ),
     "nothing_due": Words(en="no project was due", vi="không có dự án nào đến hạn"),
     "no_responses": Words(en="no response with a score", vi="không có phản hồi nào có điểm"),
     "no_proposals": Words(en="no proposal was sent", vi="không có đề xuất nào được gửi"),
@@ -21,9 +23,9 @@ NULL_REASONS = {
         en="no project with a budget and costs was delivered",
         vi="không có dự án nào vừa có ngân sách, vừa có chi phí được giao",
     ),
-    "no_reviews": Words(en="nobody reviewed", vi="không có ai đánh giá"),
+    "no_reviews": Words(en="there was no review", vi="không có ai đánh giá"),
     "too_few_raters": Words(
-        en="fewer reviewers than `min_raters`: nobody can be singled out",
+        en="fewer reviewers than `min_raters`; with so few, readers could guess who gave which score",
         vi="ít người đánh giá hơn `min_raters`: để không ai bị nhận ra",
     ),
 }
@@ -40,7 +42,7 @@ MEASURE_UNITS = {
     "days": Words(en="days", vi="ngày"),
 }
 BETTER = {"higher": Words(en="higher", vi="càng cao càng tốt"), "lower": Words(en="lower", vi="càng thấp càng tốt")}
-# The models say in English what a supporting measure counts.
+# The English definitions are in the model.
 MEASURES_VI = {
     "revenue_new_business": "Giá trị hợp đồng mới đã ký, trừ phần bị hủy.",
     "revenue_upsell": "Giá trị hợp đồng upsell đã ký, trừ phần bị hủy.",
@@ -63,9 +65,9 @@ MEASURES_VI = {
 _TITLE = Words(en="The eight KPIs", vi="Tám KPI")
 _INTRO = Words(
     en="""\
-Each KPI is defined in one place, `dbt_project/models/kpis/kpi_<name>.sql`. `value = numerator / denominator` unless
+Each KPI is defined in one place, `dbt_project/models/kpis/kpi_<name>.sql`. `value = numerator / denominator`, unless
 the table says that there is no denominator. A value without data is NULL with a reason, never 0. The value of a team,
-of the company or of a longer period is the formula applied to the records themselves, never an average of averages.""",
+of the company or of a longer period is the formula applied to all its records, never an average of averages.""",
     vi="""\
 Mỗi KPI được định nghĩa ở đúng một nơi, `dbt_project/models/kpis/kpi_<tên>.sql`. Giá trị = tử số / mẫu số, trừ khi bảng
 ghi là không có mẫu số. Không có dữ liệu thì giá trị là NULL kèm lý do, không bao giờ là 0. Giá trị của đội, của công ty
@@ -84,7 +86,7 @@ _HEADS = {
 }
 _MEASURES_TITLE = Words(en="Supporting measures", vi="Chỉ số bổ trợ")
 _MEASURES_INTRO = Words(
-    en="Shown beside the eight, never scored: table `supporting_measures`.",
+    en="Shown with the eight KPIs but never scored: table `supporting_measures`.",
     vi="Đi kèm tám KPI, không bao giờ chấm điểm: bảng `supporting_measures`.",
 )
 _MEASURES_HEAD = (
@@ -94,7 +96,7 @@ _MEASURES_HEAD = (
     Words(en="what it is", vi="là gì"),
 )
 _NONE = Words(en="none: the value is the numerator", vi="không có: giá trị là tử số")
-_NEVER = Words(en="never: without any contract it is 0", vi="không bao giờ: chưa có hợp đồng nào thì là 0")
+_NEVER = Words(en="never: without a contract it is 0", vi="không bao giờ: chưa có hợp đồng nào thì là 0")
 
 
 def measures() -> list[dict[str, Any]]:
@@ -106,7 +108,7 @@ def measures() -> list[dict[str, Any]]:
 
 
 def page(language: Language) -> str:
-    """The catalogue in that language. Raises KeyError where a measure or reason has no words yet."""
+    """The catalogue in that language. Raises KeyError for a measure or reason without a text."""
     parts = [f"# {_TITLE[language]}", _INTRO[language]]
     for kpi in kpis():
         parts += [f"## {kpi.number}. {kpi.label[language]} (`{kpi.name}`)", _kpi(kpi, language)]

@@ -1,4 +1,4 @@
-"""Markdown as the generated pages use it."""
+"""Markdown for the generated pages."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Iterable, Sequence
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; a bar or a line's end within a cell is kept from breaking it."""
+    """Return a table. A bar or a newline in a cell is escaped."""
     lines = [_line(head), _line(["---"] * len(head)), *(_line(row) for row in rows)]
     return "\n".join(lines)
 
 
 def code(text: str) -> str:
-    """The text as code, or nothing for none."""
+    """Return the text as code; an empty text stays empty."""
     return f"`{text}`" if text else ""
 
 
 def codes(names: Iterable[str]) -> str:
-    """Names as code, with commas between."""
+    """Return the names as code, separated by commas."""
     return ", ".join(code(name) for name in names)
 
 

@@ -1,4 +1,4 @@
-"""The dictionary of the marts as a page, from the ymls beside the models."""
+"""The page of the marts, from the .yml of each model."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ import yaml
 from amkpi.core.paths import DBT_PROJECT
 from tools.docs.markdown import code, table
 
-# In the order in which a reader meets them.
+# In the order of the page.
 QUESTIONS: dict[str, tuple[str, ...]] = {
     "kpi_values": (
         "What is the on-time rate of this team this quarter, out of how many projects?",
-        "Is it final, or will it still move? How sure is it, with so few records?",
+        "Is it final, or will it still change? How certain is it, with so few records?",
         "Why is there no value?",
     ),
     "kpi_evidence": ("Which nine projects are behind the 82%?", "Which contracts make up this client's revenue?"),
-    "scorecards": ("Who has which score and rating?", "How much of the weight could be scored at all?"),
+    "scorecards": ("Who has which score and rating?", "How much of the weight could be scored?"),
     "scorecard_lines": (
         "Who is below target, in which KPI, by how much, and since when?",
         "Which target was in force?",
         "Is it better than the period before?",
     ),
-    "supporting_measures": ("How late were the late ones?", "What share of the surveys was answered?",
+    "supporting_measures": ("How late were the late projects?", "What share of the surveys was answered?",
                             "Which delivered projects have no budget or no costs, and so do not count?"),
     "dim_staff": ("Who is who, in which role, and who reports to whom?",),
     "dim_client": ("Who manages which client now? Is it active?",),
-    "load_ledger": ("What became of my file? When was it loaded, and how many of its rows count?",),
-    "quarantined_rows": ("Which rows are held back, why, and in which column?", "Which keys still show older figures?"),
-    "quality_results": ("What did the audit expect, and what did it see?",),
-    "scorecards_sent": ("What was mailed to whom, when, and of which publication?", "What did the mail say?"),
-    "restatements": ("Which values that leadership was told are others now, from what to what, and why?",),
-    "publication": ("What am I looking at: as of when, published when, by which version?",),
+    "load_ledger": ("What happened to my file? When was it loaded, and how many of its rows count?",),
+    "quarantined_rows": ("Which rows are in quarantine, why, and in which column?",
+                         "Which keys still show older figures?"),
+    "quality_results": ("What did the audit expect, and what did it find?",),
+    "scorecards_sent": ("What was mailed to whom, when, and from which publication?", "What did the mail contain?"),
+    "restatements": ("Which mailed values are different now, from what to what, and why?",),
+    "publication": ("Which publication is this: for which date, published when, by which version?",),
 }  # fmt: skip
 _INTRO = """\
 These tables are in the schema `marts` of the published file. Their names and columns are public and have a dbt
@@ -45,7 +46,7 @@ what each table is built from."""
 
 @cache
 def marts() -> dict[str, dict[str, Any]]:
-    """The marts' models as their ymls declare them: name -> model."""
+    """The models of the marts, as their .yml files declare them: name -> model."""
     found = {}
     for path in sorted((DBT_PROJECT / "models" / "marts").rglob("*.yml")):
         for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]:
@@ -54,12 +55,12 @@ def marts() -> dict[str, dict[str, Any]]:
 
 
 def page() -> str:
-    """The page. Raises LookupError for a mart without questions, or questions without their mart."""
+    """The page. Raises LookupError for a mart without questions, or questions without a mart."""
     declared = marts()
-    strange = sorted(declared.keys() ^ QUESTIONS.keys())
-    if strange:
-        raise LookupError(f"marts and their questions differ: {', '.join(strange)} (tools/docs/marts.py)")
-    parts = ["# What the marts hold", _INTRO]
+    different = sorted(declared.keys() ^ QUESTIONS.keys())
+    if different:
+        raise LookupError(f"marts and their questions differ: {', '.join(different)} (tools/docs/marts.py)")
+    parts = ["# The marts", _INTRO]
     for name, questions in QUESTIONS.items():
         model = declared[name]
         rows = [

@@ -1,7 +1,7 @@
 """dbt's own site of the models: one file that opens offline, built from a small sample agency.
 
-It is too large to keep in the repository (some megabytes) and has every model's SQL and columns; the generated pages
-say the same of what is public.
+It has the SQL and columns of every model. Its size is some megabytes, too large for the repository; the generated pages
+describe what is public.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from amkpi.sample_agency import write_sample
 from amkpi.transform import dbt_runner
 
 AS_OF = date(2026, 9, 30)
-# The page holds dbt's tracker, which fetches its script where usage statistics are on (here they are off): browsers are
-# told to let the page make no request at all.
+# The page contains dbt's tracker, which would download its script if usage statistics were on (here they are off). This
+# policy forbids the page every request.
 _RULES = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline';"
 _SEAL = f'<meta http-equiv="Content-Security-Policy" content="{_RULES} img-src data: blob:; font-src data:">'
 
 
 def write_site(directory: Path) -> Path:
-    """Build a small made-up agency in a temporary home and write `index.html` of its dbt docs; returns its path.
+    """Build a small sample agency in a temporary HOME and write `index.html` of its dbt docs; returns its path.
 
-    Raises AmkpiError where dbt cannot make it.
+    Raises AmkpiError when dbt cannot make the page.
     """
     with tempfile.TemporaryDirectory(prefix="amkpi-site-") as folder:
         home = Home.at(Path(folder))
@@ -40,7 +40,7 @@ def write_site(directory: Path) -> Path:
         dbt_runner.run_dbt(home, run.settings, AS_OF, ["docs", "generate", "--static"], silent)
         page = home.dbt_target / "static_index.html"
         if not page.is_file():
-            raise AmkpiError(f"dbt made no {page.name}: see {home.dbt_target / 'dbt.log'}")
+            raise AmkpiError(f"dbt did not write {page.name}: see {home.dbt_target / 'dbt.log'}")
         directory.mkdir(parents=True, exist_ok=True)
         target = directory / "index.html"
         target.write_text(sealed(page.read_text(encoding="utf-8")), encoding="utf-8")
@@ -48,8 +48,8 @@ def write_site(directory: Path) -> Path:
 
 
 def sealed(page: str) -> str:
-    """The page with a rule for browsers that it may make no request. Raises AmkpiError for a page without a head."""
+    """Return the page with a policy that forbids every request. Raises AmkpiError for a page without a head."""
     before, head, after = page.partition("<head>")
     if not head:
-        raise AmkpiError("dbt's page has no <head>: look at what it makes now, in tools/docs/site.py")
+        raise AmkpiError("dbt's page has no <head>: its form has changed, adapt tools/docs/site.py")
     return f"{before}{head}{_SEAL}{after}"

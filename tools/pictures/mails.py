@@ -1,4 +1,4 @@
-"""Mails of an outbox as PNGs, where a headless Chromium is installed: `python -m tools.pictures.mails OUTBOX DIR`."""
+"""Screenshots of the mails of an outbox; needs a headless Chromium: `python -m tools.pictures.mails OUTBOX DIR`."""
 
 from __future__ import annotations
 
@@ -12,29 +12,32 @@ from email.policy import default
 from pathlib import Path
 
 WIDTHS = (360, 640, 1000)
-# Chromium's own switch for `prefers-color-scheme`; --force-dark-mode changes nothing in a page.
+# Values of Chromium's switch for `prefers-color-scheme`; --force-dark-mode does not change a page.
 LOOKS = {"light": 1, "dark": 0}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--hide-scrollbars", "--allow-file-access-from-files")  # fmt: skip
-# No mail is taller, even on the narrowest screen; what is below its end is cut off.
+# Pixels; no mail is taller, even on the narrowest screen. The picture is cut off below the mail.
 TALLEST = 15_000
 _BELOW = (255, 0, 255)
-# A window is never narrower than 500 px; a frame in it is. It becomes as high as the mail that it shows.
+# A window cannot be narrower than 500 px, but a frame in it can. The frame becomes as high as its mail.
 _FRAME = """<body style="margin:0;background:rgb{below}">
 <iframe src="mail.html" style="border:0;display:block;width:{width}px;height:600px"
  onload="this.style.height = this.contentDocument.documentElement.scrollHeight + 'px'"></iframe></body>"""
 
 
 def browser() -> str | None:
-    """The browser that can take pictures, or None."""
+    """Return the path of a Chromium, or None."""
     return next((found for name in BROWSERS if (found := shutil.which(name))), None)
 
 
 def pictures(
     mail: Path, folder: Path, widths: Sequence[int] = WIDTHS, looks: Sequence[str] = tuple(LOOKS)
 ) -> Iterator[Path]:
-    """Take a whole mail's HTML at these widths (px), light and dark; gives each picture's file. Needs `browser()`."""
+    """Take screenshots of a mail at these widths (px), light and dark.
+
+    Yields the file of each; none if there is no Chromium, or no HTML in the mail.
+    """
     program = browser()
     if program is None:
         return
@@ -63,7 +66,7 @@ def pictures(
 
 
 def _crop(picture: Path, width: int) -> None:
-    """Cut off what is beside and below the mail."""
+    """Cut off everything to the right of the mail and below it."""
     from PIL import Image
 
     with Image.open(picture) as whole:
@@ -73,10 +76,10 @@ def _crop(picture: Path, width: int) -> None:
 
 
 def main() -> None:
-    """Picture every mail of the first argument's folder into the second's."""
+    """Write screenshots of every mail in the folder of the first argument to the folder of the second."""
     outbox, folder = Path(sys.argv[1]), Path(sys.argv[2])
     if browser() is None:
-        print(f"no Chromium here: open the .eml files of {outbox} in a mail client")
+        print(f"Chromium is not installed: open the .eml files of {outbox} in a mail client")
         return
     for mail in sorted(outbox.glob("*.eml")):
         for picture in pictures(mail, folder):
