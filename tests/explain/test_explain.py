@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,7 +25,7 @@ from amkpi.core.settings import load_settings
 from amkpi.explain.evidence import Explanation, Scope, explain, find_kpi, find_period, period_key
 from amkpi.explain.render import as_csv, as_json, show
 from amkpi.explain.text import LEFT_OUT, NO_VALUE, change, numbers, sentence
-from amkpi.interfaces.cli import main
+from tests.command_line import amkpi, failed
 from tests.conftest import AS_OF, Agency
 from tests.oracle.agencies import random_agency
 
@@ -431,23 +430,13 @@ def test_what_cannot_be_explained_is_said_in_one_line_with_the_mend(
     assert "\n" not in str(caught.value)
 
 
-def command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """Run `amkpi explain` in this process; returns how it ends."""
-    monkeypatch.setattr(sys, "argv", ["amkpi", "explain", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        main.main()
-    return int(ended.value.code or 0)
-
-
-def test_the_command_takes_a_person_and_a_period_or_a_period_alone(
-    small: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    home = ("--home", str(small.home.root))
-    assert command(monkeypatch, "3", "LAN", "2026-09", "--scope", "own", "--lang", "vi", *home) == 0
-    assert "Trần Thị Lan, tháng 9 năm 2026: 50,0%" in capsys.readouterr().out
-    assert command(monkeypatch, "3", "2026-09", "--format", "json", *home) == 0
-    assert json.loads(capsys.readouterr().out)["scope"] == "company"
-    assert command(monkeypatch, "3", "NOBODY", "2026-09", *home) == 1
-    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+def test_the_command_takes_a_person_and_a_period_or_a_period_alone(small: Run) -> None:
+    home = small.home.root
+    assert (
+        "Trần Thị Lan, tháng 9 năm 2026: 50,0%"
+        in amkpi(home, "explain", "3", "LAN", "2026-09", "--scope", "own", "--lang", "vi").stdout
+    )
+    assert json.loads(amkpi(home, "explain", "3", "2026-09", "--format", "json").stdout)["scope"] == "company"
+    failed(amkpi(home, "explain", "3", "NOBODY", "2026-09"), 1)
     for wrong in (["3"], ["3", "LAN", "2026-09", "more"], ["3", "2026-09", "--lang", "fr"]):
-        assert command(monkeypatch, *wrong, *home) == 2
+        assert amkpi(home, "explain", *wrong).code == 2

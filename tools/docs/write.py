@@ -9,9 +9,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from tools.docs import architecture, extracts, kpis, lineage, marts, settings
 from tools.paths import ROOT
@@ -62,33 +61,31 @@ def stale(pages: dict[str, str], directory: Path) -> list[str]:
     ]
 
 
-def main(
-    check: Annotated[
-        bool, typer.Option("--check", help="write nothing; exit 1 and name the pages that are out of date")
-    ] = False,
-    site: Annotated[bool, typer.Option("--site", help="dbt's own site of a small sample agency, as one file")] = False,
-    directory: Annotated[Path, typer.Option("--dir", help="the folder of the pages")] = DOCS,
-) -> None:
+@click.command()
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 and name the pages that are out of date.")
+@click.option("--site", is_flag=True, help="dbt's own site of a small sample agency, as one file.")
+@click.option("--dir", "directory", type=click.Path(path_type=Path), default=DOCS, help="The folder of the pages.")
+def main(check: bool, site: bool, directory: Path) -> None:
     """Write the generated pages."""
     if site:
         from tools.docs.site import write_site
 
-        typer.echo(f"{write_site(directory / 'site')}")
+        click.echo(f"{write_site(directory / 'site')}")
         return
     pages = generated()
     old = stale(pages, directory)
     if check:
         for name in old:
-            typer.echo(f"{directory / name} is out of date: run `make docs` and commit it", err=True)
+            click.echo(f"{directory / name} is out of date: run `make docs` and commit it", err=True)
         sys.exit(1 if old else 0)
     directory.mkdir(parents=True, exist_ok=True)
     for name in old:
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(pages[name], encoding="utf-8")
-        typer.echo(f"{directory / name} written")
+        click.echo(f"{directory / name} written")
     if not old:
-        typer.echo("every page is up to date")
+        click.echo("every page is up to date")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

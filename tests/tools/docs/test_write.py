@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from amkpi.core.catalogue import kpis
 from amkpi.core.errors import AmkpiError
@@ -48,14 +48,10 @@ def test_check_names_the_page_that_is_out_of_date_and_writes_nothing(
 ) -> None:
     monkeypatch.setattr(write, "PAGES", {"a.md": lambda: "one\n", "b.md": lambda: "two\n"})
     monkeypatch.setattr(write, "PARTS", {})
-    import typer
-
-    app = typer.Typer()
-    app.command()(write.main)
-    assert CliRunner().invoke(app, ["--dir", str(tmp_path)]).exit_code == 0
-    assert CliRunner().invoke(app, ["--check", "--dir", str(tmp_path)]).exit_code == 0
+    assert CliRunner().invoke(write.main, ["--dir", str(tmp_path)]).exit_code == 0
+    assert CliRunner().invoke(write.main, ["--check", "--dir", str(tmp_path)]).exit_code == 0
     (tmp_path / "b.md").write_text("changed by hand\n")
-    result = CliRunner().invoke(app, ["--check", "--dir", str(tmp_path)])
+    result = CliRunner().invoke(write.main, ["--check", "--dir", str(tmp_path)])
     assert result.exit_code == 1
     assert "b.md" in result.stderr
     assert "a.md" not in result.stderr

@@ -1,4 +1,4 @@
-"""`amkpi sources`: what a mapping makes of a native file, and a first mapping for one."""
+"""Prints what a mapping reads from a native file, and a first mapping for a file."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ FIRST_ROWS = 3
 
 
 def show_check(file: Path, name: str | None, home: Home | None) -> None:
-    """Print, for each mapping that takes the file (or the one named): first rows, what would be quarantined, leftovers.
+    """Print first rows, rows for quarantine and unused columns, for each mapping that takes the file or for one.
 
-    home: whose own mappings count too. Nothing is loaded: the rows are judged in memory, by the loader's own rules;
-    references and rates are judged only where everything is delivered, so they are not looked at here.
+    name: only this mapping. home: the agency whose own mappings are used too. Nothing is loaded. The rows are checked
+    in memory by the loader's rules, except references and exchange rates, which need the other extracts.
     Raises AmkpiError when no mapping takes the file, or it cannot be read.
     """
     if not file.is_file():
@@ -41,7 +41,7 @@ def show_check(file: Path, name: str | None, home: Home | None) -> None:
         raise AmkpiError(
             f"no mapping is named {name}; there are: {names}"
             if name
-            else f"no mapping takes {file.name}; say one with --source ({names}), or begin one: amkpi sources draft"
+            else f"no mapping takes {file.name}; name one with --source ({names}), or start one: amkpi sources draft"
         )
     for each in chosen:
         _show_one(file, each)
@@ -70,7 +70,7 @@ def _show_one(file: Path, source: apply.Mapping) -> None:
             " where _reason is not null group by all order by 3 desc, 1, 2"
         ).fetchall()
     screen.print(f"[bold]{escape(source.name)}[/] → {extract.name}: {rows} rows")
-    # A column a line: an extract is wider than a terminal.
+    # One line for each column: an extract is wider than a terminal.
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("column")
     for row in first:
