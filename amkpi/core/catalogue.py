@@ -28,7 +28,9 @@ class Words(BaseModel):
 class Kpi(BaseModel):
     """One KPI. reads: the extracts in which a row held back may change the value or who has the credit.
 
-    numerator and denominator are None where the value is no quotient.
+    target_growth: whether a period's target is the sum of its days' shares, or the mean of the targets of its days.
+    numerator and denominator are None where the value is no quotient. undecided: how to say that {n} of {all} records
+    of the denominator have no outcome yet; None where every record has one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,6 +38,7 @@ class Kpi(BaseModel):
     name: str
     unit: Literal["money", "ratio", "score"]
     better: Literal["higher", "lower"]
+    target_growth: Literal["sum_of_days", "mean_of_days"]
     null_reason: str | None
     source_extract: str
     reads: tuple[str, ...]
@@ -45,6 +48,7 @@ class Kpi(BaseModel):
     sample: Words
     numerator: Words
     denominator: Words | None = None
+    undecided: Words | None = None
 
 
 @cache

@@ -32,7 +32,11 @@ TABLES_BEHIND_MARTS = (
     "int_period_months",
     "int_management_chain",
     "int_exclusions",
+    "int_counted_spans",
+    "int_targets",
 )
+# The views that `amkpi explain` reads, each after those that it reads itself.
+VIEWS_BEHIND_MARTS = ("int_counted_days", "int_target_spans")
 # The large tables, each with the condition on the rows that an incremental build may have changed. All other tables are
 # replaced in full. `changed` is a temporary table of the changed periods.
 _BY_ID = "period_id in (select period_id from changed)"
@@ -82,6 +86,14 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
     ]
 
 
+def _views() -> list[str]:
+    """The views of a publication, each with its schema."""
+    return [
+        *(f"intermediate.{view}" for view in VIEWS_BEHIND_MARTS),
+        *(f"marts.{view}" for view in PUBLISHED_VIEWS),
+    ]
+
+
 def _write_in_full(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
     with _attached(connection, target):
         connection.execute("create schema new_publication.marts")
@@ -89,13 +101,16 @@ def _write_in_full(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
         for table in _tables(connection):
             connection.execute(f"create table new_publication.{table} as from {table}")
         definitions = dict(
-            connection.execute("select view_name, sql from duckdb_views() where schema_name = 'marts'").fetchall()
+            connection.execute(
+                "select schema_name || '.' || view_name, sql from duckdb_views()"
+                " where schema_name in ('marts', 'intermediate')"
+            ).fetchall()
         )
         warehouse = connection.execute("select current_database()").fetchall()[0][0]
         connection.execute("use new_publication")
-        for view in PUBLISHED_VIEWS:
+        for view in _views():
             # Only the query of the view: `create view` names the database of the warehouse.
-            connection.execute(f"create view marts.{view} as {definitions[view].split(' AS ', 1)[1]}")
+            connection.execute(f"create view {view} as {definitions[view].split(' AS ', 1)[1]}")
         connection.execute(f"use {warehouse}")
 
 

@@ -7,6 +7,14 @@
 -- Scores lie within 0–100: eighteen places keep all that a double holds, so that differences of means stay exact.
 {% macro exact_score(expression) -%} cast({{ expression }} as decimal(38, 18)) {%- endmacro %}
 
+-- A weight by days may be a small part of the one delivered, and no decimal at all: a covered weight of exactly 0.7 must
+-- not become a little less.
+{% macro exact_weight(expression) -%} cast({{ expression }} as decimal(38, 18)) {%- endmacro %}
+
+-- Doubles added smallest first, for what may be of any size: targets and weights by days. Exact decimals would lose the
+-- small ones and overflow on the large ones.
+{% macro sum_in_order(expression) -%} list_sum(list_sort(list({{ expression }}))) {%- endmacro %}
+
 -- Not dbt.type_float: in DuckDB that has 24 bits, seven digits.
 {% macro as_double(expression) -%} cast({{ expression }} as double) {%- endmacro %}
 

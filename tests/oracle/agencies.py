@@ -11,6 +11,7 @@ from random import Random
 
 from .contract import EXTRACTS, GRAINS, KINDS, KPIS
 from .corrupted_data import spoil
+from .edges_of_days import add_edges_of_days
 from .tables import Tables, write
 
 CURRENCIES = ("VND", "VND", "VND", "USD", "EUR")
@@ -120,6 +121,7 @@ class Maker:
         self.make_reviews()
         self.make_targets()
         self.make_boundaries()
+        add_edges_of_days(self)
         return self.tables
 
     def make_staff(self) -> None:

@@ -6,7 +6,7 @@ Source: page 2, "Formulas" and "Scopes". Money and shares are exact fractions un
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -53,6 +53,7 @@ class Value:
     denominator: Fraction | None
     size: int
     reason: str | None
+    undecided: int = 0
 
 
 Place = tuple[str, str | None]  # scope and person
@@ -184,6 +185,8 @@ class Counted:
         self.periods: dict[tuple[str, Place, Period], Sums] = {}
         self.reviews: dict[tuple[Place, int], list[Review]] = defaultdict(list)
         self.people: dict[int, set[str]] = defaultdict(set)
+        self.undecided: Counter[tuple[Place, int]] = Counter()
+        still_open = {proposal.proposal_id for proposal in world.proposals if proposal.outcome == "open"}
         for record in self.dated:
             month = month_of(record.event)
             if record.person is not None:
@@ -191,6 +194,7 @@ class Counted:
             for place in places_of(world, record.person, record.event):
                 key = (record.kpi, place, month)
                 self.months[key] = add(self.months.get(key), record)
+                self.undecided[place, month] += record.kpi == "contract_win_rate" and record.source in still_open
         for period, records in self.of_period.items():
             for record in records:
                 for place in places_of(world, record.person, record.event):
@@ -205,7 +209,7 @@ class Counted:
     def places(self, period: Period) -> list[Place]:
         """The scopes and persons that have rows in a period."""
         staff = self.world.staff
-        own = {person for person in staff.tenures if staff.last_account_role(person, period) is not None}
+        own = {person for person in staff.tenures if staff.is_account_in(person, period)}
         for month in period.months:
             own |= self.people.get(month, set())
         own |= {record.person for record in self.of_period[period] if record.person is not None}
@@ -220,7 +224,8 @@ class Counted:
     def value(self, kpi: str, place: Place, period: Period) -> Value:
         """A KPI's value for a scope and person in a period."""
         if kpi == "internal_collaboration_score":
-            return collaboration(self.reviews_of(place, period), self.world.settings.min_raters)
+            is_running = period.end > self.world.as_of
+            return collaboration(self.reviews_of(place, period), self.world.settings.min_raters, is_running=is_running)
         if kpi in ("client_retention_rate", "upsell_cross_sell_rate"):
             found = [self.periods.get((kpi, place, period))]
         else:
@@ -230,7 +235,8 @@ class Counted:
             return Value(numerator, numerator, None, size, None)
         if denominator == 0:
             return Value(None, ZERO, ZERO, 0, NO_DATA[kpi])
-        return Value(numerator / denominator, numerator, denominator, size, None)
+        undecided = sum(self.undecided[place, month] for month in period.months) if kpi == "contract_win_rate" else 0
+        return Value(numerator / denominator, numerator, denominator, size, None, undecided)
 
 
 def add(sums: Sums | None, record: Record) -> Sums:
@@ -244,11 +250,16 @@ def total(found: Sequence[Sums]) -> Sums:
     return sum((s[0] for s in found), ZERO), sum((s[1] for s in found), ZERO), sum(s[2] for s in found)
 
 
-def collaboration(reviews: Sequence[Review], min_raters: int) -> Value:
-    """KPI 8: the mean over reviewer departments of the department's mean review; hidden with too few reviewers."""
+def collaboration(reviews: Sequence[Review], min_raters: int, *, is_running: bool) -> Value:
+    """KPI 8: the mean over reviewer departments of the department's mean review.
+
+    Hidden with too few reviewers, and while the period is running.
+    """
     raters = len({review.reviewer for review in reviews})
     if not reviews:
         return Value(None, None, None, 0, "no_reviews")
+    if is_running:
+        return Value(None, None, None, 0, "period_running")
     if raters < min_raters:
         return Value(None, None, None, raters, "too_few_raters")
     departments: dict[str, list[Fraction]] = defaultdict(list)
@@ -298,6 +309,7 @@ def value_rows(values: Mapping[tuple[str, Place, Period], Value], as_of: date) -
                 "null_reason": value.reason,
                 "wilson_low": low,
                 "wilson_high": high,
+                "undecided": value.undecided,
             }
         )
     return found

@@ -241,24 +241,30 @@ class Staff:
         """Whether a row says active account staff."""
         return tenure is not None and tenure.active and tenure.role in self.roles
 
-    def last_account_role(self, person: str, period: Period) -> str | None:
-        """The last account-staff role held, active, on a day from period_start to close."""
-        for tenure in reversed(self.tenures.get(person, [])):
-            if self.is_account(tenure) and tenure.first <= period.close and tenure.last >= period.start:
-                return tenure.role
-        return None
+    def role_on(self, person: str, day: date) -> str | None:
+        """The account-staff role that the person holds on a day, active; None for everybody else."""
+        tenure = self.on(person, day)
+        return tenure.role if tenure is not None and self.is_account(tenure) else None
+
+    def is_account_in(self, person: str, period: Period) -> bool:
+        """Whether the person was active account staff on a day from period_start to close."""
+        return any(
+            self.is_account(tenure) and tenure.first <= period.close and tenure.last >= period.start
+            for tenure in self.tenures.get(person, [])
+        )
+
+    def leads_on(self, day: date) -> frozenset[str]:
+        """Everyone who has active account staff under them on a day."""
+        place = bisect_right(self.epochs, day)
+        if place not in self._leads:
+            people = [person for person in self.tenures if self.is_account(self.on(person, day))]
+            self._leads[place] = frozenset(lead for person in people for lead in self.over(person, day))
+        return self._leads[place]
 
     def leads_in(self, period: Period) -> set[str]:
         """Everyone who had active account staff under them on a day from period_start to close."""
-        begin = max(bisect_right(self.epochs, period.start) - 1, 0)
-        found: set[str] = set()
-        for place in range(begin, bisect_right(self.epochs, period.close)):
-            if place not in self._leads:
-                day = self.epochs[place]
-                people = [person for person in self.tenures if self.is_account(self.on(person, day))]
-                self._leads[place] = frozenset(lead for person in people for lead in self.over(person, day))
-            found |= self._leads[place]
-        return found
+        days = [period.start, *(day for day in self.epochs if period.start < day <= period.close)]
+        return {lead for day in days for lead in self.leads_on(day)}
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ KEYS = {
     "kpi_values": ("kpi", "scope", "staff_id", "period_grain", "period_start"),
     "scorecards": ("scope", "staff_id", "period_grain", "period_start"),
     "scorecard_lines": ("kpi", "scope", "staff_id", "period_grain", "period_start"),
-    # A contract may be signed and cancelled on one day: what it adds tells the two apart.
+    # A contract may be signed and cancelled on one day: the one that adds less is the first of the two.
     "kpi_evidence": ("kpi", "staff_id", "source_extract", "source_id", "period_grain", "period_start", "event_date",
-                     "adds"),
+                     "time"),
     "supporting_measures": ("measure", "scope", "staff_id", "period_grain", "period_start"),
     "load_ledger": ("file_name", "extract", "time"),
     "quarantined_rows": ("extract", "file_name", "line_number"),
@@ -30,16 +30,13 @@ KEYS = {
 
 
 def keyed(table: str, rows: Iterable[Mapping[str, Any]]) -> dict[tuple[Any, ...], Mapping[str, Any]]:
-    """The rows by their key; a file that comes again is told apart by how often it came."""
+    """The rows by their key. `time`: a file that is delivered again, or a record that counts again, is numbered."""
     found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     times: Counter[tuple[Any, ...]] = Counter()
-    for row in rows:
-        full = dict(row)
-        if table == "load_ledger":
-            times[row["file_name"], row["extract"]] += 1
-            full["time"] = times[row["file_name"], row["extract"]]
-        if table == "kpi_evidence":
-            full["adds"] = (row["numerator"] or 0) > 0
+    for row in sorted(rows, key=lambda row: row["numerator"] or 0) if table == "kpi_evidence" else rows:
+        same_key = tuple(row[name] for name in KEYS[table] if name != "time")
+        times[same_key] += 1
+        full = {**row, "time": times[same_key]}
         key = tuple(full[name] for name in KEYS[table])
         assert key not in found, f"{table} has {key} twice"
         found[key] = full

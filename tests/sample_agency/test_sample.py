@@ -50,7 +50,7 @@ RATINGS = {"A+", "A", "B", "C", "D", None}
 STATUSES = {"no_data", "no_target", "on_target", "at_risk", "off_target"}
 NULL_REASONS = {
     "no_opening_clients", "nothing_due", "no_responses", "no_proposals", "nothing_delivered", "no_reviews",
-    "too_few_raters",
+    "too_few_raters", "period_running",
 }  # fmt: skip
 
 Rows = list[dict[str, str]]

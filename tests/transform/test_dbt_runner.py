@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import pytest
@@ -22,12 +22,12 @@ __all__ = ["written"]  # a fixture
 Files = dict[str, bytes]
 
 
-def csv_of(row: dict[str, object]) -> bytes:
-    """A file of one row."""
+def csv_of(*rows: dict[str, object]) -> bytes:
+    """A file of these rows."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, row)
+    writer = csv.DictWriter(text, rows[0])
     writer.writeheader()
-    writer.writerow(row)
+    writer.writerows(rows)
     return text.getvalue().encode()
 
 
@@ -49,19 +49,74 @@ def a_late_cost(agency: Agency) -> Files:
     return {"project_costs/late.csv": csv_of(cost)}
 
 
-def a_new_manager(agency: Agency) -> Files:
-    """Somebody who has a manager gets another one, who is in nobody's team, from the middle of the history on."""
-    ((person, role, active, since, name),) = agency.rows(
-        "select staff_id, role, is_active, valid_from + 1, full_name from intermediate.int_staff_history"
-        " where manager_id is not null and valid_to > valid_from + 1 order by valid_from, staff_id limit 1"
+@dataclass(frozen=True)
+class Change:
+    """A late row, and the days on which something is different since."""
+
+    files: Files
+    first: date
+    last: date
+
+
+def other_days(agency: Agency, **cells: object) -> Change:
+    """Somebody of the account staff who has a manager gets these cells for 24 days of May and June 2026."""
+    first, last = date(2026, 5, 20), date(2026, 6, 12)
+    ((person, role, manager, name),) = agency.rows(
+        "select staff_id, role, manager_id, full_name from intermediate.int_staff_history"
+        f" where is_account_staff and manager_id is not null and valid_from < '{first}' and valid_to > '{last}'"
+        " order by staff_id limit 1"
     )
+    row = {"staff_id": person, "full_name": name, "role": role, "manager_id": manager, "is_active": True}
+    rows = [row | cells | {"valid_from": first}, row | {"valid_from": last + timedelta(days=1)}]
+    return Change({f"staff/{'_'.join(cells)}.csv": csv_of(*rows)}, first, last)
+
+
+def a_promotion(agency: Agency) -> Change:
+    """Somebody has another role for some days."""
+    return other_days(agency, role="group_account_director")
+
+
+def a_leave(agency: Agency) -> Change:
+    """Somebody is on leave for some days."""
+    return other_days(agency, is_active=False)
+
+
+def a_new_manager(agency: Agency) -> Change:
+    """Somebody is for some days under somebody else, who is in nobody's team."""
     ((manager,),) = agency.rows(
-        "select min(staff_id) from intermediate.int_staff_history where staff_id not in"
-        f" (select staff_id from intermediate.int_management_chain) and staff_id <> '{person}'"
+        "select min(manager_id) from intermediate.int_management_chain where manager_id not in"
+        " (select staff_id from intermediate.int_management_chain)"
     )
-    row = {"staff_id": person, "full_name": name, "role": role, "manager_id": manager, "is_active": active,
-           "valid_from": since, "department": "account"}  # fmt: skip
-    return {"staff/moved.csv": csv_of(row)}
+    return other_days(agency, manager_id=manager)
+
+
+def a_retargeting(agency: Agency) -> Change:
+    """The company has another target from the middle of a month on."""
+    first = date(2026, 7, 15)
+    ((kpi,),) = agency.rows(
+        "select min(kpi) from intermediate.int_kpi_catalogue where kpi not in (select kpi from intermediate.int_targets"
+        f" where scope = 'company' and period_grain is null and valid_from >= '{first}')"
+    )
+    row = {"kpi": kpi, "scope": "company", "period_grain": "", "staff_id": "", "role": ""}
+    row |= {"valid_from": first, "target": 0.123, "weight": 3}
+    return Change({"kpi_targets/late.csv": csv_of(row)}, first, AS_OF)
+
+
+def rebuilt(agency: Agency) -> set[tuple[str, date]]:
+    """The periods that the last build computed again."""
+    return set(
+        agency.rows(
+            "select period_grain, period_start from intermediate.int_periods where period_id in"
+            " (select period_id from intermediate.int_changed_periods)"
+        )
+    )
+
+
+def concerned(agency: Agency, change: Change) -> set[tuple[str, date]]:
+    """The periods with a day of the change, and those after them, which show the value of the period before."""
+    periods = agency.rows("select period_grain, period_start, previous_start, close_date from intermediate.int_periods")
+    touched = {(grain, start) for grain, start, _, close in periods if start <= change.last and close >= change.first}
+    return touched | {(grain, start) for grain, start, previous, _ in periods if (grain, previous) in touched}
 
 
 @pytest.mark.slow
@@ -86,14 +141,16 @@ def test_builds_of_only_what_is_new_give_what_the_oracle_and_the_published_file_
     assert differences(agency, compute(runs, AS_OF)) == []
     assert different_rows(agency, agency.publish_unaudited()) == {}
 
-    # Who is over whom is an input of every period.
-    runs.append(a_new_manager(agency))
-    agency.load(runs[-1])
-    agency.build()
-    changed, periods = made_anew(agency)
-    assert changed == periods
-    assert differences(agency, compute(runs, AS_OF)) == []
-    assert different_rows(agency, agency.publish_unaudited()) == {}
+    # Other roles, days, managers and targets change the periods with such days, and those after them alone.
+    for change in (a_promotion, a_leave, a_new_manager, a_retargeting):
+        late = change(agency)
+        runs.append(late.files)
+        agency.load(runs[-1])
+        agency.build()
+        assert rebuilt(agency) == concerned(agency, late), change.__name__
+        assert len(rebuilt(agency)) < periods / 2
+        assert differences(agency, compute(runs, AS_OF)) == []
+        assert different_rows(agency, agency.publish_unaudited()) == {}
 
     # Nights on which a date alone moves: over the end of a month, and back.
     for days in (20, 5):

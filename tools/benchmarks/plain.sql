@@ -169,12 +169,13 @@ with k(k, kpi, reason) as (values
     (5, 'contract_win_rate', 'no_proposals'), (6, 'upsell_cross_sell_rate', 'no_opening_clients'),
     (7, 'cost_to_budget_ratio', 'nothing_delivered'), (8, 'internal_collaboration_score', 'no_reviews'))
 select kpi, scope, nullif(p, '') as staff_id, grain as period_grain, s as period_start, e as period_end,
-    case k when 1 then coalesce(n, 0) when 8 then case when col.c >= 3 then x end else n / nullif(q, 0) end as value,
-    case k when 8 then case when col.c >= 3 then x end else coalesce(n, 0) end as numerator,
+    case k when 1 then coalesce(n, 0) when 8 then case when col.c >= 3 and e <= as_of() then x end else n / nullif(q, 0) end as value,
+    case k when 8 then case when col.c >= 3 and e <= as_of() then x end else coalesce(n, 0) end as numerator,
     case when k not in (1, 8) then coalesce(q, 0) end as denominator,
-    coalesce(case k when 8 then col.c else sums.c end, 0)::bigint as sample_size,
+    coalesce(case k when 8 then case when e <= as_of() then col.c end else sums.c end, 0)::bigint as sample_size,
     e > as_of() as is_provisional,
-    case when k = 8 and col.c between 1 and 2 then 'too_few_raters'
+    case when k = 8 and col.c > 0 and e > as_of() then 'period_running'
+        when k = 8 and col.c between 1 and 2 then 'too_few_raters'
         when k = 8 and coalesce(col.c, 0) = 0 or k between 2 and 7 and coalesce(q, 0) = 0 then reason end as null_reason
 from places join periods using (pid) cross join k
 left join sums using (k, pid, scope, p)

@@ -10,8 +10,8 @@ from amkpi.core.catalogue import Kpi, Language, Words, kpis
 from amkpi.core.paths import DBT_PROJECT
 from tools.docs.markdown import code, codes, table
 
-# Peer reviews have a second reason, which int_kpi_values adds.
-TOO_FEW = {"internal_collaboration_score": "too_few_raters"}
+# Peer reviews have more reasons, which int_kpi_values adds.
+HIDDEN = {"internal_collaboration_score": ("too_few_raters", "period_running")}
 NULL_REASONS = {
     "no_opening_clients": Words(
         en="no client was active at the start of the period", vi="đầu kỳ không có khách hàng nào hoạt động"
@@ -28,6 +28,10 @@ NULL_REASONS = {
         en="fewer reviewers than `min_raters`; with so few, readers could guess who gave which score",
         vi="ít người đánh giá hơn `min_raters`: để không ai bị nhận ra",
     ),
+    "period_running": Words(
+        en="the period is not over: two looks a day apart would show one new review",
+        vi="kỳ chưa kết thúc: so hai lần xem cách nhau một ngày sẽ lộ một đánh giá mới",
+    ),
 }
 UNITS = {
     "money": Words(en="money, in the reporting currency", vi="tiền, theo đồng tiền báo cáo"),
@@ -42,7 +46,18 @@ MEASURE_UNITS = {
     "days": Words(en="days", vi="ngày"),
 }
 BETTER = {"higher": Words(en="higher", vi="càng cao càng tốt"), "lower": Words(en="lower", vi="càng thấp càng tốt")}
-# The English definitions are in the model.
+TARGET_GROWTH = {
+    "sum_of_days": Words(
+        en="sum over the days that count: target ÷ days of the whole period where the row is for the period's own"
+        " grain, else ÷ days of the month",
+        vi="tổng theo các ngày được tính: mục tiêu ÷ số ngày của cả kỳ nếu dòng mục tiêu dành riêng cho loại kỳ đó,"
+        " nếu không thì ÷ số ngày của tháng",
+    ),
+    "mean_of_days": Words(
+        en="mean over the days that count and have a target", vi="trung bình theo các ngày được tính có mục tiêu"
+    ),
+}
+# The models say in English what a supporting measure counts.
 MEASURES_VI = {
     "revenue_new_business": "Giá trị hợp đồng mới đã ký, trừ phần bị hủy.",
     "revenue_upsell": "Giá trị hợp đồng upsell đã ký, trừ phần bị hủy.",
@@ -80,6 +95,7 @@ _HEADS = {
     "denominator": Words(en="denominator", vi="mẫu số"),
     "unit": Words(en="unit", vi="đơn vị"),
     "better": Words(en="better", vi="chiều tốt"),
+    "target": Words(en="target of a period", vi="mục tiêu của kỳ"),
     "null": Words(en="NULL when", vi="NULL khi"),
     "sample": Words(en="sample size counts", vi="cỡ mẫu đếm"),
     "reads": Words(en="reads the extracts", vi="đọc các extract"),
@@ -127,7 +143,7 @@ def page(language: Language) -> str:
 
 
 def _kpi(kpi: Kpi, language: Language) -> str:
-    reasons = [reason for reason in (kpi.null_reason, TOO_FEW.get(kpi.name)) if reason]
+    reasons = [reason for reason in (kpi.null_reason, *HIDDEN.get(kpi.name, ())) if reason]
     cells = {
         "question": kpi.question[language],
         "formula": kpi.formula[language],
@@ -135,6 +151,7 @@ def _kpi(kpi: Kpi, language: Language) -> str:
         "denominator": kpi.denominator[language] if kpi.denominator else _NONE[language],
         "unit": UNITS[kpi.unit][language],
         "better": BETTER[kpi.better][language],
+        "target": TARGET_GROWTH[kpi.target_growth][language],
         "null": "\n".join(f"{NULL_REASONS[r][language]}: `{r}`" for r in reasons) or _NEVER[language],
         "sample": kpi.sample[language],
         "reads": codes(kpi.reads),

@@ -1,9 +1,16 @@
--- Grain: month_start. The months of which a record changed; all, where it is the people or who is over whom.
-select month_start from {{ ref('int_changed_sources') }}
+-- Grain: month_start. The months of which a record changed, or of whose days somebody's managers did; all, where it is who
+-- there is. No record goes by targets and the days that count.
+with changed as (
+    select * from {{ ref('int_changed_sources') }}
+    where part not in ('int_counted_spans', 'int_targets')
+)
+
+select month_start from changed
 where month_start is not null
 union
 select months.month_start
 from {{ ref('int_period_months') }} as months
-inner join {{ ref('int_changed_sources') }} as changed
+inner join changed
     on changed.part in ('int_subjects', 'int_management_chain')
+    and changed.month_start is null
     and months.period_id = changed.period_id

@@ -7,6 +7,7 @@ select
     event_date,
     amount as numerator,
     {{ exact('null') }} as denominator,
-    case event when 'signing' then 1 else 0 end as sample_size
+    case event when 'signing' then 1 else 0 end as sample_size,
+    0 as undecided
 from {{ ref('int_contract_money') }}
 where kind in {{ text_list(var('revenue_kinds')) }}

@@ -7,6 +7,7 @@ select
     responded_date as event_date,
     {{ exact('case when satisfaction >= ' ~ exact(var('csat_threshold')) ~ ' then 1 else 0 end') }} as numerator,
     {{ exact('1') }} as denominator,
-    1 as sample_size
+    1 as sample_size,
+    0 as undecided
 from {{ ref('int_surveys') }}
 where satisfaction is not null

@@ -7,7 +7,8 @@ select
     proposals.sent_date as event_date,
     {{ exact("case when proposals.outcome = 'won' then 1 else 0 end") }} as numerator,
     {{ exact('1') }} as denominator,
-    1 as sample_size
+    1 as sample_size,
+    case when proposals.outcome = 'open' then 1 else 0 end as undecided
 from {{ ref('int_proposals') }} as proposals
 left join {{ ref('int_credit') }} as credit
     on credit.source_extract = 'proposals'

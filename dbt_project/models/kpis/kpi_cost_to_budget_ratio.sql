@@ -15,7 +15,8 @@ select
     delivered.delivered_date as event_date,
     costs.cost as numerator,
     {{ exact('delivered.budget_amount * rates.rate') }} as denominator,
-    1 as sample_size
+    1 as sample_size,
+    0 as undecided
 from delivered
 -- No cost at all is missing data, not a triumph: such a project is left out.
 inner join {{ ref('int_project_costs') }} as costs

@@ -19,7 +19,8 @@ select
     due.due_date as event_date,
     {{ exact('case when due.delivered_date <= due.due_date then 1 else 0 end') }} as numerator,
     {{ exact('1') }} as denominator,
-    1 as sample_size
+    1 as sample_size,
+    0 as undecided
 from due
 left join {{ ref('int_credit') }} as credit
     on credit.source_extract = 'projects'

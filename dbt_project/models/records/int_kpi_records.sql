@@ -14,7 +14,8 @@ select
     {{ truncate_to('month', 'event_date') }} as month_start,
     numerator,
     denominator,
-    sample_size
+    sample_size,
+    undecided
 from {{ ref('kpi_' ~ kpi) }}
 {{ 'union all' if not loop.last }}
 {% endfor %}

@@ -12,7 +12,8 @@ daily as (
         records.month_start,
         sum(records.numerator) as numerator,
         sum(records.denominator) as denominator,
-        sum(records.sample_size) as sample_size
+        sum(records.sample_size) as sample_size,
+        sum(records.undecided) as undecided
     from {{ ref('int_kpi_records') }} as records
     inner join catalogue
         on records.kpi = catalogue.kpi
@@ -21,4 +22,6 @@ daily as (
 )
 
 select *
-from {{ over_scopes('daily', ['kpi_number', 'month_start'], ['numerator', 'denominator', 'sample_size']) }} as scoped
+from {{ over_scopes(
+    'daily', ['kpi_number', 'month_start'], ['numerator', 'denominator', 'sample_size', 'undecided']
+) }} as scoped

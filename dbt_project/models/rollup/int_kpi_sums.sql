@@ -11,9 +11,10 @@ dated as (
         period_id,
         numerator,
         denominator,
-        sample_size
+        sample_size,
+        undecided
     from {{ roll_up_periods(
-        ref('int_kpi_months'), ['kpi_number'], ['numerator', 'denominator', 'sample_size']
+        ref('int_kpi_months'), ['kpi_number'], ['numerator', 'denominator', 'sample_size', 'undecided']
     ) }} as periods
 ),
 
@@ -43,7 +44,9 @@ clients as (
         period_id,
         numerator,
         denominator,
-        sample_size
+        sample_size,
+        -- Whether a client is there is always decided.
+        0 as undecided
     from {{ over_scopes(
         'opening', ['kpi_number', 'period_id'], ['numerator', 'denominator', 'sample_size']
     ) }} as scoped

@@ -1,121 +1,110 @@
--- Grain: kpi_number × target_group_id × period_id, where a target is in force on period_start. Revenue grows with the
--- days, so its target counts by the share of the period's days up to close.
-with lines as (
+-- Grain: kpi_number × target_group_id × period_id, where a counted day has a target. The mean of the targets in force, or
+-- for a KPI whose target grows with the days, the sum of each day's share; that needs a target on each counted day.
+with target_groups as (
+    select distinct
+        target_group_id,
+        period_id
+    from {{ ref('int_target_groups') }}
+),
+
+counted_days as (
+    select counted.*
+    from {{ ref('int_counted_days') }} as counted
+    inner join target_groups
+        on counted.subject_id = target_groups.target_group_id
+        and counted.period_id = target_groups.period_id
+),
+
+totals as (
     select
-        catalogue.kpi,
-        catalogue.kpi_number,
-        holders.target_group_id,
-        holders.scope,
-        holders.person_key,
-        holders.role,
-        periods.period_id,
-        periods.period_grain,
-        periods.period_start,
-        periods.period_end,
-        periods.close_date,
-        periods.period_start as day
-    from (
-        select distinct
-            target_group_id,
-            period_id,
-            scope,
-            person_key,
-            role
-        from {{ ref('int_target_groups') }}
-    ) as holders
-    inner join {{ ref('int_periods') }} as periods
-        on holders.period_id = periods.period_id
-    cross join {{ ref('int_kpi_catalogue') }} as catalogue
+        subject_id,
+        period_id,
+        sum({{ days_from_to('first_day', 'last_day') }}) as days
+    from counted_days
+    group by subject_id, period_id
 ),
 
-candidates as (
-    {{ targets_in_force('lines', any_grain_only=false) }}
-),
-
-ranked as (
+in_force as (
     select
         *,
-        row_number() over (partition by kpi_number, target_group_id, period_id order by preference) as choice
-    from candidates
+        {{ days_from_to('first_day', 'last_day') }} as days
+    from {{ targets_in_force('counted_days') }} as found
+    -- A target that is not above 0 gives the day none.
+    where target > 0
 ),
 
-chosen as (
-    select * from ranked
-    where choice = 1
-),
-
--- Revenue whose target is not for the period's own grain is looked up month by month.
-revenue_months as (
+-- Days of one target in one month or period first, so that a whole month counts exactly its target.
+targets as (
     select
-        lines.kpi,
-        lines.kpi_number,
-        lines.target_group_id,
-        lines.scope,
-        lines.person_key,
-        lines.role,
-        lines.period_id,
-        lines.period_grain,
-        months.month_start as day,
-        -- Up to close: a month after it counts nothing.
-        greatest({{ days_from_to('months.month_start', 'least(months.month_end, months.close_date)') }}, 0)
-        / {{ days_from_to('months.month_start', 'months.month_end') }} as share_elapsed
-    from lines
-    inner join chosen
-        on lines.kpi_number = chosen.kpi_number
-        and lines.target_group_id = chosen.target_group_id
-        and lines.period_id = chosen.period_id
-    inner join {{ ref('int_period_months') }} as months
-        on lines.period_id = months.period_id
-    where lines.kpi = 'client_revenue' and not chosen.is_of_own_grain
+        kpi_number,
+        subject_id,
+        period_id,
+        unit_days,
+        target,
+        sum(days) as days
+    from in_force
+    group by kpi_number, subject_id, period_id, unit_start, unit_days, target
 ),
 
-month_candidates as (
-    {{ targets_in_force('revenue_months', any_grain_only=true) }}
-),
-
-month_ranked as (
+weights as (
     select
-        *,
-        row_number() over (partition by target_group_id, period_id, day order by preference) as choice
-    from month_candidates
+        kpi_number,
+        subject_id,
+        period_id,
+        weight,
+        sum(days) as days
+    from in_force
+    group by kpi_number, subject_id, period_id, weight
 ),
 
-month_sums as (
+summed_targets as (
     select
-        revenue_months.target_group_id,
-        revenue_months.period_id,
-        -- A month without a target leaves the period without one.
-        case
-            when count(*) = count(month_ranked.target)
-                then {{ as_double('sum(' ~ exact('month_ranked.target * revenue_months.share_elapsed') ~ ')') }}
-        end as target
-    from revenue_months
-    left join month_ranked
-        on revenue_months.target_group_id = month_ranked.target_group_id
-        and revenue_months.period_id = month_ranked.period_id
-        and revenue_months.day = month_ranked.day
-        and month_ranked.choice = 1
-    group by revenue_months.target_group_id, revenue_months.period_id
+        kpi_number,
+        subject_id,
+        period_id,
+        max(unit_days) is not null as is_growing,
+        sum(days) as days,
+        min(target) as lowest_target,
+        max(target) as highest_target,
+        {{ sum_in_order('target * days') }} as target_days,
+        {{ sum_in_order('target * (' ~ as_double('days') ~ ' / nullif(unit_days, 0))') }} as shares
+    from targets
+    group by kpi_number, subject_id, period_id
+),
+
+summed_weights as (
+    select
+        kpi_number,
+        subject_id,
+        period_id,
+        min(weight) as lowest_weight,
+        max(weight) as highest_weight,
+        {{ sum_in_order('weight * days') }} as weight_days
+    from weights
+    group by kpi_number, subject_id, period_id
 )
 
 select
-    lines.kpi_number,
-    lines.target_group_id,
-    lines.period_id,
+    summed_targets.kpi_number,
+    summed_targets.subject_id as target_group_id,
+    summed_targets.period_id,
     case
-        when lines.kpi <> 'client_revenue' then chosen.target
-        when chosen.is_of_own_grain
-            then
-                chosen.target * {{ days_from_to('lines.period_start', 'lines.close_date') }}
-                / {{ days_from_to('lines.period_start', 'lines.period_end') }}
-        else month_sums.target
+        when summed_targets.is_growing then summed_targets.shares
+        -- What is the same on all days is that to the last bit.
+        when summed_targets.lowest_target = summed_targets.highest_target then summed_targets.lowest_target
+        else summed_targets.target_days / nullif(summed_targets.days, 0)
     end as target,
-    chosen.weight
-from chosen
-inner join lines
-    on chosen.kpi_number = lines.kpi_number
-    and chosen.target_group_id = lines.target_group_id
-    and chosen.period_id = lines.period_id
-left join month_sums
-    on chosen.target_group_id = month_sums.target_group_id
-    and chosen.period_id = month_sums.period_id
+    case
+        when summed_targets.days = totals.days and summed_weights.lowest_weight = summed_weights.highest_weight
+            then summed_weights.lowest_weight
+        else summed_weights.weight_days / nullif(totals.days, 0)
+    end as weight
+from summed_targets
+inner join summed_weights
+    on summed_targets.kpi_number = summed_weights.kpi_number
+    and summed_targets.subject_id = summed_weights.subject_id
+    and summed_targets.period_id = summed_weights.period_id
+inner join totals
+    on summed_targets.subject_id = totals.subject_id
+    and summed_targets.period_id = totals.period_id
+where not summed_targets.is_growing or summed_targets.days = totals.days

@@ -46,7 +46,7 @@ met as (
     select
         *,
         case
-            when value is null or target is null or target <= 0 then null
+            when value is null or target is null then null
             when is_lower_better then {{ round_to_even('2 - value / nullif(target, 0)', 9) }}
             else {{ round_to_even('value / nullif(target, 0)', 9) }}
         end as raw_attainment

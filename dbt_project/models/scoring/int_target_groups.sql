@@ -1,6 +1,7 @@
--- Grain: subject_id × period_id. Who shares their targets: those who have some of their own stand alone, the others
--- with everyone of their scope and role. Targets are looked up once a group, not once a person. Of the periods that are
--- made anew alone: the lines of the others stand.
+-- Grain: subject_id × period_id. Who shares their targets in a period: those who have some of their own stand alone, the
+-- others are with everyone of their scope whose counted days and roles are the same; most have one role all along.
+-- `target_group_id` is the lowest subject_id of the group. Targets are looked up once a group, not once a person. Of the
+-- periods that are made anew alone: the lines of the others stand.
 with with_own as (
     select distinct
         scope,
@@ -9,46 +10,49 @@ with with_own as (
     where staff_id is not null
 ),
 
-holders as (
+counted as (
     select
-        people.subject_id,
-        people.period_id,
-        people.scope,
-        coalesce(with_own.staff_id, '') as person_key,
-        coalesce(people.role, '') as role
-    from {{ ref('int_scope_members') }} as people
-    left join with_own
-        on people.scope = with_own.scope
-        and people.person_key = with_own.staff_id
-    where people.period_id in (select changed.period_id from {{ ref('int_changed_periods') }} as changed)
+        *,
+        first_day = period_start and last_day = close_date as is_whole
+    from {{ ref('int_counted_days') }}
+    where period_id in (select changed.period_id from {{ ref('int_changed_periods') }} as changed)
 ),
 
-found as (
-    select distinct
-        scope,
-        person_key,
-        role
-    from holders
-),
-
-numbered as (
+patterns as (
     select
+        subject_id,
+        period_id,
         scope,
         person_key,
-        role,
-        cast(row_number() over (order by scope, person_key, role) as integer) as target_group_id
-    from found
+        role as pattern
+    from counted
+    where is_whole
+
+    union all
+
+    -- Begins with a date, which no role does.
+    select
+        subject_id,
+        period_id,
+        scope,
+        person_key,
+        {{ dbt.listagg(
+            "cast(first_day as " ~ dbt.type_string() ~ ") || ' ' || cast(last_day as " ~ dbt.type_string() ~ ") || ' ' || role",
+            "', '",
+            "order by first_day"
+        ) }} as pattern
+    from counted
+    where not is_whole
+    group by subject_id, period_id, scope, person_key
 )
 
 select
-    holders.subject_id,
-    holders.period_id,
-    numbered.target_group_id,
-    holders.scope,
-    holders.person_key,
-    holders.role
-from holders
-inner join numbered
-    on holders.scope = numbered.scope
-    and holders.person_key = numbered.person_key
-    and holders.role = numbered.role
+    patterns.subject_id,
+    patterns.period_id,
+    min(patterns.subject_id) over (
+        partition by patterns.period_id, patterns.scope, patterns.pattern, with_own.staff_id
+    ) as target_group_id
+from patterns
+left join with_own
+    on patterns.scope = with_own.scope
+    and patterns.person_key = with_own.staff_id

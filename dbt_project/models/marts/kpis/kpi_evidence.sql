@@ -45,4 +45,6 @@ select
     numerator,
     denominator
 from {{ ref('kpi_values').include(database=false) }}
-where kpi = 'internal_collaboration_score' and scope = 'own' and sample_size > 0
+where
+    kpi = 'internal_collaboration_score' and scope = 'own'
+    and (sample_size > 0 or null_reason = 'period_running')

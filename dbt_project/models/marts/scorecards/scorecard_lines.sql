@@ -10,7 +10,11 @@ select
     lines.attainment,
     lines.weight,
     lines.previous_value,
-    lines.value - lines.previous_value as change,
+    -- Some days are not compared with a whole period; a trailing year has always as many.
+    case
+        when people.period_grain = 'trailing_12m' or not people.is_provisional
+            then lines.value - lines.previous_value
+    end as change,
     lines.status
 from {{ ref('int_scorecard_lines').include(database=false) }} as lines
 inner join {{ ref('int_scope_members').include(database=false) }} as people

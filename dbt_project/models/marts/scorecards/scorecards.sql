@@ -3,10 +3,10 @@ with totals as (
     select
         subject_id,
         period_id,
-        {{ as_double('sum(' ~ exact('case when attainment is not null then weight * attainment end') ~ ')') }}
+        {{ as_double('sum(' ~ exact_weight('case when attainment is not null then weight * attainment end') ~ ')') }}
             as attained_weight,
-        {{ as_double('sum(' ~ exact('case when attainment is not null then weight end') ~ ')') }} as scored_weight,
-        {{ as_double('sum(' ~ exact('case when target > 0 then weight end') ~ ')') }} as targeted_weight,
+        {{ as_double('sum(' ~ exact_weight('case when attainment is not null then weight end') ~ ')') }} as scored_weight,
+        {{ as_double('sum(' ~ exact_weight('weight') ~ ')') }} as targeted_weight,
         count(attainment) as kpis_scored
     from {{ ref('int_scorecard_lines') }}
     where {{ is_affected_period('period_id') }}
