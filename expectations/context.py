@@ -1,4 +1,4 @@
-"""What an audit is told besides the warehouse: expectations read no clock and know no folders."""
+"""What expectations get to know besides the tables. They read no clock and know no folders."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Occasion:
-    """On which occasion the warehouse is audited.
+class AuditContext:
+    """The circumstances of one audit.
 
-    as_of: the date of the build. moment: when the audit runs, aware. seen_run: the newest run of loading that an
-    earlier audit has judged; 0 when all is new, None to take only the newest run as new. published: the last
-    publication of the same date, to compare with; None where there is none. members_table: what the scope members are
-    called in it, as version 0.1.0 had another name.
+    as_of: the date of the build. moment: when the audit runs, with a time zone. seen_run: the newest load run that an
+    earlier audit has checked; 0 if all runs are new, None to take only the newest run as new. published: the file of
+    the last publication of the same date, to compare with; None if there is none. members_table: the name of the table
+    of scope members in that file, which had another name in version 0.1.0.
     """
 
     as_of: date

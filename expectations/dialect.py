@@ -1,11 +1,11 @@
-"""duckdb-engine as Great Expectations needs it, under the URL `duckdb+fetched://`.
+"""A dialect of SQLAlchemy for DuckDB that works with Great Expectations; its URL is `duckdb+fetched://`.
 
-A DuckDB connection holds one result at a time, and duckdb-engine's cursors are the connection itself. Great
-Expectations gives the connection back before it reads the rows, so every expectation fails with `list index out of
-range`. Here a cursor fetches its rows when it executes: they are few, because the work is done in DuckDB.
+A DuckDB connection holds one result at a time, and in duckdb-engine the cursor is the connection. Great Expectations
+returns the connection before it reads the rows, so every expectation fails with `list index out of range`. Here a
+cursor fetches its rows when it executes. They are few, because the work is done in DuckDB.
 
-A table's columns are read from DuckDB's own catalogue: duckdb-engine asks PostgreSQL's, with functions that DuckDB
-lacks, and Great Expectations then looks for the table without its schema.
+The columns of a table are read from DuckDB's own catalogue. duckdb-engine reads that of PostgreSQL, with functions that
+DuckDB does not have; Great Expectations then looks for the table without its schema.
 """
 
 from __future__ import annotations
@@ -57,15 +57,15 @@ class FetchedConnection(duckdb_engine.ConnectionWrapper):  # type: ignore[misc] 
 
 
 class FetchedDialect(duckdb_engine.Dialect):  # type: ignore[misc]  # as above
-    """DuckDB through connections of that kind."""
+    """DuckDB with these connections."""
 
     supports_statement_cache = False
 
     def connect(self, *arguments: Any, attached: Mapping[str, str] | None = None, **options: Any) -> FetchedConnection:
-        """Connect. attached: further files that can be read under a name of their own, name -> path."""
+        """Connect. attached: the paths of further files to read, by the name under which queries see them."""
         connection = super().connect(*arguments, **options)._ConnectionWrapper__c
         for name, path in (attached or {}).items():
-            # A process has one instance a file: a further connection finds it attached.
+            # All connections of a process to a file share one instance, so a second one finds the file attached.
             connection.execute(f"attach if not exists '{path.replace(chr(39), 2 * chr(39))}' as {name} (read_only)")
         return FetchedConnection(connection)
 
@@ -100,12 +100,12 @@ class FetchedDialect(duckdb_engine.Dialect):  # type: ignore[misc]  # as above
 
 
 def register() -> None:
-    """Make the URL known to SQLAlchemy."""
+    """Register the dialect with SQLAlchemy."""
     from sqlalchemy import TryCast
     from sqlalchemy.dialects import registry
     from sqlalchemy.ext.compiler import deregister
 
-    # duckdb-engine hangs a function on SQLAlchemy's TryCast. It outlives the interpreter's end and keeps DuckDB alive,
-    # which then writes 80 lines about leaks to the terminal of whoever ran the audit. No expectation uses TRY_CAST.
+    # duckdb-engine registers a function for TryCast in SQLAlchemy. It keeps DuckDB alive when the interpreter ends, and
+    # DuckDB then prints 80 lines about leaks to the terminal. No expectation uses TRY_CAST.
     deregister(TryCast)
     registry.register("duckdb.fetched", __name__, FetchedDialect.__name__)

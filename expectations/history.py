@@ -1,7 +1,7 @@
-"""Earlier audits, kept in HOME/state/audits.sqlite: since when a check fails, and what was audited last.
+"""The audit history in HOME/state/audits.sqlite: earlier audits and their findings.
 
-Since when a check fails, which loads no audit has seen yet, and what was last published for the same date cannot be
-computed again, so it is kept in a SQLite file of its own and backed up.
+It tells since when an expectation fails, which loads no audit has checked yet, and which publication of the same date
+was the last one. None of that can be computed again, so the file is part of every backup.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from amkpi.core.publication_id import current_file, published_file
 from amkpi.core.settings import Settings
 from amkpi.core.storage.migrations.state_stores import AUDITS
 from amkpi.core.storage.warehouse import connect
-from amkpi.expectations.context import Occasion
+from amkpi.expectations.context import AuditContext
 from amkpi.expectations.page import link_latest, prune_pages, render, write_page
 
 
 @dataclass(frozen=True)
-class KeptAudit:
-    """An audit that was kept. `moment` is aware; `page` is the name of its page in HOME/audits/.
+class RecordedAudit:
+    """An audit of the history. `moment` has a time zone; `page` is the name of its page in HOME/audits/.
 
-    blocking: what kept the build from being published, each as `expectation: what was observed`.
+    blocking: the findings that stopped the publication, each as `expectation: what was observed`.
     """
 
     moment: datetime
@@ -42,8 +42,8 @@ class KeptAudit:
     blocking: tuple[str, ...] = ()
 
 
-def occasion(home: Home, settings: Settings, as_of: date, moment: datetime) -> Occasion:
-    """The occasion of an audit that begins now: what earlier ones have judged, and what to compare with."""
+def audit_context(home: Home, settings: Settings, as_of: date, moment: datetime) -> AuditContext:
+    """The context of an audit that begins now: what earlier audits have checked, and what to compare with."""
     with AUDITS.open(home.state) as audits:
         seen = audits.execute(
             "select max(newest_run) from audits where newest_run < ?", [_newest_run(home, settings)]
@@ -52,8 +52,8 @@ def occasion(home: Home, settings: Settings, as_of: date, moment: datetime) -> O
         files = {published_file(home, identity) for (identity,) in same_date.fetchall()}
     published = _last_of_date(home, files, as_of)
     if published is None:
-        return Occasion(as_of, moment, seen or 0)
-    return Occasion(as_of, moment, seen or 0, published, _members_table(published))
+        return AuditContext(as_of, moment, seen or 0)
+    return AuditContext(as_of, moment, seen or 0, published, _members_table(published))
 
 
 def _newest_run(home: Home, settings: Settings) -> int:
@@ -63,41 +63,43 @@ def _newest_run(home: Home, settings: Settings) -> int:
 
 
 def _last_of_date(home: Home, files: set[Path], as_of: date) -> Path | None:
-    """The newest of these publications and the current one, if it can be read and is of that date."""
+    """The newest file among these and the current publication that can be read and has that date; None if none."""
     current = current_file(home)
-    there = [path for path in files | ({current} if current else set()) if path.is_file()]
-    for path in sorted(there, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+    candidates = [path for path in files | ({current} if current else set()) if path.is_file()]
+    for path in sorted(candidates, key=lambda path: path.stat().st_mtime_ns, reverse=True):
         try:
             with closing(duckdb.connect(str(path), read_only=True)) as connection:
                 if connection.execute("select as_of from marts.publication").fetchall() == [(as_of,)]:
                     return path
         except duckdb.Error:
-            # A broken publication must not keep a sound one from taking its place.
+            # A broken publication must not stop the build that will replace it.
             continue
     return None
 
 
 def _members_table(publication: Path) -> str:
+    """The table of scope members in a published file; that of version 0.1.0 has another name."""
     with closing(duckdb.connect(str(publication), read_only=True)) as connection:
         found = connection.execute("select 1 from duckdb_tables() where table_name = 'int_scope_people'").fetchone()
     return "int_scope_members" if found is None else "int_scope_people"
 
 
-def keep(
-    home: Home, settings: Settings, publication_id: str, when: Occasion, findings: Sequence[Finding]
+def record(
+    home: Home, settings: Settings, publication_id: str, context: AuditContext, findings: Sequence[Finding]
 ) -> tuple[tuple[Finding, ...], Path]:
-    """Keep an audit and write its page; returns the findings, now with since when they fail, and the page's path.
+    """Add an audit to the history and write its page.
 
-    Raises OSError and AmkpiError where HOME cannot be written.
+    Returns the findings, each failed one with `since`, and the path of the page. Raises OSError and AmkpiError if HOME
+    cannot be written; then nothing is recorded.
     """
-    page = home.audits / f"audit_{when.as_of}_{publication_id}.html"
+    page = home.audits / f"audit_{context.as_of}_{publication_id}.html"
     passed = not any(finding.blocks for finding in findings)
     newest_run = _newest_run(home, settings)
     zone = ZoneInfo(settings.timezone)
     with AUDITS.open(home.state) as audits:
         audit = audits.execute(
             "insert into audits (moment, publication_id, as_of, passed, newest_run, page) values (?, ?, ?, ?, ?, ?)",
-            [when.moment.isoformat(), publication_id, when.as_of.isoformat(), passed, newest_run, page.name],
+            [context.moment.isoformat(), publication_id, context.as_of.isoformat(), passed, newest_run, page.name],
         ).lastrowid
         audits.executemany(
             "insert into findings values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -108,16 +110,19 @@ def keep(
             ],
         )  # fmt: skip
         dated = tuple(f if f.success else replace(f, since=_since(audits, f).astimezone(zone)) for f in findings)
-        write_page(page, render(publication_id, when, dated, settings, current_file(home)))
+        write_page(page, render(publication_id, context, dated, settings, current_file(home)))
     link_latest(home, page)
     prune_pages(home, settings)
     return dated, page
 
 
 def _since(audits: sqlite3.Connection, finding: Finding) -> datetime:
-    """When the first of the audits in a row saw it fail. The present one is kept already, so there is one."""
-    own = [finding.suite, finding.expectation, finding.table_name]
-    is_own = "suite = ? and expectation = ? and table_name = ?"
+    """The moment of the first audit since which it has always failed; the present audit is recorded already.
+
+    Not by table: a later version may rename the table of an expectation.
+    """
+    own = [finding.suite, finding.expectation]
+    is_own = "suite = ? and expectation = ?"
     (moment,) = audits.execute(
         f"select moment from findings join audits using (audit) where {is_own} and not success and audit >"
         f" coalesce((select max(audit) from findings where {is_own} and success), 0) order by audit limit 1",
@@ -126,8 +131,8 @@ def _since(audits: sqlite3.Connection, finding: Finding) -> datetime:
     return datetime.fromisoformat(moment)
 
 
-def last_audit(home: Home) -> KeptAudit | None:
-    """The audit that was kept last."""
+def last_audit(home: Home) -> RecordedAudit | None:
+    """The last audit of the history; None if there is none."""
     if not AUDITS.exists(home.state):
         return None
     with AUDITS.open(home.state) as audits:
@@ -147,15 +152,15 @@ def last_audit(home: Home) -> KeptAudit | None:
                 [audit],
             )
         )
-    return KeptAudit(
+    return RecordedAudit(
         datetime.fromisoformat(moment), identity, date.fromisoformat(as_of), bool(passed), warnings, page, blocking
     )
 
 
-def blocking_audit(home: Home, as_of: date, published_at: datetime) -> KeptAudit | None:
-    """The audit that keeps readers from something newer than the publication of that date and moment, if one does."""
+def blocking_audit(home: Home, as_of: date, published_at: datetime) -> RecordedAudit | None:
+    """The last audit, if it blocked a publication newer than the one of that date and moment; otherwise None."""
     audit = last_audit(home)
-    # One of an earlier date was asked for by a person, and keeps nothing from readers.
+    # An audit of an earlier date belongs to a historical publication, which readers do not wait for.
     if audit is None or audit.passed or audit.as_of < as_of or audit.moment < published_at:
         return None
     return audit

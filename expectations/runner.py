@@ -1,83 +1,82 @@
-"""The audit: all suites against the warehouse, by Great Expectations, with the work done in DuckDB.
+"""The audit: runs all suites against the warehouse with Great Expectations; DuckDB does the work.
 
-What cannot be judged counts as failed: an expectation that raises, whose table is missing, or of which no result
-comes back is a blocking finding. Nothing is true by default.
+An expectation without a result counts as failed: if it raises, if its table is missing, or if Great Expectations
+returns nothing for it, the finding is blocking. No expectation passes by default.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from amkpi.core.findings import Finding
+from amkpi.core.findings import EXAMPLES, MOST_ROWS, Finding
 from amkpi.core.settings import Settings
-from amkpi.expectations.context import Occasion
-from amkpi.expectations.declaration import Builtin, Expected, NoRows, Suite
-from amkpi.expectations.suites.agency import agency_suite
-from amkpi.expectations.suites.marts import marts_suite
-from amkpi.expectations.suites.raw import raw_suite
+from amkpi.expectations.context import AuditContext
+from amkpi.expectations.discovery import Suite, all_suites
+
+if TYPE_CHECKING:
+    from amkpi.expectations.expectation import AuditExpectation
 
 Progress = Callable[[str], None]
 
-# How many offenders the line of a finding names, and how many rows it keeps; it counts all of them.
-SHOWN = 3
-KEPT = 20
-# What DuckDB says of an error may hold the whole query; a finding is a line in a mail and a cell in a table.
+# An error of DuckDB may contain the whole query. A finding must fit into a line of a mail and a cell of a table.
 LONGEST_ERROR = 300
+# The finding that reports that expectations have no result.
+ALL_CHECKED = "every_expectation_is_judged"
+_COULD_NOT_RUN = (
+    "Run `amkpi build` and `amkpi audit` again; if it fails again, report it with this line. The check itself failed,"
+    " so nobody knows whether the figures are right; the last good publication stays in place."
+)
 
 
-def audit_warehouse(warehouse: Path, settings: Settings, occasion: Occasion, progress: Progress) -> list[Finding]:
-    """Judge the warehouse by every expectation of all suites: one finding for each.
+def audit_warehouse(warehouse: Path, settings: Settings, context: AuditContext, progress: Progress) -> list[Finding]:
+    """Run all expectations against the warehouse; returns one finding for each.
 
-    `progress` gets a line a table. The file is opened for reading only, and closed on return. Raises nothing for what
-    is wrong with the warehouse or the expectations: that is in the findings, and blocks.
+    `progress` gets a line for each table. The file is opened read-only and closed on return. Errors in the warehouse or
+    in the expectations are not raised: they become blocking findings.
     """
-    return audit_suites(warehouse, settings, all_suites(settings, occasion), progress, occasion.published)
+    try:
+        suites = all_suites()
+    except Exception as error:  # noqa: BLE001 - whatever stops the audit must block the publication
+        return [audit_could_not_run(error)]
+    return audit_suites(warehouse, settings, context, suites, progress)
 
 
-def nothing_could_run(settings: Settings, occasion: Occasion, reason: object) -> list[Finding]:
-    """The findings of an audit that did not come about: each expectation is without a verdict, and blocks."""
-    line = _one_line(reason)
-    return [
-        _could_not_run(suite, expected, line) for suite in all_suites(settings, occasion) for expected in suite.expected
-    ]
-
-
-def all_suites(settings: Settings, occasion: Occasion) -> tuple[Suite, ...]:
-    """What is asked on this occasion."""
-    return raw_suite(settings, occasion), agency_suite(settings, occasion), marts_suite(settings)
+def audit_could_not_run(reason: object) -> Finding:
+    """The only finding of an audit that did not run at all; it blocks."""
+    return _without_result("audit", ALL_CHECKED, "warehouse", f"could not run: {_one_line(reason)}")
 
 
 def audit_suites(
-    warehouse: Path, settings: Settings, suites: Sequence[Suite], progress: Progress, published: Path | None = None
+    warehouse: Path, settings: Settings, context: AuditContext, suites: Sequence[Suite], progress: Progress
 ) -> list[Finding]:
-    """Judge the warehouse by these suites; what `published` holds they read as `published`. As `audit_warehouse`."""
+    """Run these suites; otherwise as `audit_warehouse`. Queries read the publication in `context` as `published`."""
     try:
-        source = _open(warehouse, settings, published)
-    except Exception as error:  # noqa: BLE001 - whatever keeps the audit from running must block, not pass
-        return [_could_not_run(suite, each, _one_line(error)) for suite in suites for each in suite.expected]
+        source = _open(warehouse, settings, context.published)
+    except Exception as error:  # noqa: BLE001 - as above
+        return [_could_not_run(suite, each, error) for suite in suites for each in suite.expectations]
     try:
         findings = []
         for suite in suites:
-            for table, expected in suite.by_table().items():
-                progress(f"{suite.name}: {table}, {len(expected)} expectation{'' if len(expected) == 1 else 's'}")
-                findings += _judge(source, suite, table, expected)
+            for table, expectations in suite.by_table().items():
+                count = len(expectations)
+                progress(f"{suite.name}: {table}, {count} expectation{'' if count == 1 else 's'}")
+                findings += _TableAudit(source, settings, context, suite, table).run(expectations)
         return findings
     finally:
         _close(source)
 
 
-def import_great_expectations() -> None:
-    """Import what an audit needs, ahead of it. Raises what importing raises."""
+def preload() -> None:
+    """Import Great Expectations and all expectations, before they are needed. Raises what an import raises."""
     import duckdb_engine  # noqa: F401 - SQLAlchemy imports it by name
-    import great_expectations.expectations  # noqa: F401
+
+    all_suites()
 
 
 def _open(warehouse: Path, settings: Settings, published: Path | None) -> Any:
-    """The warehouse as a data source of a context that lives in memory and tells nobody."""
+    """The warehouse as a data source of a context that is kept in memory and sends no analytics."""
     from great_expectations import get_context
     from great_expectations.data_context.types.base import (
         DataContextConfig,
@@ -96,7 +95,7 @@ def _open(warehouse: Path, settings: Settings, published: Path | None) -> Any:
             progress_bars=ProgressBarsConfig(globally=False),
         ),
     )
-    # The path is no part of the URL: a folder may hold any sign.
+    # The path is not part of the URL, because a folder name may contain any character.
     options = {
         "database": str(warehouse),
         "read_only": True,
@@ -108,190 +107,111 @@ def _open(warehouse: Path, settings: Settings, published: Path | None) -> Any:
 
 def _close(source: Any) -> None:
     """Close every connection: the next step opens the file for writing, in this process."""
-    # The data source connects by itself to look at tables, its execution engine to judge them.
+    # The data source has a connection to inspect tables, and its execution engine another to check them.
     source.get_execution_engine().close()
     source.get_engine().dispose()
 
 
-def _judge(source: Any, suite: Suite, table: str, expected: Sequence[Expected]) -> list[Finding]:
-    """A finding for each expectation of one table, and one more if Great Expectations miscounts."""
-    try:
-        asked = [_of_doubt(each) for each in expected]
-        results = _results(source, f"{suite.name}: {table}", table, asked)
-        findings = [_finding(suite, each, results) for each in asked]
-        # Where there is a doubt, or nobody could say, the offenders themselves are asked for.
-        for place, each in enumerate(expected):
-            if each != asked[place] and not findings[place].success:
-                again = _results(source, f"{suite.name}: {table}: {each.name}", table, [each])
-                findings[place] = _finding(suite, each, again)
-    except Exception as error:  # noqa: BLE001 - Great Expectations raises whatever its parts raise; all of it blocks
-        return [_could_not_run(suite, each, _one_line(error)) for each in expected]
-    if len(results) != len(expected):
-        findings.append(
-            Finding(
-                suite=suite.name,
-                expectation="every_expectation_is_judged",
-                table_name=table,
-                column_name=None,
-                success=False,
-                severity="blocking",
-                observed=f"{len(results)} results for {len(expected)} expectations",
-                unexpected_count=abs(len(results) - len(expected)),
-                advice=_COULD_NOT_RUN,
-            )
+class _TableAudit:
+    """Checks the expectations of one table."""
+
+    def __init__(self, source: Any, settings: Settings, context: AuditContext, suite: Suite, table: str) -> None:
+        self._source = source
+        self._settings = settings
+        self._context = context
+        self._suite = suite
+        self._table = table
+
+    def run(self, expectations: Sequence[type[AuditExpectation]]) -> list[Finding]:
+        """A finding for each expectation, and one more if Great Expectations returns another number of results."""
+        try:
+            return self._run(expectations)
+        except Exception as error:  # noqa: BLE001 - Great Expectations raises errors of any type; all of them block
+            return [_could_not_run(self._suite, each, error) for each in expectations]
+
+    def _run(self, expectations: Sequence[type[AuditExpectation]]) -> list[Finding]:
+        given = self._settings, self._context
+        prechecks = {each: each.precheck_question(*given) for each in expectations}
+        results = self._results(self._table, [prechecks[each] or each.question(*given) for each in expectations])
+        findings = [self._finding(each, results) for each in expectations]
+        for place, each in enumerate(expectations):
+            if prechecks[each] is not None and not findings[place].success:
+                again = self._results(f"{self._table}: {each.name}", [each.question(*given)])
+                findings[place] = self._finding(each, again)
+        if len(results) != len(expectations):
+            observed = f"{len(results)} results for {len(expectations)} expectations"
+            findings.append(_without_result(self._suite.name, ALL_CHECKED, self._table, observed))
+        return findings
+
+    def _results(self, name: str, questions: Sequence[Any]) -> list[Any]:
+        """The results of Great Expectations, in any order. Raises what it raises. name: different in each call."""
+        from great_expectations import ExpectationSuite
+
+        name = f"{self._suite.name}: {name}"
+        schema, table = self._table.split(".")
+        asset = self._source.add_table_asset(name, table_name=table, schema_name=schema)
+        batch = asset.add_batch_definition_whole_table("all rows").get_batch()
+        # SUMMARY is the lowest level that returns the keys of rows.
+        result_format: dict[str, Any] = {"result_format": "SUMMARY", "partial_unexpected_count": MOST_ROWS}
+        keys = next((keys for each in questions if (keys := getattr(each, "keys", ()))), ())
+        if keys:
+            result_format["unexpected_index_column_names"] = list(keys)
+        suite = ExpectationSuite(name=name, expectations=list(questions))
+        return list(batch.validate(suite, result_format=result_format).results)
+
+    def _finding(self, expectation: type[AuditExpectation], results: Sequence[Any]) -> Finding:
+        """The finding for an expectation, from its result among those of its table."""
+        own = [result for result in results if result.expectation_config.meta.get("name") == expectation.name]
+        if len(own) != 1:
+            return _could_not_run(self._suite, expectation, f"{len(own)} results came back")
+        (result,) = own
+        error = _error(result.exception_info)
+        if error is not None:
+            return _could_not_run(self._suite, expectation, error)
+        outcome = expectation.outcome(result.result)
+        success = result.success is True
+        examples = "; ".join(outcome.examples[:EXAMPLES]) + ("; …" if outcome.count > EXAMPLES else "")
+        observed = f"{outcome.counted}: {examples}" if outcome.examples else outcome.counted
+        return Finding(
+            suite=self._suite.name,
+            expectation=expectation.name,
+            table_name=expectation.table,
+            column_name=expectation.column_name,
+            success=success,
+            severity=expectation.finding_severity(),
+            observed=observed + (expectation.note(self._context) if success else ""),
+            unexpected_count=outcome.count,
+            advice=expectation.advice,
+            rows=outcome.rows,
         )
-    return findings
 
 
-def _of_doubt(expected: Expected) -> Expected:
-    """The expectation as it is asked first."""
-    rule = expected.rule
-    if isinstance(rule, NoRows) and rule.doubt:
-        return replace(expected, rule=replace(rule, offenders=rule.doubt, rows="", doubt=""))
-    return expected
+def _could_not_run(suite: Suite, expectation: type[AuditExpectation], reason: object) -> Finding:
+    """The finding for an expectation without a result. It blocks, even if the expectation is only a warning."""
+    observed = f"could not run: {_one_line(reason)}"
+    return _without_result(suite.name, expectation.name, expectation.table, observed, expectation.column_name)
 
 
-def _results(source: Any, name: str, table: str, expected: Sequence[Expected]) -> list[Any]:
-    """Great Expectations' results for one table, in any order. Raises what it raises.
-
-    name: under which it keeps what is asked; another each time.
-    """
-    from great_expectations import ExpectationSuite
-
-    schema, of_table = table.split(".")
-    asset = source.add_table_asset(name, table_name=of_table, schema_name=schema)
-    batch = asset.add_batch_definition_whole_table("all rows").get_batch()
-    asked = ExpectationSuite(name=name, expectations=[_asked(each) for each in expected])
-    # SUMMARY, because below it no keys are given.
-    shape: dict[str, Any] = {"result_format": "SUMMARY", "partial_unexpected_count": KEPT}
-    keys = next((each.rule.keys for each in expected if isinstance(each.rule, Builtin) and each.rule.keys), ())
-    if keys:
-        shape["unexpected_index_column_names"] = list(keys)
-    return list(batch.validate(asked, result_format=shape).results)
-
-
-# Limited here: the cursor fetches all that a query gives. The rows come last: a part of their own, that counts nothing.
-_LIMITED = f"""
-    with found as ({{}})
-    (
-        select false as is_row, what, count(*) over () as offenders
-        from found
-        order by what
-        limit {KEPT}
-    )
-    {{}}
-    order by is_row, what
-"""
-_ROWS = f"select true, what, 0 from ({{}}) as concerned where exists (select 1 from found) order by what limit {KEPT}"
-
-
-def _asked(expected: Expected) -> Any:
-    """The declared expectation as Great Expectations' own object."""
-    from great_expectations import expectations
-
-    about: dict[str, Any] = {
-        "meta": {"name": expected.name},
-        "severity": "critical" if expected.severity == "blocking" else "warning",
-    }
-    rule = expected.rule
-    if isinstance(rule, NoRows):
-        query = _LIMITED.format(rule.offenders, f"union all ({_ROWS.format(rule.rows)})" if rule.rows else "")
-        return _no_rows_expectation()(unexpected_rows_query=query, **about)
-    return getattr(expectations, rule.type)(column=expected.column, **rule.kwargs, **about)
-
-
-@cache
-def _no_rows_expectation() -> Any:
-    """The class for NoRows: as UnexpectedRowsExpectation, but it runs the query once, not twice, and keeps the rows."""
-    from great_expectations.expectations import UnexpectedRowsExpectation
-
-    class ExpectNoRows(UnexpectedRowsExpectation):  # type: ignore[misc]  # Great Expectations is not checked
-        metric_dependencies = ("unexpected_rows_query.table",)
-
-        def _validate(
-            self, metrics: Mapping[str, Any], runtime_configuration: Any = None, execution_engine: Any = None
-        ) -> dict[str, Any]:
-            found = metrics["unexpected_rows_query.table"]
-            offenders = [str(row["what"]) for row in found if not row["is_row"]]
-            rows = [str(row["what"]) for row in found if row["is_row"]]
-            return {
-                "success": not found,
-                "result": {
-                    "observed_value": max((row["offenders"] for row in found), default=0),
-                    "details": {"offenders": offenders, "rows": rows or offenders},
-                },
-            }
-
-    return ExpectNoRows
-
-
-def _finding(suite: Suite, expected: Expected, results: Sequence[Any]) -> Finding:
-    """The finding for an expectation, from its result among those of its table."""
-    own = [result for result in results if result.expectation_config.meta.get("name") == expected.name]
-    if len(own) != 1:
-        return _could_not_run(suite, expected, f"{len(own)} results came back")
-    result = own[0]
-    error = _error(result.exception_info)
-    if error is not None:
-        return _could_not_run(suite, expected, error)
-    if isinstance(expected.rule, NoRows):
-        count = result.result["observed_value"]
-        counted = f"{count} {expected.rule.one if count == 1 else expected.rule.many}"
-        examples = result.result["details"]["offenders"]
-        rows_concerned = result.result["details"]["rows"]
-    else:
-        rows = result.result["element_count"]
-        # Of no rows at all it is NULL: a sum over nothing.
-        count = result.result["unexpected_count"] if rows else 0
-        counted = f"{count} of {rows} rows"
-        examples = [str(value) for value in result.result["partial_unexpected_list"]]
-        rows_concerned = sorted(
-            " ".join(str(value) for value in row.values() if value is not None)
-            for row in result.result.get("partial_unexpected_index_list") or []
-        )
-    if count > SHOWN:
-        examples = [*examples[:SHOWN], "…"]
+def _without_result(suite: str, name: str, table: str, observed: str, column: str | None = None) -> Finding:
     return Finding(
-        suite=suite.name,
-        expectation=expected.name,
-        table_name=expected.table,
-        column_name=expected.column,
-        success=result.success is True,
-        severity=expected.severity,
-        observed=f"{counted}: {'; '.join(examples)}" if examples else counted,
-        unexpected_count=count,
-        advice=expected.advice,
-        rows=tuple(rows_concerned),
-    )
-
-
-_COULD_NOT_RUN = (
-    "The check itself failed, so nobody knows whether the figures are right. Build again; if it stays, report it with"
-    " this line: the last good publication stays in place meanwhile."
-)
-
-
-def _could_not_run(suite: Suite, expected: Expected, reason: str) -> Finding:
-    """The finding for an expectation without a verdict; it blocks, be the expectation itself only a warning."""
-    return Finding(
-        suite=suite.name,
-        expectation=expected.name,
-        table_name=expected.table,
-        column_name=expected.column,
+        suite=suite,
+        expectation=name,
+        table_name=table,
+        column_name=column,
         success=False,
         severity="blocking",
-        observed=f"could not run: {reason}",
+        observed=observed,
         unexpected_count=0,
         advice=_COULD_NOT_RUN,
     )
 
 
 def _error(exception_info: Mapping[str, Any]) -> str | None:
-    """What was raised, if anything: Great Expectations gives it for the expectation, or for each of its metrics."""
+    """The error of a result, if any. Great Expectations reports one for the expectation, or one for each metric."""
     infos = [exception_info] if "raised_exception" in exception_info else list(exception_info.values())
     for info in infos:
         if info["raised_exception"]:
-            return _one_line(info["exception_message"])
+            return str(info["exception_message"])
     return None
 
 

@@ -1,8 +1,8 @@
-"""The audit in a process of its own, that imports Great Expectations while the marts are built on the other core.
+"""The audit in a separate process, which imports Great Expectations on the other core while the marts are built.
 
-The import costs 4 to 7 s, a third of what a small agency's run takes. The findings are those of `audit_warehouse`,
-which is what the process calls. It ends with the process that started it, however that one ends: it listens to a pipe
-from it, which the operating system closes.
+The import takes 4 to 7 s, a third of the run of a small agency. The process calls `audit_warehouse`, so the findings
+are the same. It ends together with the process that started it: it reads a pipe from that process, and the operating
+system closes the pipe in any case.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from typing import Any, BinaryIO, Self
 from amkpi.core.findings import Finding
 from amkpi.core.settings import Settings
 from amkpi.expectations import runner
-from amkpi.expectations.context import Occasion
+from amkpi.expectations.context import AuditContext
 from amkpi.expectations.runner import Progress
 
 MODULE = "amkpi.expectations.worker"
 
 
-class AuditorAside:
-    """Calls `audit_warehouse` in a process of its own. Nothing is started before `start` or the first call.
+class AuditWorker:
+    """Calls `audit_warehouse` in a separate process, which starts with `start` or with the first call.
 
-    As a context: the process is gone when it is left.
+    As a context manager, it ends the process on exit.
     """
 
     def __init__(self) -> None:
@@ -38,14 +38,14 @@ class AuditorAside:
 
     @property
     def pid(self) -> int | None:
-        """The number of the process, while there is one."""
+        """The id of the process; None if it is not running."""
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
-        """Start the process, that it may import; does nothing while there is one. Raises OSError if it cannot."""
+        """Start the process, so that it can import; does nothing if it runs already. Raises OSError if it cannot."""
         if self._process is None:
-            # -P: no folder in which somebody happens to stand may give the modules. A session of its own: Ctrl-C is
-            # for the command, which ends, and with it this process.
+            # -P: no module is imported from the current folder. A new session: Ctrl-C reaches only the command, which
+            # ends and thereby ends this process.
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", MODULE],
                 stdin=subprocess.PIPE,
@@ -53,10 +53,10 @@ class AuditorAside:
                 start_new_session=True,
             )
 
-    def __call__(self, warehouse: Path, settings: Settings, occasion: Occasion, progress: Progress) -> list[Finding]:
-        """The findings of `audit_warehouse`; if the process fails, that nothing could be judged, which blocks.
+    def __call__(self, warehouse: Path, settings: Settings, context: AuditContext, progress: Progress) -> list[Finding]:
+        """The findings of `audit_warehouse`; if the process fails, one blocking finding that says so.
 
-        The caller has closed the warehouse; when this returns, so has the process. Raises OSError when no process can
+        The caller has closed the warehouse. On return the process has closed it too. Raises OSError if no process can
         be started.
         """
         self.start()
@@ -65,31 +65,31 @@ class AuditorAside:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            pickle.dump((warehouse, settings, occasion), process.stdin)
+            pickle.dump((warehouse, settings, context), process.stdin)
             process.stdin.flush()
             while True:
-                kind, what = pickle.load(process.stdout)
-                if kind == "found":
-                    return list(what)
-                if kind == "failed":
-                    return runner.nothing_could_run(settings, occasion, what)
-                progress(what)
+                kind, content = pickle.load(process.stdout)
+                if kind == "findings":
+                    return list(content)
+                if kind == "error":
+                    return [runner.audit_could_not_run(content)]
+                progress(content)
         except (EOFError, BrokenPipeError, pickle.UnpicklingError):
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(10)  # to say how it ended, not that we ended it
+                process.wait(10)  # so that the exit code is its own, not that of our kill
             self.close()
             code = process.returncode
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
-            return runner.nothing_could_run(settings, occasion, f"the process of the audit ended with {how}")
+            return [runner.audit_could_not_run(f"the audit process ended with {how}")]
 
     def close(self) -> None:
-        """End the process: it holds nothing that would have to be kept."""
+        """End the process. It holds nothing that must be saved."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
             process.wait()
             for pipe in (process.stdin, process.stdout):
-                with contextlib.suppress(BrokenPipeError):  # what nobody can read any more need not be flushed
+                with contextlib.suppress(BrokenPipeError):  # unsent bytes cannot be flushed to an ended process
                     if pipe is not None:
                         pipe.close()
 
@@ -101,37 +101,39 @@ class AuditorAside:
 
 
 def main() -> None:
-    """The process: import, wait to be told what to audit, audit, answer."""
-    # Answers have a way of their own: a library that prints must not come between.
+    """The process: import, wait for requests, run an audit for each, and send the findings."""
+    # The answers get their own file descriptor, so that a library that prints cannot damage them.
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)
-        told: SimpleQueue[Any] = SimpleQueue()
-        threading.Thread(target=_listen, args=(sys.stdin.buffer, told), daemon=True).start()
+        requests: SimpleQueue[Any] = SimpleQueue()
+        threading.Thread(target=_receive, args=(sys.stdin.buffer, requests), daemon=True).start()
 
-        def say(kind: str, what: Any) -> None:
-            pickle.dump((kind, what), answers)
+        def send(kind: str, content: Any) -> None:
+            pickle.dump((kind, content), answers)
             answers.flush()
 
         try:
-            # Hardly anything that an import makes is garbage, and looking for it takes a tenth of the time.
+            # An import creates hardly any garbage, and the search for it takes a tenth of the time.
             gc.disable()
-            runner.import_great_expectations()
+            runner.preload()
             gc.freeze()
             gc.enable()
             while True:
-                warehouse, settings, occasion = told.get()
-                found = runner.audit_warehouse(warehouse, settings, occasion, lambda line: say("progress", line))
-                say("found", found)
-        except Exception as error:  # noqa: BLE001 - whatever keeps the audit from running must block, and be told
-            say("failed", f"{type(error).__name__}: {error}")
+                warehouse, settings, context = requests.get()
+                findings = runner.audit_warehouse(warehouse, settings, context, lambda line: send("progress", line))
+                send("findings", findings)
+        except Exception as error:  # noqa: BLE001 - any error that stops the audit must block, and be reported
+            send("error", f"{type(error).__name__}: {error}")
 
 
-def _listen(parent: BinaryIO, told: SimpleQueue[Any]) -> None:
-    """Pass on what the parent says, and end with it: without it nobody waits for findings, and who comes next needs
-    the warehouse that this process may hold open."""
+def _receive(parent: BinaryIO, requests: SimpleQueue[Any]) -> None:
+    """Queue the requests of the parent, and exit when it ends.
+
+    Without it nobody waits for the findings, and the next process needs the warehouse that this one may hold open.
+    """
     with contextlib.suppress(EOFError):
         while True:
-            told.put(pickle.load(parent))
+            requests.put(pickle.load(parent))
     os._exit(1)
 
 

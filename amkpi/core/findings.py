@@ -1,4 +1,4 @@
-"""What an audit finds."""
+"""The result of one expectation of the audit."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import Literal
 
 Severity = Literal["blocking", "warning"]
 
+# How many failures the text of a finding names, and how many rows a finding keeps. All of them are counted.
+EXAMPLES = 3
+MOST_ROWS = 20
+
 
 @dataclass(frozen=True)
 class Finding:
-    """One expectation and what was seen.
+    """The result of one expectation.
 
-    suite: `raw` and `marts` are borders, `agency` what the data says. observed: what was seen, in words or a number.
-    unexpected_count: rows that fail it. advice: what a person does about it, shown when it fails. rows: the rows
-    concerned, as text, a limited number. since: the first audit of those in a row that saw it fail, as far as anybody
-    remembers.
+    suite: `raw` checks what came in, `agency` what the data says, `marts` what goes out. observed: what was found, with
+    its count. unexpected_count: how many failures. advice: what a person does when it fails. rows: the rows concerned,
+    as text, at most MOST_ROWS. since: when the first audit of the present series of failures ran.
     """
 
     suite: str
@@ -33,5 +36,5 @@ class Finding:
 
     @property
     def blocks(self) -> bool:
-        """Whether this must keep the build from being published."""
+        """Whether this stops the publication."""
         return not self.success and self.severity == "blocking"

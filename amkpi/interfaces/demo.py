@@ -1,8 +1,7 @@
-"""`make run`: the DAGs themselves, run to their end in this one process, on a made-up agency in a home of its own.
+"""`make run`: the real DAGs on the sample agency, in one process and in a home of its own.
 
-Airflow's `dag.test()` runs one DAG and writes the asset events, but starts nothing that they make due. Here that is
-read from Airflow's own queue, so `build_marts` runs because `load_extracts` rang for it, and for no other reason.
-"""
+`dag.test()` runs one DAG and writes its asset events, but starts no DAG that they trigger. The demo reads Airflow's
+own queue, so `build_marts` runs only because `load_extracts` triggered it."""
 
 from __future__ import annotations
 

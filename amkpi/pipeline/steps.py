@@ -22,7 +22,7 @@ from amkpi.core.settings import Settings, load_settings
 from amkpi.core.storage.locking import locked
 from amkpi.core.storage.warehouse import connect
 from amkpi.expectations import history
-from amkpi.expectations.context import Occasion
+from amkpi.expectations.context import AuditContext
 from amkpi.expectations.runner import audit_warehouse
 from amkpi.ingestion import from_archive, loader, unprocessed
 from amkpi.ingestion.loader import LoadReport
@@ -34,7 +34,7 @@ from amkpi.transform import dbt_runner
 from amkpi.transform.dbt_runner import BuildReport
 
 # As `amkpi.expectations.runner.audit_warehouse`.
-Auditor = Callable[[Path, Settings, Occasion, Progress], list[Finding]]
+Auditor = Callable[[Path, Settings, AuditContext, Progress], list[Finding]]
 
 
 @dataclass(frozen=True)
@@ -111,21 +111,21 @@ def build(run: Run, progress: Progress = silent, on_start: Callable[[], None] = 
 
 
 def audit(run: Run, progress: Progress = silent, auditor: Auditor = audit_warehouse) -> AuditReport:
-    """Check what was let in and what would be let out, and keep the findings for the marts.
+    """Run all expectations against the build, and record the findings for the marts.
 
-    auditor: `audit_warehouse`, or what calls it elsewhere. Raises AuditBlocked when something must not be published:
-    publishing then refuses this build.
+    auditor: `audit_warehouse`, or an AuditWorker that calls it in another process. Raises AuditBlocked if a blocking
+    expectation fails; `publish` then refuses this build.
     """
     with locked(run.home, run.settings):
         if publications.is_published(run.home, run.settings, run.as_of, run.historical):
             return AuditReport((), is_new=False)
         identity = build_record.check_built(run.home, run.settings, run.as_of)
-        occasion = history.occasion(run.home, run.settings, run.as_of, run.now())
-        found = auditor(run.home.warehouse, run.settings, occasion, progress)
-        # Before the build may be published: what is published has a page, and is remembered.
-        findings, page = history.keep(run.home, run.settings, identity, occasion, found)
+        context = history.audit_context(run.home, run.settings, run.as_of, run.now())
+        found = auditor(run.home.warehouse, run.settings, context, progress)
+        # First the history and the page, then the mark that allows publication: every publication has both.
+        findings, page = history.record(run.home, run.settings, identity, context, found)
         report = AuditReport(findings, page=page)
-        build_record.keep_audit(run.home, run.settings, findings, occasion.moment)
+        build_record.keep_audit(run.home, run.settings, findings, context.moment)
     if report.blocking:
         what = "; ".join(f"{finding.expectation}: {finding.observed}" for finding in report.blocking)
         raise AuditBlocked(

@@ -1,9 +1,9 @@
-"""Backup and restore of what cannot be computed anew: archive/, state/, sources/ and the settings file.
+"""Backup and restore of what cannot be computed again: archive/, state/, sources/ and the settings file.
 
-A backup is a folder of its own, `<backup_dir>/<UTC moment>/`, that is whole or not there: written aside, checked, and
-renamed. `manifest.json` names every file with its size and SHA-256. It may be made while the pipeline works: the SQLite
-stores are copied by their own backup, first, and archive/ after them, whose files never change. What an earlier backup
-holds already is linked, not copied: a night costs what came that day.
+A backup is a folder, `<backup_dir>/<UTC moment>/`. It is written under a temporary name, checked, and renamed, so it
+is either complete or does not exist. `manifest.json` names every file with its size and SHA-256. A backup may run while
+the pipeline works: first SQLite copies the state stores by its own backup, then the files of archive/ are copied, which
+never change. Files that the previous backup has already are linked, so a nightly backup copies only what is new.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ from amkpi.ingestion.archive import archived
 
 MANIFEST = "manifest.json"
 _MOMENT = "%Y%m%dT%H%M%SZ"
-_ASIDE = ".part-"
+# The prefix of a backup that is not complete yet.
+_PARTIAL = ".part-"
 _CHUNK = 1024 * 1024
-# What SQLite keeps beside a store while it is written; its own backup has it already.
-_BESIDE_SQLITE = ("-wal", "-shm", "-journal")
+# Files of SQLite next to a store that is open; the backup of the store contains their content.
+_SQLITE_SIDE_FILES = ("-wal", "-shm", "-journal")
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class BackupReport:
-    """A backup: its folder, how many files and bytes it holds, and how many of the files an earlier one had."""
+    """A backup: its folder, the number of its files and bytes, and how many files are links to the previous backup."""
 
     folder: Path
     files: int
@@ -47,31 +48,34 @@ class BackupReport:
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _Content:
+    """The size and the hash of a file."""
+
     bytes: int
     sha256: str
 
 
 def backup(home: Home, target: Path, moment: datetime, progress: Progress = lambda line: None) -> BackupReport:
-    """Write a backup of the home below `target`; `moment` is aware and names it.
+    """Write a backup of the home below `target`. It is named by `moment`, which has a time zone.
 
-    Raises AmkpiError where something cannot be read or written, or archive/ lacks or has damaged what state/ remembers.
+    Raises AmkpiError if a file cannot be read or written, or if a file that the delivery log knows is missing from
+    archive/ or damaged.
     """
     name = moment.astimezone(UTC).strftime(_MOMENT)
-    folder, aside = target / name, target / f"{_ASIDE}{name}"
+    folder, partial = target / name, target / f"{_PARTIAL}{name}"
     try:
         target.mkdir(parents=True, exist_ok=True)
-        for leftover in target.glob(f"{_ASIDE}*"):
+        for leftover in target.glob(f"{_PARTIAL}*"):
             shutil.rmtree(leftover)
         if folder.exists():
-            raise AmkpiError(f"{folder} is there already: wait a second, and try again")
-        aside.mkdir(mode=0o700)
+            raise AmkpiError(f"{folder} exists already: wait a second and try again")
+        partial.mkdir(mode=0o700)
         try:
-            report = _write(home, aside, _newest(target), moment, progress)
-            _check_whole(aside)
-            aside.rename(folder)
+            report = _write(home, partial, _newest(target), moment, progress)
+            _check_copies(partial)
+            partial.rename(folder)
         except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
             raise
         _sync(target)
     except (OSError, sqlite3.Error) as error:
@@ -81,97 +85,99 @@ def backup(home: Home, target: Path, moment: datetime, progress: Progress = lamb
 
 def backups(target: Path) -> list[Path]:
     """The backups below `target`, the newest first."""
-    found = [path.parent for path in target.glob(f"*/{MANIFEST}") if not path.parent.name.startswith(_ASIDE)]
+    found = [path.parent for path in target.glob(f"*/{MANIFEST}") if not path.parent.name.startswith(_PARTIAL)]
     return sorted(found, key=lambda folder: folder.name, reverse=True)
 
 
 def prune(target: Path, keep_days: int, moment: datetime) -> int:
-    """Remove the backups that are older than so many days, but never the newest; returns how many went."""
+    """Remove backups older than `keep_days`, but never the newest one; returns how many were removed."""
     oldest = (moment - timedelta(days=keep_days)).astimezone(UTC).strftime(_MOMENT)
-    gone = [folder for folder in backups(target)[1:] if folder.name < oldest]
-    for folder in gone:
+    old = [folder for folder in backups(target)[1:] if folder.name < oldest]
+    for folder in old:
         shutil.rmtree(folder)
-    return len(gone)
+    return len(old)
 
 
 def restore(folder: Path, home: Home, progress: Progress = lambda line: None) -> int:
-    """Put a backup into an empty home; returns how many files. The warehouse is to be rebuilt from it.
+    """Copy a backup into an empty home; returns the number of files. The caller then rebuilds the warehouse.
 
-    Empty is a home without files, but for those that wait below its landing/, and the published/ that readers go on
-    reading. Everything is checked before the first file is written. Raises AmkpiError, naming the file, for a backup
-    that is damaged or not whole.
+    A home counts as empty if it has no files outside of landing/ and published/: files may wait in LANDING, and readers
+    may still read publications. All files of the backup are checked before the first one is written. Raises AmkpiError,
+    with the name of the file, for a backup that is damaged or incomplete.
     """
-    kept = _read(folder)
-    _refuse_what_is_there(home)
-    aside = home.root / f"{_ASIDE}restore"
+    contents = _read(folder)
+    _check_empty(home)
+    partial = home.root / f"{_PARTIAL}restore"
     try:
-        if aside.exists():
-            shutil.rmtree(aside)  # of a restore that was cut off
-        for number, (name, expected) in enumerate(sorted(kept.items()), 1):
-            copy = aside / name
+        if partial.exists():
+            shutil.rmtree(partial)  # left by a restore that was killed
+        for number, (name, expected) in enumerate(sorted(contents.items()), 1):
+            copy = partial / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             if _copied(folder / name, copy) != expected:
-                raise AmkpiError(f"{folder / name} is damaged: nothing was restored; take another backup")
-            progress(f"{number}/{len(kept)} {name}")
-        for name in kept:
+                raise AmkpiError(f"{folder / name} is damaged: nothing was restored; use another backup")
+            progress(f"{number}/{len(contents)} {name}")
+        for name in contents:
             place = home.root / name
             place.parent.mkdir(parents=True, exist_ok=True)
-            (aside / name).rename(place)
-        shutil.rmtree(aside)
+            (partial / name).rename(place)
+        shutil.rmtree(partial)
     except OSError as error:
-        raise AmkpiError(f"cannot restore into {home.root}: {error}; empty it, and try again") from error
+        raise AmkpiError(f"cannot restore into {home.root}: {error}; empty the folder and try again") from error
     except AmkpiError:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         raise
-    return len(kept)
+    return len(contents)
 
 
-def _write(home: Home, aside: Path, before: Path | None, moment: datetime, progress: Progress) -> tuple[int, int, int]:
-    """Write files and manifest; returns files, bytes, and how many were linked."""
-    kept: dict[str, _Kept] = {}
-    old = _read(before, check=False) if before else {}
+def _write(
+    home: Home, partial: Path, previous: Path | None, moment: datetime, progress: Progress
+) -> tuple[int, int, int]:
+    """Write files and manifest; returns the number of files, of bytes, and of files that were linked."""
+    contents: dict[str, _Content] = {}
+    old = _read(previous, check=False) if previous else {}
     linked = 0
     for path, name in _state_files(home):
-        copy = aside / name
+        copy = partial / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".sqlite":
             _copy_sqlite(path, copy)
-            kept[name] = _fingerprint(copy)
+            contents[name] = _fingerprint(copy)
         else:
-            kept[name] = _copied(path, copy)
+            contents[name] = _copied(path, copy)
     for path, name in _other_files(home):
-        copy = aside / name
+        copy = partial / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         is_archived = name.startswith("archive/")
-        if is_archived and before and name in old and _linked(before / name, copy, old[name]):
-            kept[name] = old[name]
+        if is_archived and previous and name in old and _linked(previous / name, copy, old[name]):
+            contents[name] = old[name]
             linked += 1
             continue
         try:
-            kept[name] = _copied(path, copy)
+            contents[name] = _copied(path, copy)
         except FileNotFoundError:
-            continue  # a claimed file that went on its way meanwhile; what must be there is checked below
-        if is_archived and not name.startswith("archive/.") and not path.name.startswith(kept[name].sha256):
-            raise AmkpiError(f"{path} is damaged: its content is not what its name says; bring it back from a backup")
+            continue  # a claimed file that was moved meanwhile; `_check_deliveries` finds a file that must be there
+        if is_archived and not name.startswith("archive/.") and not path.name.startswith(contents[name].sha256):
+            raise AmkpiError(f"{path} is damaged: its content does not match its name; restore it from a backup")
         progress(name)
-    _check_deliveries(aside, home)
+    _check_deliveries(partial, home)
     manifest = {
         "made_at": moment.astimezone(UTC).isoformat(),
         "version": __version__,
-        "files": {name: {"bytes": each.bytes, "sha256": each.sha256} for name, each in sorted(kept.items())},
+        "files": {name: {"bytes": each.bytes, "sha256": each.sha256} for name, each in sorted(contents.items())},
     }
-    with (aside / MANIFEST).open("w", encoding="utf-8") as file:
+    with (partial / MANIFEST).open("w", encoding="utf-8") as file:
         json.dump(manifest, file, indent=1, ensure_ascii=False)
         file.flush()
         os.fsync(file.fileno())
-    return len(kept), sum(each.bytes for each in kept.values()), linked
+    return len(contents), sum(each.bytes for each in contents.values()), linked
 
 
 def _state_files(home: Home) -> Iterator[tuple[Path, str]]:
-    """state/ but its locks. First: what comes after it in archive/ is more than it remembers, never less."""
+    """The files of state/ without locks. They are copied first, so that archive/ has every file that they mention."""
     for path in sorted(home.state.rglob("*")):
         is_lock = path.name == "lock" or path.suffix == ".lock"
-        if path.is_file() and not is_lock and not path.name.endswith(_BESIDE_SQLITE):
+        if path.is_file() and not is_lock and not path.name.endswith(_SQLITE_SIDE_FILES):
             yield path, path.relative_to(home.root).as_posix()
 
 
@@ -185,16 +191,16 @@ def _other_files(home: Home) -> Iterator[tuple[Path, str]]:
 
 
 def _copy_sqlite(path: Path, copy: Path) -> None:
-    """A consistent copy, whoever writes meanwhile."""
+    """Make a consistent copy, even if another process writes meanwhile. Raises AmkpiError if the file is damaged."""
     with closing(sqlite3.connect(path, timeout=30)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
         (verdict,) = target.execute("pragma integrity_check").fetchone()
         if verdict != "ok":
-            raise AmkpiError(f"{path} is damaged: {verdict}; bring it back from a backup")
+            raise AmkpiError(f"{path} is damaged: {verdict}; restore it from a backup")
 
 
-def _copied(path: Path, copy: Path) -> _Kept:
-    """Copy the file; returns what was read."""
+def _copied(path: Path, copy: Path) -> _Content:
+    """Copy the file; returns the size and hash of what was read."""
     digest, size = hashlib.sha256(), 0
     with path.open("rb") as source, copy.open("wb") as target:
         while chunk := source.read(_CHUNK):
@@ -203,11 +209,11 @@ def _copied(path: Path, copy: Path) -> _Kept:
             target.write(chunk)
         target.flush()
         os.fsync(target.fileno())
-    return _Kept(size, digest.hexdigest())
+    return _Content(size, digest.hexdigest())
 
 
-def _linked(path: Path, copy: Path, expected: _Kept) -> bool:
-    """Link what an earlier backup holds, if it holds it still and the file system has links."""
+def _linked(path: Path, copy: Path, expected: _Content) -> bool:
+    """Link to a file of the previous backup; False if it is gone or the file system has no links."""
     with suppress(OSError):
         if path.stat().st_size == expected.bytes:
             os.link(path, copy)
@@ -215,58 +221,58 @@ def _linked(path: Path, copy: Path, expected: _Kept) -> bool:
     return False
 
 
-def _fingerprint(path: Path) -> _Kept:
+def _fingerprint(path: Path) -> _Content:
     with path.open("rb") as file:
-        return _Kept(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+        return _Content(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def _check_deliveries(aside: Path, home: Home) -> None:
+def _check_deliveries(partial: Path, home: Home) -> None:
     """Every file that the copied delivery log has as loaded must be in the copied archive. Raises AmkpiError."""
-    copy = Home.at(aside)
+    copy = Home.at(partial)
     if not DELIVERY_LOG.exists(copy.state):
         return
     for each in delivery_log.read(copy.state):
         if each.status == "loaded" and each.sha256 and not archived(copy, each.sha256, each.file_name).is_file():
             raise AmkpiError(
-                f"{archived(home, each.sha256, each.file_name)} is gone, or a run is just putting it there"
-                f" ({each.file_name}): if it stays so after `amkpi load`, bring it back from a backup"
+                f"{archived(home, each.sha256, each.file_name)} is missing, or a run is just writing it"
+                f" ({each.file_name}): if it is still missing after `amkpi load`, restore it from a backup"
             )
 
 
-def _check_whole(aside: Path) -> None:
-    """Read back what was written. What was linked was read when it was copied, and is read again by a restore."""
-    for name, expected in _read(aside, check=False).items():
-        path = aside / name
+def _check_copies(partial: Path) -> None:
+    """Compare the copied files with the manifest. Linked files were compared when they were copied."""
+    for name, expected in _read(partial, check=False).items():
+        path = partial / name
         if path.stat().st_nlink == 1 and _fingerprint(path) != expected:
-            raise AmkpiError(f"{path} was not written as it was read: look after the disk below {aside.parent}")
+            raise AmkpiError(f"{path} differs from what was written: check the disk below {partial.parent}")
 
 
-def _read(folder: Path, check: bool = True) -> dict[str, _Kept]:
-    """The manifest; with `check`, every file is read and compared. Raises AmkpiError."""
+def _read(folder: Path, check: bool = True) -> dict[str, _Content]:
+    """The files of the manifest. check: also read and compare every file. Raises AmkpiError."""
     path = folder / MANIFEST
     try:
         files = json.loads(path.read_text("utf-8"))["files"]
-        kept = {str(name): _Kept(int(each["bytes"]), str(each["sha256"])) for name, each in files.items()}
+        contents = {str(name): _Content(int(each["bytes"]), str(each["sha256"])) for name, each in files.items()}
     except FileNotFoundError as error:
-        raise AmkpiError(f"{folder} is no backup: it has no {MANIFEST}") from error
+        raise AmkpiError(f"{folder} is not a backup: it has no {MANIFEST}") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AmkpiError(f"{path} is damaged: take another backup") from error
-    for name in kept:
+        raise AmkpiError(f"{path} is damaged: use another backup") from error
+    for name in contents:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise AmkpiError(f"{path} is damaged: it names {name!r}, which lies elsewhere")
+            raise AmkpiError(f"{path} is damaged: it names {name!r}, which is outside of the backup")
     if check:
-        for name, expected in kept.items():
+        for name, expected in contents.items():
             try:
                 found = _fingerprint(folder / name)
             except OSError as error:
-                raise AmkpiError(f"{folder / name} is gone from the backup ({error.strerror}): take another") from error
+                raise AmkpiError(f"{folder / name} is missing ({error.strerror}): use another backup") from error
             if found != expected:
-                raise AmkpiError(f"{folder / name} is damaged: nothing was restored; take another backup")
-    return kept
+                raise AmkpiError(f"{folder / name} is damaged: nothing was restored; use another backup")
+    return contents
 
 
 def _newest(target: Path) -> Path | None:
-    """The last backup whose manifest can be read: a damaged one must not keep a new one from being made."""
+    """The newest backup with a readable manifest. A damaged backup must not prevent a new one."""
     for folder in backups(target):
         with suppress(AmkpiError):
             _read(folder, check=False)
@@ -274,11 +280,11 @@ def _newest(target: Path) -> Path | None:
     return None
 
 
-def _refuse_what_is_there(home: Home) -> None:
+def _check_empty(home: Home) -> None:
     for path in sorted(home.root.rglob("*")) if home.root.is_dir() else []:
         parts = path.relative_to(home.root).parts
-        if not path.is_dir() and parts[0] not in ("landing", "published", f"{_ASIDE}restore"):
-            raise AmkpiError(f"{home.root} is not empty ({path} is there): restore into an empty folder, and move it")
+        if not path.is_dir() and parts[0] not in ("landing", "published", f"{_PARTIAL}restore"):
+            raise AmkpiError(f"{home.root} is not empty (it has {path}): restore into an empty folder")
 
 
 def _sync(folder: Path) -> None:

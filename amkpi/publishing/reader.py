@@ -1,4 +1,4 @@
-"""Reading what is published: the link is resolved first, so that one reader sees one publication throughout."""
+"""Read the current publication. The link is resolved first, so that a reader sees the same publication throughout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from amkpi.core.settings import Settings
 
 @contextmanager
 def published(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the current publication read-only, without a way to files or the network.
+    """Open the current publication read-only, without access to other files or the network.
 
     Raises AmkpiError before the first publication.
     """

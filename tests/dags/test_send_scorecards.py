@@ -19,7 +19,7 @@ from amkpi.core.findings import Finding
 from amkpi.core.home import Home
 from amkpi.core.run import Run
 from amkpi.expectations import history
-from amkpi.expectations.context import Occasion
+from amkpi.expectations.context import AuditContext
 from amkpi.scorecards.mail import delivery
 from tests.scorecards import agency
 from tests.scorecards.mail.test_delivery import EVERYBODY, Postbox, free_port
@@ -205,7 +205,7 @@ def keep_audit(home: Path, passed: bool) -> None:
         suite="marts", expectation="no_loop_in_the_chain_of_managers", table_name="staff", column_name=None,
         success=passed, severity="blocking", observed="A is over A", unexpected_count=1, advice="mend it",
     )  # fmt: skip
-    history.keep(Home.at(home), run.settings, "0" * 16, Occasion(MONDAY, later, 0, None), [finding])
+    history.record(Home.at(home), run.settings, "0" * 16, AuditContext(MONDAY, later, 0, None), [finding])
 
 
 def test_who_was_deferred_gets_theirs_with_the_retries_and_nobody_else_a_second(

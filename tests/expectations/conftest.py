@@ -1,10 +1,10 @@
-"""A small agency, loaded and built once; each test gets a copy of its warehouse to break."""
+"""A small agency, loaded and built once; each test breaks a copy of its warehouse."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -17,21 +17,20 @@ from amkpi.core.storage.warehouse import connect
 from amkpi.ingestion.loader import load
 from amkpi.transform import dbt_runner
 from tests.changed_settings import changed
+from tests.expectations.audits import AS_OF, LOADED_AT
 
-AGENCY = Path(__file__).parent / "agency"
-AS_OF = date(2026, 3, 20)
-LOADED_AT = datetime(2026, 3, 20, 14, tzinfo=UTC)
+AGENCY = Path(__file__).parent / "landing"
 
 Break = Callable[..., Path]
 
 
 def settings_of(root: Path) -> Settings:
-    """The default settings, for files that were written a moment ago."""
+    """The default settings, but without a wait for files that were just written."""
     return changed(load_settings(Home.at(root), {}), settle_seconds=0)
 
 
 def built(root: Path, landing: Path, as_of: date) -> Path:
-    """The warehouse of the agency whose extracts lie in `landing`, loaded and built below `root`."""
+    """Load and build the extracts in `landing` below `root`; returns the warehouse."""
     home = Home.at(root)
     home.make()
     shutil.copytree(landing, home.landing, dirs_exist_ok=True)
@@ -43,16 +42,16 @@ def built(root: Path, landing: Path, as_of: date) -> Path:
 
 
 def make_changeable(connection: duckdb.DuckDBPyConnection) -> None:
-    """Put the rows that `marts.kpi_values` shows in its place: a view's cannot be changed; the audit reads either."""
-    connection.execute("create table as_shown as from marts.kpi_values")
+    """Replace the view `marts.kpi_values` by a table with its rows, which a test can change."""
+    connection.execute("create table copied as from marts.kpi_values")
     connection.execute("drop view marts.kpi_values")
-    connection.execute("create table marts.kpi_values as from as_shown")
-    connection.execute("drop table as_shown")
+    connection.execute("create table marts.kpi_values as from copied")
+    connection.execute("drop table copied")
 
 
 @pytest.fixture(scope="session")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A warehouse without a fault, of which every extract was delivered."""
+    """A warehouse without faults; every extract was delivered."""
     return built(tmp_path_factory.mktemp("sound"), AGENCY, AS_OF)
 
 
@@ -63,7 +62,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def broken(sound: Path, tmp_path: Path) -> Break:
-    """Makes a copy of the sound warehouse and does to it what the statements say; each must change something."""
+    """A function that copies the sound warehouse and runs statements on it; each must change something."""
 
     def make(*statements: str, folder: str = "copy") -> Path:
         target = tmp_path / folder / "warehouse.duckdb"

@@ -1,4 +1,4 @@
-"""The gate as a whole: whatever must block does, with exit code 3, and readers keep what they had."""
+"""The gate as a whole: every blocking fault stops the publication with exit code 3, and readers keep the last one."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from amkpi.core.errors import AuditBlocked
 from amkpi.core.home import Home
 from amkpi.core.run import Run
 from amkpi.pipeline import steps
-from tests.expectations.conftest import AGENCY, AS_OF, LOADED_AT, make_changeable, settings_of
-from tests.expectations.test_runner import A_QUARANTINED_ROW, BROKEN_INVARIANTS
+from tests.expectations.audits import AS_OF, LOADED_AT
+from tests.expectations.conftest import AGENCY, make_changeable, settings_of
+from tests.expectations.marts.faults import FAULTS
+from tests.expectations.raw.faults import BLOCKING_FAULTS
 
 pytestmark = pytest.mark.slow
-
-TOO_MANY = ("few_enough_rows_are_quarantined", None, [A_QUARANTINED_ROW.format("contracts")])
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +41,14 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture
 def built(published: Run) -> Iterator[Run]:
-    """The run with a build that nobody audited; what a test does to the warehouse is undone after it."""
-    aside = published.home.warehouse.with_suffix(".aside")
-    shutil.copy(published.home.warehouse, aside)
+    """The run with a build that was not audited; the warehouse is restored after each test."""
+    copy = published.home.warehouse.with_suffix(".copy")
+    shutil.copy(published.home.warehouse, copy)
     yield published
-    shutil.move(aside, published.home.warehouse)
+    shutil.move(copy, published.home.warehouse)
 
 
-@pytest.mark.parametrize(("expectation", "observed", "statements"), [*BROKEN_INVARIANTS, TOO_MANY])
+@pytest.mark.parametrize(("expectation", "observed", "statements"), [*FAULTS, *BLOCKING_FAULTS])
 def test_a_fault_blocks_with_exit_code_3_and_the_publication_stays(
     built: Run, expectation: str, observed: str | None, statements: list[str]
 ) -> None:

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 @with_run
 def run(run: Run, historical: bool) -> None:
     """Load, build, audit, publish; then show the KPIs."""
-    from amkpi.expectations.worker import AuditorAside
+    from amkpi.expectations.worker import AuditWorker
     from amkpi.ingestion.landing import waiting
     from amkpi.interfaces.cli import console
     from amkpi.transform import dbt_runner
 
     run = replace(run, historical=historical)
-    with AuditorAside() as auditor:
+    with AuditWorker() as auditor:
         if run.home.landing.is_dir() and waiting(run.home.landing):
             # New files will most likely be built and audited. dbt and the audit worker import while they are loaded.
             dbt_runner.preload_dbt()
