@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from amkpi.sample_agency.landing import Landing
 from amkpi.sample_agency.names import Directory
-from amkpi.sample_agency.stories import Stories
-from amkpi.sample_agency.timeline import Day, Window, iso
+from amkpi.sample_agency.timeline import Day, Stories, Window, iso
 
 DIRECTOR = "account_director"
 GROUP_DIRECTOR = "group_account_director"
