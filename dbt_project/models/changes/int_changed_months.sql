@@ -1,5 +1,5 @@
--- Grain: month_start. The months of which a record changed, or of whose days somebody's managers did; all, where it is who
--- there is. No record goes by targets and the days that count.
+-- Grain: month_start. The months in which a record changed, or on whose days the managers of somebody changed; all
+-- months, where the people themselves changed. No record depends on targets or on the days that count.
 with changed as (
     select * from {{ ref('int_changed_sources') }}
     where part not in ('int_counted_spans', 'int_targets')

@@ -1,6 +1,7 @@
 -- Grain: subject_id × first_day. The days that count for a person (those as active account staff) and for a team
--- (those on which somebody active of account staff is under its leader), as spans. `role` is the account-staff role that
--- the person or the leader holds on these days, active; '' where none. Spans of one role that touch each other are one.
+-- (those on which somebody active of account staff is under its leader), as spans. `role` is the account-staff role
+-- that the person or the leader holds on these days, active; '' where none. Spans of one role that touch each other
+-- are one.
 with staff as (
     select * from {{ ref('int_staff_history') }}
 ),

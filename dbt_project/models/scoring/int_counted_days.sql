@@ -1,5 +1,5 @@
--- Grain: subject_id × period_id × first_day. The days from period_start to close that count for everyone who has a row in
--- the period, as spans, with the role by which targets are looked up on them. Where no day counts (a late record of
+-- Grain: subject_id × period_id × first_day. The days from period_start to close that count for everyone who has a row
+-- in the period, as spans, with the role by which targets are looked up on them. Where no day counts (a late record of
 -- somebody who left, the company) all of them do, and no role is asked. A view: spans are joined faster than read.
 select
     people.subject_id,

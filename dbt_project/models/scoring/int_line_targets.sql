@@ -1,5 +1,5 @@
--- Grain: kpi_number × target_group_id × period_id, where a counted day has a target. The mean of the targets in force, or
--- for a KPI whose target grows with the days, the sum of each day's share; that needs a target on each counted day.
+-- Grain: kpi_number × target_group_id × period_id, where a counted day has a target. The mean of the targets in force,
+-- or for a KPI whose target grows with the days, the sum of each day's share; that needs a target on each counted day.
 with target_groups as (
     select distinct
         target_group_id,

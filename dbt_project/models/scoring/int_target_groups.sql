@@ -1,7 +1,7 @@
--- Grain: subject_id × period_id. Who shares their targets in a period: those who have some of their own stand alone, the
--- others are with everyone of their scope whose counted days and roles are the same; most have one role all along.
--- `target_group_id` is the lowest subject_id of the group. Targets are looked up once a group, not once a person. Of the
--- periods that are made anew alone: the lines of the others stand.
+-- Grain: subject_id × period_id. Who shares their targets in a period: those who have some of their own stand alone,
+-- the others are with everyone of their scope whose counted days and roles are the same; most have one role all along.
+-- `target_group_id` is the lowest subject_id of the group. Targets are looked up once a group, not once a person. Of
+-- the periods that are made anew alone: the lines of the others stand.
 with with_own as (
     select distinct
         scope,

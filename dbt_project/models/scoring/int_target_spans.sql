@@ -1,5 +1,5 @@
--- Grain: kpi_number × subject_id × period_id × first_day. How the target of each line came about: the days that count, as
--- spans on which one row of the targets is in force, or none. A view, for who asks about one line.
+-- Grain: kpi_number × subject_id × period_id × first_day. How the target of each line came about: the days that count,
+-- as spans on which one row of the targets is in force, or none. A view, for who asks about one line.
 with counted_days as (
     select * from {{ ref('int_counted_days').include(database=false) }}
 ),
