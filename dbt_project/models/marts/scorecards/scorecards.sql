@@ -5,7 +5,8 @@ with totals as (
         period_id,
         {{ as_double('sum(' ~ exact_weight('case when attainment is not null then weight * attainment end') ~ ')') }}
             as attained_weight,
-        {{ as_double('sum(' ~ exact_weight('case when attainment is not null then weight end') ~ ')') }} as scored_weight,
+        {{ as_double('sum(' ~ exact_weight('case when attainment is not null then weight end') ~ ')') }}
+            as scored_weight,
         {{ as_double('sum(' ~ exact_weight('weight') ~ ')') }} as targeted_weight,
         count(attainment) as kpis_scored
     from {{ ref('int_scorecard_lines') }}
