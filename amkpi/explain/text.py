@@ -112,6 +112,7 @@ NO_VALUE = {
     ),
     "no_reviews": _words("no review was given", "không có đánh giá"),
     "too_few_raters": _words("too few reviewers to show a value", "quá ít người đánh giá để nêu số"),
+    "period_running": _words("shown when the period is over", "được nêu khi kỳ kết thúc"),
 }
 
 STATUS = {

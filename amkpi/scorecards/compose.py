@@ -360,6 +360,7 @@ class _Composer:
             "nothing_delivered": say("no project with budget and costs was delivered"),
             "no_reviews": say("no review was given"),
             "too_few_raters": say("too few reviewers to show a value"),
+            "period_running": say("shown when the period is over"),
         }.get(reason or "", say("no data"))
 
     def _trend(self, subject: Subject, kpi: Kpi) -> tuple[Point, ...]:
