@@ -1,4 +1,4 @@
-"""An empty file of an extract to fill in: XLSX with notes, lists and a guide, and CSV."""
+"""Templates: empty files of an extract to fill in, as XLSX (with notes, lists and a guide) and as CSV."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import xlsxwriter
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
+from amkpi.core.language.translation import Language, Translation
 from amkpi.ingestion.contracts.extracts import COMMON, EXTRACTS, Column, Extract
-from amkpi.ingestion.contracts.texts import Texts, Words, texts
+from amkpi.ingestion.contracts.texts import Texts, texts
 
-GUIDE = "Hướng dẫn - Guide"  # a sheet's name may hold no slash
-# Formats and lists reach this far; a longer sheet is a system's export, not somebody's work.
+GUIDE = "Hướng dẫn - Guide"  # the name of a sheet must not have a slash
+# The last row with formats and lists. A longer sheet is the export of a system, not filled in by hand.
 LAST_ROW = 100_000
 _BOOLEANS = ("yes", "no")
-# Ids keep their leading zeros only in cells that Excel takes for text.
+# Ids keep their leading zeros only in cells that Excel treats as text.
 _NUMBER_FORMATS = {
     "text": "@",
     "boolean": "@",
@@ -30,35 +31,35 @@ _NUMBER_FORMATS = {
 
 
 def write_template(
-    extract: Extract, directory: Path, kpi_labels: Mapping[str, Words] | None = None
+    extract: Extract, directory: Path, kpi_labels: Mapping[str, Translation] | None = None
 ) -> tuple[Path, Path]:
-    """Write `<extract>.xlsx` and `<extract>.csv` into the directory, which is made if missing; returns both paths.
+    """Write `<extract>.xlsx` and `<extract>.csv` into the directory, which is created if missing; returns both paths.
 
-    The header of both is the extract's canonical names, in its order. kpi_labels: what the KPIs are called, for the
-    guide of the targets. The same extract gives the same bytes. Raises FileExistsError, before anything is written,
-    where a file of that name is there (somebody may have filled it in), else OSError.
+    The header of both has the column names of the extract, in its order. kpi_labels: the names of the KPIs, for the
+    guide of the targets. The same extract gives the same bytes. Raises FileExistsError if one of the files exists
+    already (it may be filled in), before anything is written; else OSError.
     """
     directory.mkdir(parents=True, exist_ok=True)
     sheet, text = (directory / f"{extract.name}{ending}" for ending in (".xlsx", ".csv"))
     for path in (sheet, text):
         if path.exists():
             raise FileExistsError(errno.EEXIST, "is there already", str(path))
-    # Excel takes UTF-8 for the machine's own code page unless a BOM says so.
+    # Without a byte order mark Excel reads the machine's own code page, not UTF-8.
     with text.open("w", encoding="utf-8-sig", newline="") as file:
         csv.writer(file).writerow(column.name for column in extract.all_columns)
     _write_xlsx(extract, sheet, kpi_labels or {})
     return sheet, text
 
 
-def choice_words(choice: str, kpi_labels: Mapping[str, Words]) -> Words:
-    """What a choice means; its own name where nothing says more."""
-    return texts().choices.get(choice) or kpi_labels.get(choice) or Words(vi=choice, en=choice)
+def choice_text(choice: str, kpi_labels: Mapping[str, Translation]) -> Translation:
+    """The meaning of a choice; the choice itself if there is no text for it."""
+    return texts().choices.get(choice) or kpi_labels.get(choice) or Translation(vi=choice, en=choice)
 
 
-def _write_xlsx(extract: Extract, path: Path, kpi_labels: Mapping[str, Words]) -> None:
-    said = texts()
+def _write_xlsx(extract: Extract, path: Path, kpi_labels: Mapping[str, Translation]) -> None:
+    known = texts()
     with xlsxwriter.Workbook(path) as book:
-        # A workbook remembers when it was made: the same template must be the same bytes.
+        # A workbook contains its time of creation: with a fixed one, the same template has the same bytes.
         book.set_properties({"title": extract.name, "created": datetime(2026, 1, 1)})  # noqa: DTZ001
         sheet = book.add_worksheet(extract.name)
         heads = {
@@ -67,15 +68,15 @@ def _write_xlsx(extract: Extract, path: Path, kpi_labels: Mapping[str, Words]) -
         }
         bodies = {kind: book.add_format({"num_format": form}) for kind, form in _NUMBER_FORMATS.items()}
         for place, column in enumerate(extract.all_columns):
-            _write_column(sheet, place, column, extract, said, heads[column.required], bodies[column.type])
+            _write_column(sheet, place, column, extract, known, heads[column.required], bodies[column.type])
         sheet.freeze_panes(1, 0)
-        _write_guide(book, extract, said, kpi_labels)
+        _write_guide(book, extract, known, kpi_labels)
 
 
 def _write_column(
-    sheet: Worksheet, place: int, column: Column, extract: Extract, said: Texts, head: Format, body: Format
+    sheet: Worksheet, place: int, column: Column, extract: Extract, known: Texts, head: Format, body: Format
 ) -> None:
-    words = said.column(extract.name, column.name)
+    words = known.column(extract.name, column.name)
     sheet.set_column(place, place, max(12, len(column.name) + 3), body)
     sheet.write_string(0, place, column.name, head)
     note = "\n".join(
@@ -109,13 +110,15 @@ def _write_column(
         )  # fmt: skip
 
 
-def _write_guide(book: xlsxwriter.Workbook, extract: Extract, said: Texts, kpi_labels: Mapping[str, Words]) -> None:
+def _write_guide(
+    book: xlsxwriter.Workbook, extract: Extract, known: Texts, kpi_labels: Mapping[str, Translation]
+) -> None:
     guide = book.add_worksheet(GUIDE)
     title = book.add_format({"bold": True, "font_size": 14})
     wrapped = book.add_format({"text_wrap": True, "valign": "top"})
     strong = book.add_format({"bold": True, "valign": "top"})
     head = book.add_format({"bold": True, "font_color": "#FFFFFF", "bg_color": "#1F4E79", "text_wrap": True})
-    its = said.extracts[extract.name]
+    its = known.extracts[extract.name]
     guide.write_string(0, 0, f"{its.label.vi} / {its.label.en} ({extract.name})", title)
     for row, line in enumerate(
         (
@@ -137,8 +140,8 @@ def _write_guide(book: xlsxwriter.Workbook, extract: Extract, said: Texts, kpi_l
         guide.set_column(place, place, width)
         guide.write_string(first, place, name, head)
     for row, column in enumerate(extract.all_columns, first + 1):
-        words = said.column(extract.name, column.name)
-        kind = said.types[column.type].label
+        words = known.column(extract.name, column.name)
+        kind = known.types[column.type].label
         cells = (
             words.note.vi,
             words.note.en,
@@ -154,11 +157,11 @@ def _write_guide(book: xlsxwriter.Workbook, extract: Extract, said: Texts, kpi_l
     guide.freeze_panes(first + 1, 1)
 
 
-def limits(extract: Extract, column: Column, language: str, kpi_labels: Mapping[str, Words]) -> list[str]:
-    """What a value of the column must be, beyond its type, a line each, in `vi` or `en`."""
+def limits(extract: Extract, column: Column, language: Language, kpi_labels: Mapping[str, Translation]) -> list[str]:
+    """The rules for a value of the column besides its type, one on each line."""
     vi = language == "vi"
-    means = {choice: choice_words(choice, kpi_labels)[language] for choice in column.choices}
-    lines = [c if said == c.replace("_", " ") else f"{c}: {said}" for c, said in means.items()]
+    means = {choice: choice_text(choice, kpi_labels)[language] for choice in column.choices}
+    lines = [c if meaning == c.replace("_", " ") else f"{c}: {meaning}" for c, meaning in means.items()]
     if column.type in ("date", "timestamp"):
         lines.append("yyyy-mm-dd" if column.type == "date" else "yyyy-mm-dd hh:mm:ss")
     if column.type == "boolean":
@@ -187,7 +190,7 @@ def limits(extract: Extract, column: Column, language: str, kpi_labels: Mapping[
     return lines
 
 
-def _rule(extract: Extract, column: str, language: str) -> str:
+def _rule(extract: Extract, column: str, language: Language) -> str:
     vi = language == "vi"
     words = texts().extracts[extract.name].rules[column][language].replace("`", "")
     if column in dict(extract.needs):

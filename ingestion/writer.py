@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from amkpi.core.storage.sql import literal
+from amkpi.core.storage.warehouse import registered
 from amkpi.ingestion import snapshots
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Extract
 from amkpi.ingestion.delivery_log import Delivery
@@ -70,7 +70,7 @@ def write_rows(connection: duckdb.DuckDBPyConnection, extract: Extract, rows: Te
         select {", ".join(columns)}, _row, _malformed, _line, $delivery as _delivery from batch
         """
     stream = _Stream(rows)
-    with _registered(connection, stream.reader):
+    with registered(connection, "batch", stream.reader):
         connection.execute(insert, {"delivery": delivery.delivery})
     stream.check()
     connection.execute(
@@ -78,20 +78,6 @@ def write_rows(connection: duckdb.DuckDBPyConnection, extract: Extract, rows: Te
         {"delivery": delivery.delivery, "loaded_at": delivery.loaded_at},
     )
     return stream.count
-
-
-@contextmanager
-def _registered(connection: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader) -> Iterator[None]:
-    """Make the reader readable as the table `batch`."""
-    connection.register("batch", reader)
-    try:
-        yield
-    except BaseException:
-        # After a fatal error DuckDB refuses this too; that refusal must not replace the error that matters.
-        with suppress(duckdb.Error):
-            connection.unregister("batch")
-        raise
-    connection.unregister("batch")
 
 
 class _Stream:

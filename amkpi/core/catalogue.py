@@ -1,4 +1,4 @@
-"""The KPI catalogue, read from where it stands: the `meta.kpi` of the models in dbt_project/models/kpis."""
+"""The KPI catalogue: the `meta.kpi` of the models in dbt_project/models/kpis."""
 
 from __future__ import annotations
 
@@ -8,29 +8,18 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from amkpi.core.language.translation import Language, Translation
 from amkpi.core.paths import DBT_PROJECT
 
-Language = Literal["vi", "en"]
-
-
-class Words(BaseModel):
-    """A text in the two languages of the scorecards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    vi: str
-    en: str
-
-    def __getitem__(self, language: Language) -> str:
-        """The text in that language."""
-        return self.vi if language == "vi" else self.en
+__all__ = ["Kpi", "Language", "kpis"]
 
 
 class Kpi(BaseModel):
-    """One KPI. reads: the extracts in which a row held back may change the value or who has the credit.
+    """One KPI. reads: the extracts in which a quarantined row may change the value or who gets the credit.
 
     target_growth: whether a period's target is the sum of its days' shares, or the mean of the targets of its days.
-    numerator and denominator are None where the value is no quotient. undecided: how to say that {n} of {all} records
-    of the denominator have no outcome yet; None where every record has one.
+    denominator: None if the value is not a quotient. undecided: the text for {n} of {all} records of the denominator
+    that have no outcome yet; None if every record has one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,13 +31,13 @@ class Kpi(BaseModel):
     null_reason: str | None
     source_extract: str
     reads: tuple[str, ...]
-    label: Words
-    question: Words
-    formula: Words
-    sample: Words
-    numerator: Words
-    denominator: Words | None = None
-    undecided: Words | None = None
+    label: Translation
+    question: Translation
+    formula: Translation
+    sample: Translation
+    numerator: Translation
+    denominator: Translation | None = None
+    undecided: Translation | None = None
 
 
 @cache

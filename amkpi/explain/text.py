@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amkpi.core.catalogue import Language, Words
 from amkpi.core.language import formatting
+from amkpi.core.language.translation import Language, Translation
 from amkpi.explain.evidence import Explanation, LeftOut
 
 
-def _words(en: str, vi: str) -> Words:
-    return Words(en=en, vi=vi)
+def _words(en: str, vi: str) -> Translation:
+    return Translation(en=en, vi=vi)
 
 
 TEXT = {

@@ -1,7 +1,7 @@
-"""What extracts, columns and rules are called and mean, in Vietnamese and English, from `texts.yml`.
+"""The names and meanings of extracts, columns and rules in Vietnamese and English, from `texts.yml`.
 
-The file holds texts only. Types and rules are declared in `amkpi.ingestion.contracts.extracts`. Both must cover the
-same extracts and columns.
+The file has only texts. Types and rules are declared in `amkpi.ingestion.contracts.extracts`. Both must have the same
+extracts and columns.
 """
 
 from __future__ import annotations
@@ -12,57 +12,46 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from amkpi.core.language.translation import Translation
 from amkpi.ingestion.contracts.extracts import COMMON, EXTRACTS, FAMILIES, REASONS, Extract
 
 TEXTS_FILE = Path(__file__).with_name("texts.yml")
-LANGUAGES = ("vi", "en")
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Words(_Frozen):
-    """A text in the two languages."""
-
-    vi: str
-    en: str
-
-    def __getitem__(self, language: str) -> str:
-        """The text in that language. Raises KeyError."""
-        return {"vi": self.vi, "en": self.en}[language]
-
-
 class TypeTexts(_Frozen):
-    """A type's short name, and how its values are written."""
+    """The short name of a type, and how its values are written."""
 
-    label: Words
-    format: Words
+    label: Translation
+    format: Translation
 
 
 class ColumnTexts(_Frozen):
-    """What a column is, and a value that the loader takes."""
+    """What a column means, and an example that the loader accepts."""
 
     example: str
-    note: Words
+    note: Translation
 
 
 class ExtractTexts(_Frozen):
-    """What an extract is; its columns; and its rules that a column's declaration does not say by itself."""
+    """What an extract means; its columns; and the rules that are declared as SQL conditions."""
 
-    label: Words
-    note: Words
+    label: Translation
+    note: Translation
     columns: dict[str, ColumnTexts]
-    rules: dict[str, Words] = {}
+    rules: dict[str, Translation] = {}
 
 
 class Texts(_Frozen):
     """All of `texts.yml`."""
 
-    families: dict[str, Words]
+    families: dict[str, Translation]
     types: dict[str, TypeTexts]
-    choices: dict[str, Words]
-    reasons: dict[str, Words]
+    choices: dict[str, Translation]
+    reasons: dict[str, Translation]
     common: dict[str, ColumnTexts]
     extracts: dict[str, ExtractTexts]
 
@@ -73,19 +62,19 @@ class Texts(_Frozen):
 
 @cache
 def texts() -> Texts:
-    """The texts. Raises pydantic.ValidationError where the file is not of its shape."""
+    """The texts. Raises pydantic.ValidationError if the file has another structure."""
     return Texts(**yaml.safe_load(TEXTS_FILE.read_text(encoding="utf-8")))
 
 
 def rules_in_words(extract: Extract) -> set[str]:
-    """The columns with a rule that is declared as an SQL condition: those need words."""
+    """The columns with a rule that is declared as an SQL condition: such a rule needs a text."""
     conditions = (*extract.needs, *extract.checks_enum, *extract.checks_range)
     return {column for column, _ in conditions} | ({"currency"} if extract.fx_when != "true" else set())
 
 
 def uncovered(found: Texts) -> list[str]:
-    """What the declaration has and the texts lack (`-`), or the other way round (`+`); empty when they agree."""
-    # The KPIs' names stand in the KPI catalogue.
+    """What the declaration has and the texts lack (`-`), or the other way round (`+`); empty if they agree."""
+    # The names of the KPIs are in the KPI catalogue.
     choices = {choice for e in EXTRACTS.values() for c in e.columns if c.name != "kpi" for choice in c.choices}
     pairs: list[tuple[str, set[str], set[str]]] = [
         ("families", set(FAMILIES), set(found.families)),

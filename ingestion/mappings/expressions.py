@@ -1,8 +1,8 @@
-"""SQL expressions of a source mapping: what is accepted, and where they run.
+"""SQL expressions of a source mapping: which are accepted, and how they are evaluated.
 
-An expression is one scalar over the native columns of one row. It is checked twice, because either check alone has
-failed somewhere: DuckDB's own parse tree is held against a list of what is allowed, and what passes runs in an
-in-memory database that can reach no file and no network and whose settings are locked.
+An expression is one scalar over the native columns of one row. There are two defences, because each of them alone has
+failed somewhere: every node of DuckDB's parse tree must be on a list of allowed ones, and an accepted expression runs
+in an in-memory database without access to files and network, whose settings are locked.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from amkpi.core.storage.sql import literal
+from amkpi.core.storage.warehouse import registered
 from amkpi.ingestion.readers.record_batches import WHITE_SPACE
 
 MAX_CHARACTERS = 4_000
@@ -35,8 +36,8 @@ _TYPES = _words(
     TIMESTAMP TIMESTAMPTZ TINYINT VARCHAR
     """
 )
-# What is allowed is listed, so that a function of a later DuckDB is refused until somebody has looked at it. Left out
-# on purpose: what makes texts of any length (repeat, lpad, format), and lists, which would bring lambdas.
+# The allowed functions are listed, so that a function of a later DuckDB is refused until somebody has checked it. Left
+# out on purpose: functions that make texts of any length (repeat, lpad, format), and lists, which allow lambdas.
 _FUNCTIONS = _words(
     """
     + - * / // % ^ ** || ~~ !~~ ~~* !~~* ~~~ & | << >>
@@ -58,21 +59,21 @@ _NOT_REPRODUCIBLE = _words(
     """
 )
 _OF_THE_SESSION = _words("current_catalog current_role current_schema current_user session_user")
-# DuckDB's own cut a text at a zero byte: one that has it stays as it is.
+# These functions of DuckDB cut a text at a zero byte. A text with a zero byte stays as it is instead.
 _CUT_AT_ZERO = ("nfc_normalize", "strip_accents")
-# No name of a native column: the column that gives a table without columns its rows.
+# The name of a column that gives a table without native columns its rows. No native column has this name.
 _FILLER = "\ue000"
 
 
 class ExpressionError(ValueError):
-    """An expression that is not accepted. The text says why and how to mend it."""
+    """An expression that is not accepted. The text tells why and how to fix it."""
 
 
 @dataclass(frozen=True)
 class Expression:
     """An accepted expression.
 
-    text: as written. columns: the native columns' names as written, each once. type: DuckDB's name of what it gives.
+    text: as written. columns: the names of its native columns as written, each once. type: of the result, in DuckDB.
     """
 
     text: str
@@ -82,7 +83,7 @@ class Expression:
 
 @contextmanager
 def sandbox() -> Iterator[duckdb.DuckDBPyConnection]:
-    """An in-memory database without files, network, extensions or a way to change that."""
+    """An in-memory database without access to files, network and extensions, which cannot be changed."""
     connection = duckdb.connect(
         ":memory:",
         config={
@@ -94,11 +95,11 @@ def sandbox() -> Iterator[duckdb.DuckDBPyConnection]:
         },
     )
     try:
-        # In this order: the first is refused once external access is off, and every one after the last.
+        # The order matters: the first is refused when external access is off, and all are after the last one.
         connection.execute("set temp_directory = ''")
         connection.execute("set python_enable_replacements = false")
         for name in _CUT_AT_ZERO:
-            # An expression's own strip_accents is this one too: it cannot name the other.
+            # An expression that calls strip_accents gets this macro, and cannot call the function itself.
             connection.execute(
                 f"create macro {name}(t) as case when contains(t, chr(0)) then t else system.main.{name}(t) end"
             )
@@ -125,19 +126,19 @@ def parse(text: str) -> Expression:
 
 
 def _tree(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str, Any]:
-    """The parse tree of the one expression that the text is."""
-    mend = "write one scalar expression, such as coalesce(\"Client\", 'none')"
-    # On lines of its own, so that a comment in it cannot swallow the closing bracket.
+    """The parse tree of the text. Raises ExpressionError unless it is one expression."""
+    fix = "write one scalar expression, such as coalesce(\"Client\", 'none')"
+    # On lines of its own, so that a comment in it cannot hide the closing bracket.
     try:
         row = connection.execute("select cast(json_serialize_sql(?) as varchar)", [f"select (\n{text}\n)"]).fetchone()
         tree = json.loads(row[0]) if row else {}
     except (duckdb.Error, RecursionError) as error:
-        raise ExpressionError(f"does not parse: {_first_line(error)}; {mend}") from error
+        raise ExpressionError(f"does not parse: {_first_line(error)}; {fix}") from error
     if tree.get("error"):
-        raise ExpressionError(f"does not parse: {_one_line(str(tree.get('error_message')))}; {mend}")
+        raise ExpressionError(f"does not parse: {_one_line(str(tree.get('error_message')))}; {fix}")
     statements = tree.get("statements", [])
     if len(statements) != 1:
-        raise ExpressionError(f"is more than one statement; {mend}")
+        raise ExpressionError(f"is more than one statement; {fix}")
     node = statements[0]["node"]
     expressions = node.get("select_list", [])
     bare = (
@@ -154,13 +155,13 @@ def _tree(connection: duckdb.DuckDBPyConnection, text: str) -> dict[str, Any]:
         )
     )  # fmt: skip
     if not bare:
-        raise ExpressionError(f"is more than one scalar expression; {mend}")
+        raise ExpressionError(f"is more than one scalar expression; {fix}")
     tree_of_expression: dict[str, Any] = expressions[0]
     return tree_of_expression
 
 
 def _checked_columns(tree: dict[str, Any]) -> tuple[str, ...]:
-    """The columns that the tree names, after every node of it was found to be allowed."""
+    """The columns in the tree. Raises ExpressionError for a node that is not allowed."""
     columns: dict[str, str] = {}
     for node in _nodes(tree):
         kind = node["class"]
@@ -174,7 +175,7 @@ def _checked_columns(tree: dict[str, Any]) -> tuple[str, ...]:
         elif kind not in _CLASSES or node.get("type") == "GROUPING_FUNCTION":
             what = {"SUBQUERY": "a subquery", "WINDOW": "a window function", "STAR": "a star", "LAMBDA": "a lambda"}
             raise ExpressionError(
-                f"{what.get(kind, kind.lower())} is not allowed: an expression sees the columns of its own row only"
+                f"{what.get(kind, kind.lower())} is not allowed: an expression can use only the columns of its own row"
             )
     return tuple(columns.values())
 
@@ -195,19 +196,19 @@ def _column(node: dict[str, Any]) -> str:
     names: list[str] = node["column_names"]
     if len(names) != 1:
         written = ".".join(names)
-        raise ExpressionError(f'{written} names more than a column: write "{written}" if that is the column\'s name')
+        raise ExpressionError(f'{written} is not a column: write "{written}" in double quotes if that is its name')
     name = names[0]
     if name.lower() in _NOT_REPRODUCIBLE:
         raise ExpressionError(_clock(name))
     if name.lower() in _OF_THE_SESSION:
-        raise ExpressionError(f"{name} is not allowed: an expression sees the columns of its own row only")
+        raise ExpressionError(f"{name} is not allowed: an expression can use only the columns of its own row")
     return name
 
 
 def _clock(name: str) -> str:
     return (
-        f"{name} is not allowed: the same file must give the same rows in every run, so an expression reads no clock"
-        " and draws no chance; take the moment from a native column"
+        f"{name} is not allowed: the same file must give the same rows in every run, so an expression must not use the"
+        " clock or random numbers; take the moment from a native column"
     )
 
 
@@ -223,8 +224,8 @@ def _check_function(node: dict[str, Any]) -> None:
     if name not in _FUNCTIONS or node.get("filter") or node.get("distinct") or orders or node.get("export_state"):
         close = difflib.get_close_matches(name, _FUNCTIONS, n=1, cutoff=0.75)
         raise ExpressionError(
-            f"the function {name} is not allowed{f' (did you mean {close[0]}?)' if close else ''}: only texts, numbers"
-            " and dates of the row itself are computed with"
+            f"the function {name} is not allowed{f' (did you mean {close[0]}?)' if close else ''}: an expression"
+            " computes only with texts, numbers and dates of its own row"
         )
 
 
@@ -235,10 +236,12 @@ def _check_type(node: dict[str, Any]) -> None:
 
 
 def _type(connection: duckdb.DuckDBPyConnection, text: str, columns: Sequence[str]) -> str:
-    """The type of the result over text columns: found without running anything."""
-    shape = ", ".join(f"null::varchar as {_quoted(name)}" for name in (*columns, _FILLER))
+    """The type of the result over text columns, found without evaluating it."""
+    columns_as_text = ", ".join(f"null::varchar as {_quoted(name)}" for name in (*columns, _FILLER))
     try:
-        row = connection.execute(f"describe select (\n{text}\n) as v from (select {shape}) as cells").fetchone()
+        row = connection.execute(
+            f"describe select (\n{text}\n) as v from (select {columns_as_text}) as cells"
+        ).fetchone()
     except duckdb.Error as error:
         message = _first_line(error)
         hint = '; every native column is text: cast it first, such as cast("Amount" as decimal(18, 2))'
@@ -254,11 +257,11 @@ def evaluate(
     places: dict[str, int],
     expressions: Sequence[Expression],
 ) -> list[pa.Array]:
-    """The expressions' results as text over the batch `native`, an array each, in the rows' order.
+    """The results of the expressions over the batch `native` as text, one array each, in the order of the rows.
 
-    places: native column's name as an expression writes it → its place in the batch. The cells are trimmed, in NFC,
-    and null where that leaves nothing. A result of null is an empty text; null says that the expression failed there.
-    Raises duckdb.Error for what no row can be blamed for (memory).
+    places: the name of a native column as written in an expression → its place in the batch. The cells are trimmed, in
+    NFC, and null if nothing is left. A result of null becomes an empty text; null means that the expression failed on
+    that row. Raises duckdb.Error for an error that does not come from a row (memory).
     """
     results = ", ".join(
         f"try(coalesce(cast((\n{expression.text}\n) as varchar), '')) as v{number}"
@@ -269,16 +272,16 @@ def evaluate(
 
 
 def why(connection: duckdb.DuckDBPyConnection, native: pa.Table, places: dict[str, int], expression: Expression) -> str:
-    """What DuckDB says of an expression that failed on the one row given."""
+    """DuckDB's message for an expression that failed on the one given row."""
     try:
         _query(connection, native, f"select (\n{expression.text}\n) as v from {_cells(places, [expression])}")
     except duckdb.Error as error:
         return _first_line(error)
-    return "it fails among other rows only"
+    return "it fails only together with other rows"
 
 
 def _cells(places: dict[str, int], expressions: Sequence[Expression]) -> str:
-    """The columns that the expressions name, as a subquery over the batch."""
+    """The columns of the expressions, as a subquery over the batch."""
     names = {_folded(name): name for expression in expressions for name in expression.columns}
     cells = ", ".join(
         [
@@ -293,22 +296,19 @@ def _cells(places: dict[str, int], expressions: Sequence[Expression]) -> str:
 
 
 def rows_as_json(connection: duckdb.DuckDBPyConnection, native: pa.Table, header: Sequence[str]) -> pa.Array:
-    """Each row of the batch as a JSON object of the native row as it came; a text that is there already stays."""
+    """Each row of the batch as it arrived, as a JSON object; `_row` itself if it is set already."""
     pairs = ", ".join(f"{literal(title)}, c{place}" for place, title in enumerate(_titles(header)))
     query = f"select coalesce(_row, cast(json_object({pairs}) as varchar)) as _row from native"
     return _query(connection, native, query).column(0).combine_chunks()
 
 
 def _query(connection: duckdb.DuckDBPyConnection, native: pa.Table, query: str) -> pa.Table:
-    connection.register("native", native)
-    try:
+    with registered(connection, "native", native):
         return connection.sql(query).to_arrow_table()
-    finally:
-        connection.unregister("native")
 
 
 def _titles(header: Iterable[str]) -> Iterator[str]:
-    """The header's names, made distinct: an object's key may stand in it once, and a Jira export repeats columns."""
+    """The names of the header, made distinct: a key of an object must be unique, and a Jira export repeats columns."""
     seen: set[str] = set()
     for place, name in enumerate(header, 1):
         title = first = name.strip() or f"column {place}"
@@ -325,7 +325,7 @@ def _quoted(name: str) -> str:
 
 
 def _folded(name: str) -> str:
-    """A name as DuckDB compares it: without the case of A to Z, with the case of every other letter."""
+    """A name as DuckDB compares it: the case of A to Z does not matter, that of other letters does."""
     return "".join(ch.lower() if ch.isascii() else ch for ch in name)
 
 

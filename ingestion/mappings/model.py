@@ -1,4 +1,4 @@
-"""What a source mapping may say: the form of a mapping file, and the checks of it against its extract."""
+"""The model of a source mapping: the keys of a mapping file, and the checks of it against its extract."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SOURCES = ("column", "constant", "sql")
 _COMPRESSED = (".gz", ".zst")
 _WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"})
 _TIMESTAMPS = frozenset({"TIMESTAMP", "TIMESTAMP WITH TIME ZONE"})
-# The result types of an expression that read as a value of the column.
+# The result types of an expression that are values of the column's type.
 _RESULTS = {
     "text": _WHOLE | {"BOOLEAN", "DATE"},
     "number": _WHOLE | {"DOUBLE", "FLOAT"},
@@ -33,7 +33,7 @@ _RESULTS = {
 
 
 def native_name(name: str) -> str:
-    """A native column's name as it is matched."""
+    """The name of a native column as it is compared."""
     return loose(unicodedata.normalize("NFC", name))
 
 
@@ -51,7 +51,7 @@ Sql = Annotated[Expression, BeforeValidator(_expression)]
 
 
 class ColumnRule(BaseModel):
-    """How one column of the extract comes about: from exactly one of column, constant and sql."""
+    """How one column of the extract is made: from exactly one of column, constant and sql."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -70,7 +70,9 @@ class ColumnRule(BaseModel):
         if isinstance(value, str):
             return {"column": value}
         if not isinstance(value, dict):
-            raise ValueError("must be a native column's name, or column, constant or sql with what is done to it")
+            raise ValueError(
+                "must be the name of a native column, or have column, constant or sql with their conversions"
+            )
         return value
 
     @field_validator("values")
@@ -101,24 +103,24 @@ class ColumnRule(BaseModel):
     def _one_source(self) -> Self:
         given = [source for source in _SOURCES if getattr(self, source) is not None]
         if len(given) != 1:
-            found = f"has {' and '.join(given)}" if given else "says not where the value comes from"
+            found = f"has {' and '.join(given)}" if given else "does not tell where the value comes from"
             raise ValueError(f"{found}: give exactly one of column, constant and sql")
         if self.column is not None and not self.column.strip():
-            raise ValueError("the native column's name is empty: fill it in, or leave this column out")
+            raise ValueError("the name of the native column is empty: fill it in, or leave this column out")
         if self.constant is not None and not self.constant.strip():
             raise ValueError("the constant is empty: fill it in, or leave this column out")
         return self
 
     @property
     def number(self) -> NumberFormat | None:
-        """How its numbers are written, or None where nothing is said about that."""
+        """How its numbers are written; None if the rule has no key for that."""
         if self.decimal is None and self.thousands is None and self.scale is None:
             return None
         return NumberFormat(self.decimal or ".", self.thousands or "", Decimal(1) if self.scale is None else self.scale)
 
     @property
     def conversions(self) -> tuple[str, ...]:
-        """The keys given that change a value."""
+        """The keys of the rule that change a value."""
         keys = ("values", "date_format", "decimal", "thousands", "scale")
         return tuple(key for key in keys if getattr(self, key) is not None)
 
@@ -153,7 +155,9 @@ class Mapping(BaseModel):
     @classmethod
     def _known_extract(cls, value: str) -> str:
         if value not in EXTRACTS:
-            raise ValueError(f"{value!r} is no extract{meant(value, EXTRACTS)}; there are {', '.join(EXTRACTS)}")
+            raise ValueError(
+                f"{value!r} is not an extract{meant(value, EXTRACTS)}; the extracts are {', '.join(EXTRACTS)}"
+            )
         return value
 
     @field_validator("where")
@@ -186,17 +190,19 @@ class Mapping(BaseModel):
 
     @property
     def target(self) -> Extract:
-        """The extract that it yields."""
+        """The extract that it makes."""
         return EXTRACTS[self.extract]
 
     @property
     def native_columns(self) -> frozenset[str]:
-        """The native columns that it looks for, as they are matched."""
+        """The native columns that it needs, as they are compared."""
         return frozenset(native_name(name) for name in self.native_names())
 
     def takes(self, file_name: str) -> bool:
-        """Whether it takes the file of this path below LANDING: by the path or by the name alone, in any case, with or
-        without the ending of a compression."""
+        """Whether it takes the file with this path below LANDING.
+
+        A pattern is compared with the path and with the name alone, without case, with and without .gz or .zst.
+        """
         path = PurePosixPath(file_name.replace("\\", "/").lower())
         plain = path.with_suffix("") if path.suffix in _COMPRESSED else path
         names = {str(path), path.name, str(plain), plain.name}
@@ -210,24 +216,24 @@ class Mapping(BaseModel):
 
 
 def _check_rule(rule: ColumnRule, column: Column) -> None:
-    """Whether the rule can yield the column. Raises ValueError naming the key."""
+    """Check that the rule can make the column. Raises ValueError with the key."""
     at = f"columns.{column.name}"
     if rule.constant is not None:
         if rule.conversions:
-            raise ValueError(f"{at}.{rule.conversions[0]}: a constant is taken as it is: write the final value")
+            raise ValueError(f"{at}.{rule.conversions[0]}: a constant is not converted: write the final value")
         _check_target(f"{at}.constant", rule.constant, column)
     if rule.date_format is not None and column.type not in ("date", "timestamp"):
-        raise ValueError(f"{at}.date_format: {column.name} is a {column.type}, no date: leave date_format out")
+        raise ValueError(f"{at}.date_format: {column.name} is a {column.type}, not a date: remove date_format")
     if rule.number is not None and column.type != "number":
         key = next(key for key in rule.conversions if key in ("decimal", "thousands", "scale"))
-        raise ValueError(f"{at}.{key}: {column.name} is a {column.type}, no number: leave {key} out")
+        raise ValueError(f"{at}.{key}: {column.name} is a {column.type}, not a number: remove {key}")
     if rule.thousands is not None and rule.thousands == (rule.decimal or "."):
         raise ValueError(f'{at}.thousands: is the decimal sign too: give both, such as decimal: "," and thousands: "."')
     for native, target in (rule.values or {}).items():
         if target.strip():
             _check_target(f"{at}.values.{native}", target, column)
     if rule.values and OTHERWISE in rule.values and len(rule.conversions) > 1:
-        raise ValueError(f"{at}.values.{OTHERWISE}: leaves nothing to {rule.conversions[1]}: leave one of them out")
+        raise ValueError(f"{at}.values.{OTHERWISE}: leaves no value for {rule.conversions[1]}: remove one of them")
     if rule.sql is not None:
         _check_result(f"{at}.sql", rule, rule.sql.type, column)
 
@@ -243,9 +249,7 @@ def _check_result(key: str, rule: ColumnRule, result: str, column: Column) -> No
     if result == "VARCHAR":
         return
     if needs_text:
-        raise ValueError(
-            f"{key}: gives {result}, but {rule.conversions[0]} reads text: leave {rule.conversions[0]} out"
-        )
+        raise ValueError(f"{key}: gives {result}, but {rule.conversions[0]} needs text: remove {rule.conversions[0]}")
     if result in _RESULTS[column.type] or (result.startswith("DECIMAL") and column.type in ("number", "text")):
         return
     casts = {"date": "date", "timestamp": "timestamp", "number": "decimal(18, 2)", "boolean": "boolean"}
@@ -254,11 +258,11 @@ def _check_result(key: str, rule: ColumnRule, result: str, column: Column) -> No
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """A question for the end of a message where a known name is close to the one given, else nothing."""
+    """The end of a message that suggests the closest known name; empty if none is close."""
     close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""
 
 
 def clean_cell(value: str) -> str:
-    """A native cell as it is compared and read: trimmed, in NFC."""
+    """A native cell as it is compared and parsed: trimmed, in NFC."""
     return unicodedata.normalize("NFC", value).strip()

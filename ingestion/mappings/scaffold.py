@@ -1,4 +1,4 @@
-"""A first mapping for a native export, written from its header alone: a person checks and completes it."""
+"""The scaffold of a mapping: a first version, written from the header of a native export, for a person to complete."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from amkpi.ingestion.contracts.extracts import Column, Extract
 from amkpi.ingestion.mappings.model import native_name
 
-# What YAML takes for the end of a line or refuses, and JSON leaves as it is.
+# Characters that JSON leaves as they are, but YAML refuses or treats as the end of a line.
 _LINE_BREAKING = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
-# What other systems call a column, beside its own name: English first, then Vietnamese. Names only, since a draft sees
-# no values. A synonym holds in every extract that has the column.
+# The names of a column in other systems: English first, then Vietnamese. Only names, since the scaffold sees no values.
+# A synonym is used for every extract that has the column.
 _SYNONYMS: dict[str, tuple[str, ...]] = {
     "client_id": ("account id", "customer id", "company id", "customer code", "mã khách hàng", "mã kh"),
     "client_name": ("account name", "customer name", "company name", "client", "customer", "tên khách hàng", "tên kh"),
@@ -62,7 +62,7 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     ),
     "is_deleted": ("deleted", "is archived", "đã xóa", "đã xoá"),
 }
-# The bare words that mean the thing itself in an export of such things.
+# Short words that mean this column in an export of exactly such things.
 _OF_THE_THING: dict[str, tuple[str, ...]] = {
     "client_name": ("name", "tên"),
     "project_name": ("name", "summary", "tên"),
@@ -70,16 +70,16 @@ _OF_THE_THING: dict[str, tuple[str, ...]] = {
 }
 
 
-def draft(header: Sequence[str], extract: Extract, file_pattern: str) -> str:
+def scaffold(header: Sequence[str], extract: Extract, file_pattern: str) -> str:
     """The text of a mapping file for a native export with this header.
 
-    Columns are matched by name and by a few synonyms. A required column that nothing matches is a commented line
-    saying what to fill in, and the file is refused until that is done; an optional one that nothing matches is left
-    out. The native columns that are not used are listed at the end.
+    Columns are matched by name and by some synonyms. A required column without a match becomes a commented line with
+    what to fill in, and the mapping is refused until that is done; an optional column without a match is left out. The
+    native columns that are not used are listed at the end.
     """
     found = _matches(header, extract)
     lines = [
-        "# Drafted from the header of a file: check each column, then try it with `amkpi sources check FILE`.",
+        "# Written from the header of a file: check each column, then test it with `amkpi sources check FILE`.",
         f"file: {_quoted(file_pattern)}",
         f"extract: {extract.name}",
         "",
@@ -98,7 +98,7 @@ def draft(header: Sequence[str], extract: Extract, file_pattern: str) -> str:
 
 
 def _matches(header: Sequence[str], extract: Extract) -> dict[str, str]:
-    """Canonical column → native column. A native column serves once; a closer kind of match goes first."""
+    """Column of the extract → native column. A native column is used once; a closer kind of match goes first."""
     free: dict[str, str] = {}
     twice = set()
     for title in header:
@@ -106,7 +106,7 @@ def _matches(header: Sequence[str], extract: Extract) -> dict[str, str]:
         if name in free:
             twice.add(name)
         free.setdefault(name, title.strip())
-    # A column that is there twice is not for a draft to choose.
+    # If a column is there twice, a person has to choose.
     for name in (*twice, ""):
         free.pop(name, None)
     found: dict[str, str] = {}
@@ -132,7 +132,7 @@ def _bare_words(column: Column, extract: Extract) -> tuple[str, ...]:
 
 
 def _plain(name: str) -> str:
-    """A name as it is matched, without Vietnamese marks: exports often drop them."""
+    """A name as it is compared, without Vietnamese marks: exports often drop them."""
     marks_apart = unicodedata.normalize("NFD", native_name(name))
     return "".join(ch for ch in marks_apart if not unicodedata.combining(ch)).replace("đ", "d")
 
@@ -143,9 +143,9 @@ def _given(column: Column, native: str) -> list[str]:
         return [
             f"  {column.name}:",
             f"    column: {name}",
-            "    # Unless it holds these very words, say what each native value means:",
+            "    # If it has other words than these, map each native value:",
             "    # values:",
-            *(f'    #   "what the export calls {choice}": {choice}' for choice in column.choices),
+            *(f'    #   "the word for {choice} in the export": {choice}' for choice in column.choices),
         ]
     hints = {
         "date": "if it is not yyyy-MM-dd: { column: …, date_format: dd/MM/yyyy }",
@@ -170,5 +170,5 @@ def _fill_in(column: Column) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A YAML scalar that reads as this text, whatever is in it."""
+    """The text as a YAML scalar, whatever characters it has."""
     return _LINE_BREAKING.sub(lambda found: f"\\u{ord(found.group()):04x}", json.dumps(text, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""Native dates and numbers of a source mapping, brought to the extract's form exactly or not at all."""
+"""Native dates and numbers of a source mapping: converted exactly to the form of the extract, or refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from amkpi.ingestion.contracts.extracts import Column
 
-# Not calendar.month_name: that follows the machine's locale.
+# Not calendar.month_name, which depends on the locale of the machine.
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june"),
     *("july", "august", "september", "october", "november", "december"),
@@ -20,7 +20,7 @@ _MONTH_NAME = "(?P<month_name>" + "|".join(_MONTHS) + ")"
 _MONTH_SHORT = "(?P<month_short>" + "|".join(name[:3] for name in _MONTHS) + ")"
 _SPACE = "[ \u00a0\u202f]"
 
-# What a token of a format reads: (the part of the date that it gives, the pattern).
+# For each token of a format: the part of the date that it gives, and its pattern.
 _FRIENDLY = {
     "yyyy": ("year", r"(?P<year>\d{4})"),
     "uuuu": ("year", r"(?P<year>\d{4})"),
@@ -57,7 +57,7 @@ _STRPTIME = {
     "p": _FRIENDLY["a"],
     "z": _FRIENDLY["Z"],
 }
-_MENDS = {
+_HINTS = {
     "Y": "the year is yyyy",
     "D": "the day is dd",
     "n": "minutes are mm",
@@ -68,7 +68,7 @@ _MENDS = {
 _TOKEN = re.compile(r"'(?:[^']|'')*'|([A-Za-z])\1*|.", re.DOTALL)
 _STRPTIME_TOKEN = re.compile(r"%.?|.", re.DOTALL)
 
-# A figure is read exactly, whatever its length; one longer than this is no figure.
+# A number is read exactly, whatever its length; a longer text is not accepted as a number.
 _LONGEST_NUMBER = 100
 _CANONICAL_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _CANONICAL_DAY = re.compile(r"\d{4}-\d{1,2}-\d{1,2}", re.ASCII)
@@ -77,14 +77,16 @@ _BOOLEANS = frozenset({"true", "t", "yes", "1", "false", "f", "no", "0"})
 
 @dataclass(frozen=True)
 class DateFormat:
-    """How a native date is written. `text` is the format as given."""
+    """How a native date is written. text: the format as written in the mapping."""
 
     text: str
     pattern: re.Pattern[str]
 
     def read(self, value: str, *, timestamp: bool) -> str | None:
-        """The date as YYYY-MM-DD (as it is written, whatever its offset), or as an ISO timestamp. None: not in the
-        format, or no day of the calendar."""
+        """The date as YYYY-MM-DD (as written, whatever its offset), or as an ISO timestamp.
+
+        None if the value is not in the format, or is not a day of the calendar.
+        """
         match = self.pattern.fullmatch(value)
         if match is None:
             return None
@@ -104,7 +106,7 @@ def _year(part: dict[str, str | None]) -> int:
     if part.get("year"):
         return int(part["year"] or 0)
     short = int(part["short_year"] or 0)
-    # As POSIX reads two digits: 69 to 99 are the last century's.
+    # Two digits as POSIX reads them: 69 to 99 belong to the last century.
     return short + (1900 if short >= 69 else 2000)
 
 
@@ -120,7 +122,7 @@ def _hour(part: dict[str, str | None]) -> int:
     if not half or not half_hour:
         return int(part.get("hour") or 0)
     if not 1 <= int(half_hour) <= 12:
-        raise ValueError(f"no hour of a half day: {half_hour}")
+        raise ValueError(f"not an hour from 1 to 12: {half_hour}")
     return int(half_hour) % 12 + (12 if half.lower() == "pm" else 0)
 
 
@@ -139,15 +141,15 @@ def date_format(text: str) -> DateFormat:
     given: list[str] = []
     for part, piece in _strptime_pieces(text) if "%" in text else _friendly_pieces(text):
         if part in given:
-            mend = "; minutes are mm, the month is MM" if part in ("month", "minute") and "%" not in text else ""
-            raise ValueError(f"{text!r} gives the {part} twice{mend}")
+            hint = "; minutes are mm, the month is MM" if part in ("month", "minute") and "%" not in text else ""
+            raise ValueError(f"{text!r} gives the {part} twice{hint}")
         if part:
             given.append(part)
         pattern += piece
     missing = [part for part in ("year", "month", "day") if part not in given]
     if missing:
-        mend = " (minutes are mm, the month is MM)" if "minute" in given and "%" not in text else ""
-        raise ValueError(f"{text!r} lacks the {' and the '.join(missing)}{mend}: write it as dd/MM/yyyy or %d/%m/%Y")
+        hint = " (minutes are mm, the month is MM)" if "minute" in given and "%" not in text else ""
+        raise ValueError(f"{text!r} lacks the {' and the '.join(missing)}{hint}: write it as dd/MM/yyyy or %d/%m/%Y")
     if ("hour of the half day" in given) != ("half of the day" in given):
         raise ValueError(
             f"{text!r}: the hours 1 to 12 (hh, %I) and AM or PM (a, %p) go together; 24 hours are HH or %H"
@@ -170,8 +172,8 @@ def _friendly_pieces(text: str) -> list[tuple[str, str]]:
         elif token == "T" or not token.isalpha():
             pieces.append(_as_written(token))
         else:
-            mend = _MENDS.get(token[0], f"letters that stand for themselves go between quotes, as '{token}'")
-            raise ValueError(f"{text!r}: {token} is no part of a date format; {mend}")
+            hint = _HINTS.get(token[0], f"put literal letters between quotes, as in '{token}'")
+            raise ValueError(f"{text!r}: {token} is not part of a date format; {hint}")
     return pieces
 
 
@@ -187,7 +189,7 @@ def _strptime_pieces(text: str) -> list[tuple[str, str]]:
             pieces.append(_STRPTIME[token[1:]])
         else:
             known = " ".join(f"%{letter}" for letter in _STRPTIME)
-            raise ValueError(f"{text!r}: {token} is no part of a date format; use {known}")
+            raise ValueError(f"{text!r}: {token} is not part of a date format; use {known}")
     return pieces
 
 
@@ -197,18 +199,18 @@ def _as_written(token: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class NumberFormat:
-    """How a native number is written, and by what it is multiplied. thousands: empty where there is no separator."""
+    """How a native number is written, and its factor `scale`. thousands: the separator, or empty."""
 
     decimal: str = "."
     thousands: str = ""
     scale: Decimal = Decimal(1)
 
     def read(self, value: str) -> str | None:
-        """The number as plain decimal text, exactly; None where it is not written so (separators not in threes)."""
+        """The number as plain decimal text, exactly; None if it is not in this format (separators not in threes)."""
         if len(value) > _LONGEST_NUMBER or not _number_pattern(self.decimal, self.thousands).fullmatch(value):
             return None
         plain = re.sub(_SPACE, "", value) if self.thousands == " " else value.replace(self.thousands, "")
-        # Room for every digit: neither the reading nor the product rounds.
+        # Enough precision for every digit: neither parsing nor multiplying rounds.
         with localcontext(prec=2 * _LONGEST_NUMBER + 10):
             number = Decimal(plain.replace(self.decimal, ".")) * self.scale
             text = format(number, "f")
@@ -226,9 +228,11 @@ def _number_pattern(decimal: str, thousands: str) -> re.Pattern[str]:
 
 
 def refused(value: str, column: Column) -> str:
-    """What goes on in place of a native value that is not in its format: the value as it came, so that the row rules
-    find it. Unless it would read as a value of the extract (1.234 where the point separates thousands): then a mark is
-    added, because taking it would be a guess."""
+    """The text in place of a native value that is not in its format, which the row rules reject.
+
+    It is the value as it arrived. If that could be read as a value of the extract (1.234, where the point separates
+    thousands), a mark is added, because accepting it would be a guess.
+    """
     would_read = {
         "number": _CANONICAL_NUMBER.fullmatch,
         "date": _CANONICAL_DAY.match,
@@ -239,20 +243,20 @@ def refused(value: str, column: Column) -> str:
 
 
 def problem(value: str, column: Column) -> str | None:
-    """Why the value that a mapping writes is none of the column's, or None."""
+    """Why a value written in a mapping is not a value of the column; None if it is one."""
     if column.choices and value not in column.choices:
-        return f"{value!r} is none of {', '.join(column.choices)}"
+        return f"{value!r} is not one of {', '.join(column.choices)}"
     if column.currency and not re.fullmatch("[A-Z]{3}", value):
-        return f"{value!r} is no currency: write three capital letters, as USD"
+        return f"{value!r} is not a currency: write three capital letters, such as USD"
     if column.type == "number" and not _CANONICAL_NUMBER.fullmatch(value):
-        return f"{value!r} is no number: write it with a point and without separators, as 1234.5"
+        return f"{value!r} is not a number: write it with a point and without separators, such as 1234.5"
     if column.type == "boolean" and value.lower() not in _BOOLEANS:
         return f"{value!r} is neither true nor false"
     if column.type in ("date", "timestamp"):
         try:
             date.fromisoformat(value[:10] if column.type == "timestamp" else value)
         except ValueError:
-            return f"{value!r} is no date: write it as 2025-12-31"
+            return f"{value!r} is not a date: write it as 2025-12-31"
         if not re.match(r"\d{4}-\d\d-\d\d", value):
-            return f"{value!r} is no date: write it as 2025-12-31"
+            return f"{value!r} is not a date: write it as 2025-12-31"
     return None

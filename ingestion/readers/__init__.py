@@ -1,7 +1,7 @@
-"""Reading a delivered file as text, by its format: rows of fields with their lines, nothing judged yet.
+"""Readers: they turn a file of one format into rows of text with their line numbers.
 
-A reader gives `TextRows`: the header and batches of Arrow tables. What a row means (types, rules, keys) is
-decided in `amkpi.ingestion.tables` and `amkpi.ingestion.validation.row_checks`; here a file is only readable or not.
+A reader returns `TextRows`: the header and batches of Arrow tables. It only decides whether the file can be read. The
+types, rules and keys of the rows are checked in `amkpi.ingestion.tables` and `amkpi.ingestion.validation.row_checks`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ __all__ = [
 def open_text(path: Path, content: Content, known: frozenset[str], limit: int = DEFAULT_LIMIT) -> TextRows:
     """Open a file of any format, by the ending of its name.
 
-    known: the loosely matched names of the columns that the caller looks for. limit: what it may unpack to, in bytes.
-    Raises `Unreadable`.
+    known: the names of the columns that the caller looks for, as `loose` gives them. limit: of the decompressed size,
+    in bytes. Raises `Unreadable`.
     """
     if content.problem:
         raise Unreadable(content.problem)
@@ -51,6 +51,6 @@ def open_text(path: Path, content: Content, known: frozenset[str], limit: int = 
 
         return read_xlsx(path, known, limit)
     raise Unreadable(
-        f"files of the kind {kind or 'without an ending'} are not read: deliver it as .csv, .tsv, .json, .ndjson,"
-        " .parquet or .xlsx (text also packed, as .csv.gz or .csv.zst)"
+        f"a file {'that ends in ' + kind if kind else 'without an ending'} cannot be read: deliver it as .csv, .tsv,"
+        " .json, .ndjson, .parquet or .xlsx (text also compressed, as .csv.gz or .csv.zst)"
     )

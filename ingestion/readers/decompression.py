@@ -1,4 +1,4 @@
-"""A delivered file's bytes: hashed, unpacked within a limit, and as UTF-8. Nothing unpacked is ever on disk."""
+"""The bytes of a delivered file: hashed, decompressed within a limit, and decoded. Only in memory, never on disk."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ import zstandard
 from amkpi.ingestion.readers.record_batches import Unreadable
 
 CHUNK = 1 << 20
-# What 2 KiB of zstd can become at most is 64 MiB: no chunk of a bomb fills memory.
+# 2 KiB of zstd decompress to at most 64 MiB: no chunk of a decompression bomb fills the memory.
 _ZSTD_CHUNK = 2048
 _ZSTD_WINDOW = 1 << 27
 PACKED = (".gz", ".zst")
 TEXT = (".csv", ".tsv", ".txt", ".json", ".ndjson", ".jsonl")
 BINARY = (".parquet", ".xlsx")
-# How files begin that are often delivered under an ending that is not theirs: what it is, and what to do.
+# The first bytes of files that are often delivered with a wrong ending: what such a file is, and what to do.
 _BEGINNINGS = (
-    (b"PK\x03\x04", "a zip or an Excel workbook", "a workbook ends in .xlsx, a zip is unpacked before delivery"),
-    (b"\x1f\x8b", "packed with gzip", "its name ends in .gz, as in .csv.gz"),
-    (b"\x28\xb5\x2f\xfd", "packed with zstd", "its name ends in .zst, as in .csv.zst"),
+    (b"PK\x03\x04", "a zip or an Excel workbook", "rename a workbook to .xlsx, unpack a zip before delivery"),
+    (b"\x1f\x8b", "compressed with gzip", "rename it to end in .gz, such as .csv.gz"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "rename it to end in .zst, such as .csv.zst"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook or one with a password", "save it as .xlsx without a password"),
     (b"%PDF-", "a PDF", "deliver the table that it was made from"),
 )
@@ -35,7 +35,7 @@ DEFAULT_LIMIT = 2 * 1024**3
 
 @dataclass(frozen=True)
 class Content:
-    """What a first look at a file's bytes tells. problem: why it cannot be unpacked."""
+    """The result of a first look at a file. size: in bytes; problem: why it cannot be read, whatever its rows are."""
 
     sha256: str
     size: int
@@ -44,7 +44,7 @@ class Content:
 
 
 def ending(name: str) -> str:
-    """The ending that says the format, with that of the packing: `.csv`, `.ndjson.gz`; empty where there is none."""
+    """The ending that tells the format, with that of the compression: `.csv`, `.ndjson.gz`; empty if there is none."""
     path = PurePosixPath(name.lower())
     if path.suffix in PACKED:
         return PurePosixPath(path.stem).suffix + path.suffix
@@ -54,8 +54,8 @@ def ending(name: str) -> str:
 def examine(path: Path, limit: int = DEFAULT_LIMIT) -> Content:
     """Hash the file, and find the encoding of a text.
 
-    UTF-8 with or without BOM, UTF-16 with BOM, else windows-1258 (a Vietnamese Excel's "CSV"), which comes last since
-    nearly every byte string is some windows-1258. limit: what a packed file may unpack to, in bytes.
+    UTF-8 with or without BOM, UTF-16 with BOM, else windows-1258 (the "CSV" of a Vietnamese Excel). That is tried last,
+    since nearly every byte string is valid windows-1258. limit: of the decompressed size, in bytes.
     """
     digest = hashlib.sha256()
     size = 0
@@ -77,7 +77,7 @@ def examine(path: Path, limit: int = DEFAULT_LIMIT) -> Content:
 
 
 def _mistaken(kind: str, start: bytes) -> str | None:
-    """Why a file that begins so is not what its ending says; None where it may be."""
+    """Why a file with these first bytes does not have the format of its ending; None if it may have it."""
     suffix = PurePosixPath(f"a{kind}").suffix
     own = {".xlsx": b"PK\x03\x04", ".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}.get(suffix)
     if kind not in TEXT and own is None:
@@ -88,7 +88,7 @@ def _mistaken(kind: str, start: bytes) -> str | None:
             return f"not readable as {name}: this is {what}; {mend}"
     if suffix == ".xlsx" and not start.startswith(b"PK"):
         return (
-            "not readable as XLSX: this is no workbook; a text of fields ends in .csv, all else is saved as .xlsx anew"
+            "not readable as XLSX: this is not a workbook; rename delimited text to .csv, save anything else as .xlsx"
         )
     return None
 
@@ -103,9 +103,9 @@ def _encoding(parts: Iterator[bytes]) -> str:
             if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 encoding = "utf-16"
             elif len(start) == 2 and start.count(0) == 1:
-                # Every second byte of plain letters in UTF-16.
-                raise Unreadable("the text is UTF-16 without its byte order mark, or no text: save it as UTF-8")
-        # Go on to the end all the same: whether it unpacks is told here.
+                # In UTF-16, every second byte of ASCII letters is zero.
+                raise Unreadable("the text is UTF-16 without a byte order mark, or not text at all: save it as UTF-8")
+        # Read to the end in any case: this also shows whether the file can be decompressed.
         if encoding == "utf-8-sig" and not (chunk.isascii() and not utf8.getstate()[0]):
             try:
                 utf8.decode(chunk)
@@ -117,7 +117,7 @@ def _encoding(parts: Iterator[bytes]) -> str:
 
 
 def chunks(path: Path, limit: int = DEFAULT_LIMIT) -> Iterator[bytes]:
-    """The file's bytes, unpacked where its name says that it is packed. Raises Unreadable."""
+    """The bytes of the file, decompressed if its name ends in .gz or .zst. Raises Unreadable."""
     packed = PurePosixPath(path.name.lower()).suffix
     if packed == ".gz":
         yield from _limited(_gunzipped(path), limit)
@@ -135,7 +135,7 @@ def _limited(parts: Iterator[bytes], limit: int) -> Iterator[bytes]:
         size += len(chunk)
         if size > limit:
             raise Unreadable(
-                f"unpacks to more than {limit} bytes: deliver it in parts, or raise the setting max_unpacked_bytes"
+                f"decompresses to more than {limit} bytes: deliver it in parts, or raise the setting max_unpacked_bytes"
             )
         yield chunk
 
@@ -148,11 +148,11 @@ def _gunzipped(path: Path) -> Iterator[bytes]:
     except (gzip.BadGzipFile, zlib.error) as error:
         raise Unreadable(f"not readable as gzip: {error}") from error
     except EOFError as error:
-        raise Unreadable("not readable as gzip: it breaks off before its end; deliver it again") from error
+        raise Unreadable("not readable as gzip: it is cut off; deliver it again") from error
 
 
 def _unzstd(path: Path) -> Iterator[bytes]:
-    # By frames and by hand: the library's file reader takes a file that breaks off for a whole one.
+    # Frame by frame: the file reader of the library accepts a file that is cut off.
     decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
     frame = None
     try:
@@ -167,11 +167,11 @@ def _unzstd(path: Path) -> Iterator[bytes]:
     except zstandard.ZstdError as error:
         raise Unreadable(f"not readable as zstd: {error}") from error
     if frame is not None:
-        raise Unreadable("not readable as zstd: it breaks off before its end; deliver it again")
+        raise Unreadable("not readable as zstd: it is cut off; deliver it again")
 
 
 def text_chunks(path: Path, encoding: str, limit: int = DEFAULT_LIMIT) -> Iterator[str]:
-    """The file's text, without its byte order mark. Raises Unreadable."""
+    """The text of the file, without its byte order mark. Raises Unreadable."""
     decoder = codecs.getincrementaldecoder(encoding)()
     try:
         for chunk in chunks(path, limit):
@@ -187,10 +187,10 @@ def text_chunks(path: Path, encoding: str, limit: int = DEFAULT_LIMIT) -> Iterat
 
 
 def utf8_chunks(path: Path, encoding: str, limit: int = DEFAULT_LIMIT) -> Iterator[bytes]:
-    """The file's text as UTF-8, without a byte order mark. Raises Unreadable."""
+    """The text of the file as UTF-8, without a byte order mark. Raises Unreadable."""
     if encoding != "utf-8-sig":
         for text in text_chunks(path, encoding, limit):
-            # Half a character (a lone surrogate) cannot come out of a decoder.
+            # A decoder never gives a lone surrogate, so this cannot fail.
             yield text.encode()
         return
     start: bytes | None = b""

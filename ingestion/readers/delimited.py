@@ -1,8 +1,8 @@
-"""Delimited text, read exactly: which field, which row, which physical line.
+"""Delimited text, read exactly: each field, each row, and the physical line on which the row begins.
 
-A block of the file whose rows are its lines is parsed at once: by Arrow, and its lines with a quote by Python's csv.
-Where a quote spans lines, a line is blank or a row does not fit the header, Python's csv reads row by row. All give the
-same.
+A block of the file in which each line is one row is parsed as a whole: by Arrow, and its lines with a quote by Python's
+csv module. If a quote spans lines, a line is blank or a row does not fit the header, the csv module reads row by row.
+All ways give the same rows.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from amkpi.ingestion.readers.record_batches import (
 DELIMITERS = (",", ";", "\t", "|")
 BLOCK_BYTES = 4 << 20
 _SEARCHED_ROWS = 20
-# What Excel understands as the first line of a CSV, and writes in no other place: the delimiter, before the header.
+# The first line of a CSV may tell Excel the delimiter.
 _SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?[\r\n]*', re.IGNORECASE)
-# White space that hardly any file has, and the zero byte: by the first byte, since one byte is found fast.
+# Rare white space and the zero byte, by their first byte: searching for one byte is fast.
 _ODD: dict[bytes, list[bytes]] = {}
 for _ch in sorted({*WHITE_SPACE, "\0"} - set(" \t\r\n")):
     _ODD.setdefault(_ch.encode()[:1], []).append(_ch.encode())
@@ -48,10 +48,10 @@ for _ch in sorted({*WHITE_SPACE, "\0"} - set(" \t\r\n")):
 def read_csv(path: Path, encoding: str, known: frozenset[str], limit: int = DEFAULT_LIMIT) -> TextRows:
     """Open a delimited text file.
 
-    known: loosely matched names that the caller looks for; the delimiter is the one whose header shows most of them.
-    An empty file has an empty header. Raises `Unreadable`.
+    known: the column names that the caller looks for, as `loose` gives them; the delimiter is the one that gives the
+    most of them. An empty file has an empty header. Raises `Unreadable`.
     """
-    # It holds for the whole process; nothing else here reads CSV with csv.
+    # The limit is set for the whole process; nothing else in it reads CSV with this module.
     csv.field_size_limit(MAX_FIELD_CHARS)
     lines = _Lines(_blocks(utf8_chunks(path, encoding, limit)))
     delimiter = ","
@@ -70,7 +70,7 @@ def read_csv(path: Path, encoding: str, known: frozenset[str], limit: int = DEFA
 
 
 class _Lines:
-    """The physical lines of the blocks, with their ends. taken: how many were given out."""
+    """The physical lines of the blocks, with their line ends. taken: how many were returned so far."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
@@ -90,20 +90,20 @@ class _Lines:
         return line
 
     def add(self, block: bytes) -> None:
-        """Go on with this block; the one before is used up."""
-        # newline="" splits as csv does: at \n, \r\n and \r, and keeps them.
+        """Continue with this block, after all lines of the one before."""
+        # newline="" splits as the csv module does: at \n, \r\n and \r, and keeps them.
         self._lines = list(io.StringIO(block.decode(), newline=""))
         self._place = 0
 
     def waiting(self) -> list[str]:
-        """The rest of the block that is being given out."""
+        """The lines of the current block that were not returned yet."""
         return self._lines[self._place :]
 
     def at_end_of_block(self) -> bool:
         return self._place == len(self._lines)
 
     def skip_blank(self) -> bool:
-        """Go to the next line that is not blank; whether there is one."""
+        """Go to the next line that is not blank; returns whether there is one."""
         while True:
             if self.at_end_of_block():
                 block = next(self._blocks, None)
@@ -115,12 +115,12 @@ class _Lines:
             next(self)
 
     def next_block(self) -> bytes | None:
-        """The next block as it is, when the one before is used up; `taken` is then the caller's to bring on."""
+        """The next block as bytes, after all lines of the one before. The caller then has to update `taken`."""
         return next(self._blocks, None)
 
 
 def _blocks(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """The text in blocks that end where a line does."""
+    """The text in blocks of whole lines."""
     buffer = bytearray()
     for chunk in parts:
         buffer += chunk
@@ -128,7 +128,7 @@ def _blocks(parts: Iterator[bytes]) -> Iterator[bytes]:
             continue
         cut = buffer.rfind(b"\n") + 1
         if not cut:
-            # Lines that end in \r alone; the last byte may be half of \r\n.
+            # Lines may end in \r only; the last byte may be the first half of \r\n.
             cut = buffer.rfind(b"\r", 0, len(buffer) - 1) + 1
         if cut:
             yield bytes(buffer[:cut])
@@ -140,7 +140,7 @@ def _blocks(parts: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _given_delimiter(lines: _Lines) -> str | None:
-    """The delimiter that a first line `sep=;` gives; the lines then go on with the header."""
+    """The delimiter of a first line such as `sep=;`, which is skipped; None if there is no such line."""
     found = _SEPARATOR_LINE.fullmatch(lines.waiting()[0])
     if found is None:
         return None
@@ -157,7 +157,7 @@ def _delimiter(first: str, known: frozenset[str]) -> str:
 
 
 def _refuse_titles(lines: list[str], delimiter: str, known: frozenset[str]) -> None:
-    """Refuse a file whose header stands below other lines: a guess at where it begins could be wrong unseen."""
+    """Refuse a file whose header is below other lines: nobody would see a wrong guess of where the table begins."""
     place = looks_like_the_header(
         [
             next(csv.reader([line], delimiter=each), [])
@@ -173,7 +173,7 @@ def _refuse_titles(lines: list[str], delimiter: str, known: frozenset[str]) -> N
 
 
 def _batches(lines: _Lines, delimiter: str, width: int) -> Iterator[pa.Table]:
-    # What the header's block has beside it, then the blocks as they come.
+    # The rest of the block of the header, then the other blocks.
     block: bytes | None = "".join(lines.waiting()).encode() or lines.next_block()
     while block is not None:
         table = _at_once(block, delimiter, width, lines.taken + 1)
@@ -187,7 +187,7 @@ def _batches(lines: _Lines, delimiter: str, width: int) -> Iterator[pa.Table]:
 
 
 def _at_once(block: bytes, delimiter: str, width: int, first_line: int) -> pa.Table | None:
-    """The block parsed as a whole, or None where a row may be anything else than a line with all its fields."""
+    """The block parsed as a whole; None unless surely every line is one row with all its fields."""
     if len(block) > MAX_LINE_BYTES:
         return None
     if b"\r" in block and (b"\n\r" in block or block.count(b"\r") != block.count(b"\r\n")):
@@ -217,7 +217,7 @@ def _at_once(block: bytes, delimiter: str, width: int, first_line: int) -> pa.Ta
 
 
 def _without_quotes(block: bytes, delimiter: str, width: int, count: int) -> list[pa.Array] | None:
-    """The columns of that many lines, or None where a row is anything else than a line with all its fields."""
+    """The columns of `count` lines; None unless every line is one row with all its fields."""
     if not count:
         return [pa.nulls(0, pa.string())] * width
     names = [f"c{i}" for i in range(width)]
@@ -233,31 +233,31 @@ def _without_quotes(block: bytes, delimiter: str, width: int, count: int) -> lis
     except pa.ArrowInvalid:
         return None  # a row with more or fewer fields
     if table.num_rows != count:
-        return None  # it passes over blank lines
+        return None  # Arrow skips blank lines
     return [column.combine_chunks() for column in table.columns]
 
 
 def _one_a_line(lines: list[bytes], delimiter: str, width: int) -> list[list[str]] | None:
-    """The rows of these lines, or None where a quote spans lines, or a row has more or fewer fields."""
+    """The rows of these lines; None if a quote spans lines, or a row has more or fewer fields."""
     try:
         rows = list(csv.reader((f"{line.decode()}\n" for line in lines), delimiter=delimiter, strict=True))
     except csv.Error:
-        return None  # row by row shows where
+        return None  # reading row by row finds the line
     return rows if len(rows) == len(lines) and all(len(row) == width for row in rows) else None
 
 
 def _is_tidy(block: bytes, delimiter: str) -> bool:
-    """Whether surely each cell of these lines is in NFC, without white space around it and without a zero byte."""
+    """Whether every cell is surely in NFC, without white space around it and without a zero byte."""
     if any(first in block and any(ch in block for ch in chars) for first, chars in _ODD.items()):
         return False
     if delimiter != "\t" and b"\t" in block:
         return False
     if b" " in block:
         cut = delimiter.encode()
-        beside = (b" " + cut, cut + b" ", b" \n", b"\n ", b" \r")
-        if block.startswith(b" ") or block.endswith(b" ") or any(pair in block for pair in beside):
+        around = (b" " + cut, cut + b" ", b" \n", b"\n ", b" \r")
+        if block.startswith(b" ") or block.endswith(b" ") or any(pair in block for pair in around):
             return False
-    # No delimiter or line end composes with what follows it: what is in NFC as a whole is so in its parts.
+    # Delimiters and line ends never compose with the next character: if the whole is in NFC, so are its cells.
     return block.isascii() or unicodedata.is_normalized("NFC", block.decode())
 
 
@@ -268,14 +268,14 @@ def _are_tidy(cells: list[str]) -> bool:
 
 
 def _slowly(lines: _Lines, delimiter: str, width: int) -> Iterator[pa.Table]:
-    """Row by row until a row ends where a block does."""
+    """Read row by row until a row ends at the end of a block."""
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     rows: list[list[str]] = []
     numbers: list[int] = []
     before = lines.taken
     try:
         for row in reader:
-            if row:  # a wholly empty line is no row
+            if row:  # an empty line is not a row
                 rows.append(row)
                 numbers.append(before + 1)
             before = lines.taken
@@ -292,10 +292,10 @@ def _slowly(lines: _Lines, delimiter: str, width: int) -> Iterator[pa.Table]:
 
 def _broken(error: csv.Error, lines: _Lines, before: int) -> str:
     if "end of data" in str(error):
-        return f"not readable as CSV: the row that begins on line {before + 1} has a quote that never closes"
+        return f"not readable as CSV: the row that begins on line {before + 1} has a quote that is never closed"
     if "field larger" in str(error):
         return (
             f"not readable as CSV: the row that begins on line {before + 1} has a field of more than"
-            f" {MAX_FIELD_CHARS} characters, or a quote that never closes"
+            f" {MAX_FIELD_CHARS} characters, or a quote that is never closed"
         )
     return f"not readable as CSV: line {lines.taken}: {error}"

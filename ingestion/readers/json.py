@@ -1,4 +1,4 @@
-"""JSON: an array of objects, or an object a line. Read twice: first which keys there are, then the rows."""
+"""JSON: an array of objects, or one object on each line. The file is read twice: for the keys, then for the rows."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from amkpi.ingestion.readers.record_batches import (
 )
 
 _SPACE = " \t\n\r"
-# A batch of long texts is cut before it is this long.
+# A batch of long texts ends before this many characters.
 _BATCH_CHARS = 8 << 20
 
 
 def read_json(path: Path, encoding: str, limit: int = DEFAULT_LIMIT, *, by_line: bool) -> TextRows:
     """Open JSON: an array of objects, or with `by_line` an object on each line.
 
-    The header has every key that some object has, in the order in which they first come; an object without one of
-    them has an empty cell there. Numbers stay as written, nested values are JSON text. What stands in place of an
-    object is a malformed row. Raises `Unreadable`.
+    The header has every key of any object, in the order of their first appearance; an object without a key has an empty
+    cell there. Numbers stay as written, nested values become JSON text. An element that is not an object is a malformed
+    row. Raises `Unreadable`.
     """
 
     def elements() -> Iterator[tuple[int, Any]]:
@@ -43,7 +43,7 @@ def read_json(path: Path, encoding: str, limit: int = DEFAULT_LIMIT, *, by_line:
         if isinstance(element, dict):
             header.update(dict.fromkeys(element))
             if len(header) > BATCH_ROWS:
-                break  # checked_header says what is wrong
+                break  # checked_header raises the error
     names = checked_header(tuple(header))
     if count and not names:
         raise Unreadable("not readable as extract: none of its rows is an object with keys")
@@ -105,7 +105,7 @@ def _by_line(chunks: Iterator[str]) -> Iterator[tuple[int, Any]]:
 def _lines(chunks: Iterator[str]) -> Iterator[str]:
     rest = ""
     for chunk in chunks:
-        # A piece that ends in \r waits: its \n may come with the next.
+        # After a \r at the end of a chunk, the \n may follow in the next chunk.
         lines = (rest + chunk).replace("\r\n", "\n").split("\n")
         rest = lines.pop()
         yield from lines
@@ -121,8 +121,8 @@ def _of_array(chunks: Iterator[str]) -> Iterator[tuple[int, Any]]:
     if not first:
         return
     if first != "[":
-        hint = ": objects on lines of their own go into a file that ends in .ndjson" if first == "{" else ""
-        raise Unreadable(f"not readable as JSON: it is no array of objects{hint}")
+        hint = ": if there is one object on each line, rename the file to end in .ndjson" if first == "{" else ""
+        raise Unreadable(f"not readable as JSON: it is not an array of objects{hint}")
     text.skip()
     number = 0
     if text.peek() == "]":
@@ -138,11 +138,11 @@ def _of_array(chunks: Iterator[str]) -> Iterator[tuple[int, Any]]:
             if mark != ",":
                 raise Unreadable(f"not readable as JSON: after row {number} comes {mark or 'the end'!r}, not , or ]")
     if text.peek():
-        raise Unreadable(f"not readable as JSON: there is text behind the array, after row {number}")
+        raise Unreadable(f"not readable as JSON: there is text after the array, after row {number}")
 
 
 class _Text:
-    """The text that is read so far and not used up."""
+    """The text that was read and not parsed yet."""
 
     def __init__(self, chunks: Iterator[str]) -> None:
         self._chunks = chunks
@@ -150,7 +150,7 @@ class _Text:
         self._place = 0
 
     def peek(self) -> str:
-        """The next character that is no space; empty at the end."""
+        """The next character that is not white space; empty at the end."""
         while True:
             while self._place < len(self._text):
                 ch = self._text[self._place]
@@ -164,13 +164,13 @@ class _Text:
         self._place += 1
 
     def value(self, number: int) -> Any:
-        """The value that begins here; reads on, each time twice as far, until it is whole."""
+        """The value that begins here. Reads on, twice as far each time, until the value is complete."""
         self.peek()
         while True:
             wanted = 2 * (len(self._text) - self._place)
             try:
                 value, end = _DECODER.raw_decode(self._text, self._place)
-                # A number that ends where the text does may go on in the next piece.
+                # A number at the end of the text may continue in the next chunk.
                 if end < len(self._text) or not self._more():
                     self._place = end
                     return value

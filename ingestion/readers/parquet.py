@@ -17,18 +17,21 @@ from amkpi.ingestion.readers.record_batches import BATCH_ROWS, TextRows, Unreada
 _THRIFT_LIMIT = 64 << 20
 _MOST_OF_A_BATCH = 512 << 20
 _MIDNIGHT = r"^(\d{4}-\d\d-\d\d) 00:00:00(\.0+)?$"
-# What pyarrow raises on bytes that are no Parquet, or a kind of it that it does not know.
+# What pyarrow raises on bytes that are not Parquet, or use a feature that it does not know.
 _ERRORS = (pa.ArrowException, OSError, ValueError, KeyError, IndexError, OverflowError)
 
 
 def read_parquet(path: Path, limit: int = DEFAULT_LIMIT) -> TextRows:
-    """Open a Parquet file; a row's line is its number from 1. limit: what it may unpack to. Raises `Unreadable`."""
+    """Open a Parquet file; the line of a row is its number from 1. limit: of the decompressed size, in bytes.
+
+    Raises `Unreadable`.
+    """
     try:
         limits = {"thrift_string_size_limit": _THRIFT_LIMIT, "thrift_container_size_limit": _THRIFT_LIMIT}
         with pq.ParquetFile(path, **limits) as file:
             names = tuple(file.schema_arrow.names)
             texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
-        # Texts as dictionaries: a page that says one text a million times is then seen before it is written out.
+        # Texts are read as dictionaries: a page with one text a million times is found before it is expanded.
         file = pq.ParquetFile(path, buffer_size=1 << 20, read_dictionary=texts, **limits)
     except _ERRORS as error:
         raise Unreadable(_broken(error)) from error
@@ -51,12 +54,12 @@ def _batches(file: pq.ParquetFile, limit: int) -> Iterator[pa.Table]:
                 native = next(batches, None)
                 if native is None:
                     return
-                # Not what the file says of itself: a page of one value may stand for a thousand million.
+                # Measured, not taken from the file's own metadata: a page of one value may stand for a billion rows.
                 unpacked = sum(_text_bytes(column) for column in native.columns)
                 size += unpacked
                 if size > limit or unpacked > _MOST_OF_A_BATCH:
                     raise Unreadable(
-                        f"unpacks to more than {limit} bytes: deliver it in parts, or raise the setting"
+                        f"decompresses to more than {limit} bytes: deliver it in parts, or raise the setting"
                         " max_unpacked_bytes"
                     )
                 columns = [_as_text(column) for column in native.columns]
@@ -72,7 +75,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _text_bytes(column: pa.Array) -> int:
-    """How large the column becomes when it is written out."""
+    """The size of the column in bytes when dictionaries are expanded."""
     if pa.types.is_dictionary(column.type) and not pa.types.is_primitive(column.type.value_type):
         lengths = pc.binary_length(column.dictionary).take(column.indices)
         return int(pc.sum(lengths).as_py() or 0) + 8 * len(column)
@@ -86,7 +89,7 @@ def _as_text(column: pa.Array) -> pa.Array:
     if pa.types.is_floating(kind):
         return _floats(column)
     if pa.types.is_timestamp(kind):
-        # Pandas writes a date as a moment at midnight; a date alone is its midnight, so this says the same.
+        # Pandas writes a date as a moment at midnight. A date is read as its midnight, so the meaning stays the same.
         return pc.replace_substring_regex(column.cast(pa.string()), _MIDNIGHT, r"\1")
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
         try:
@@ -102,7 +105,7 @@ def _as_text(column: pa.Array) -> pa.Array:
 
 
 def _floats(column: pa.Array) -> pa.Array:
-    """Whole numbers without a point or exponent, which an id may be; others in the fewest digits that say them."""
+    """Whole numbers (which may be ids) without point or exponent; others in the fewest digits that give the value."""
     texts = column.cast(pa.string()).to_pylist()
     return pa.array(
         [

@@ -1,4 +1,4 @@
-"""Rows of text: what every reader gives, whatever the format, and what none of them lets through."""
+"""Rows of text as record batches: what every reader returns, and the limits that hold for every format."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 BATCH_ROWS = 50_000
-# A field or line beyond this is a broken file, not a comment; csv's own limit of 128 KiB is too small for some.
+# A longer field or line is a broken file, not a comment. The csv module's own limit of 128 KiB is too small.
 MAX_FIELD_CHARS = 16 * 1024 * 1024
 MAX_LINE_BYTES = MAX_FIELD_CHARS
-# A Jira export has hundreds of columns; none has thousands.
+# A Jira export has hundreds of columns; no export has thousands.
 MAX_COLUMNS = 2_000
-# What stands in the place of a cell that holds an error instead of a value (#N/A): no rule takes it for one.
+# Replaces a spreadsheet cell that has an error (#N/A) instead of a value: no rule accepts it as a value.
 ERROR_CELL = "(an error in the workbook)"
-# Marks that show nothing, which a tool that writes two byte order marks or a copy from a web page leaves in a name.
+# Invisible characters that a second byte order mark or a copy from a web page leaves in a column name.
 _INVISIBLE = "\ufeff\u200b"
-# What Python's str.isspace calls white space.
+# The characters that Python's str.isspace counts as white space.
 WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
-# In the metadata of a batch's schema: each cell is in NFC, without white space around it and without a zero byte. It
-# may be left out; loading then looks at each cell.
+# In the metadata of a batch's schema: every cell is in NFC, without white space around it and without a zero byte.
+# Without this mark, the writer checks every cell.
 TIDY = {b"tidy": b"yes"}
 
 
 class Unreadable(Exception):
-    """The whole file cannot be read as its format. The text says why, for the person who sent it."""
+    """The whole file cannot be read as its format. The text tells the person who sent it why."""
 
 
 @dataclass(frozen=True)
 class TextRows:
     """A file as text.
 
-    header: the names as they came, one a column.
-    batches: Arrow tables of the columns `c0` … `c{n-1}` (text as it came; null where the format has a null),
-        `_line` (int64: the physical line on which the row begins, header = 1; where a format has no lines, the row's
-        number), `_malformed` (bool: more or fewer fields than the header; then every `c` is null) and `_row` (JSON of
-        the row as it came: a list of the fields of a malformed row, an object for a row that a mapping made, else null
-        because the columns say it). Its schema's metadata may be `TIDY`. Iterating raises `Unreadable` when the file
-        breaks off half way.
+    header: the names as they arrived, one for each column.
+    batches: Arrow tables of the columns `c0` … `c{n-1}` (text as it arrived; null where the format has a null),
+        `_line` (int64: the physical line on which the row begins, header = 1; in a format without lines, the number of
+        the row), `_malformed` (bool: more or fewer fields than the header; then every `c` is null) and `_row` (the
+        row as it arrived, as JSON: a list of the fields of a malformed row, an object for a row that a mapping made,
+        else null because the columns have it). The metadata of the schema may be `TIDY`. Iterating raises `Unreadable`
+        if an error is found in the middle of the file.
     """
 
     header: tuple[str, ...]
@@ -54,23 +54,22 @@ def batch_schema(columns: int) -> pa.Schema:
 
 
 def loose(name: str) -> str:
-    """A header name as it is matched: without case, outer spaces, and space, hyphen or underscore."""
+    """A column name as it is compared: without case, spaces, hyphens, underscores and invisible characters."""
     return "".join(ch for ch in name.strip().casefold() if ch not in " -_\u00a0" + _INVISIBLE)
 
 
 def checked_header(names: Sequence[str]) -> tuple[str, ...]:
-    """The header, if it can be one. Raises Unreadable."""
+    """The header as a tuple. Raises Unreadable for too many columns, or a name that is not valid text."""
     if len(names) > MAX_COLUMNS:
         raise Unreadable(f"has {len(names)} columns, more than {MAX_COLUMNS}: deliver the columns that are needed")
     try:
         "".join(names).encode()
     except UnicodeEncodeError as error:
-        raise Unreadable("a column's name holds half a character (a lone surrogate): name it anew") from error
+        raise Unreadable("the name of a column has half a character (a lone surrogate): rename that column") from error
     return tuple(names)
 
 
-# Arrow's own way from a list, pa.array, and pa.scalar too, import pandas to ask whether it is one of its objects: a
-# second of every load.
+# pa.array and pa.scalar import pandas to check whether they got one of its objects, which takes a second of every load.
 def text_array(cells: Sequence[str | None]) -> pa.Array:
     """The cells as Arrow text. Raises UnicodeEncodeError for half a character."""
     builder = pa.lib.StringBuilder()
@@ -89,7 +88,7 @@ def _flags(flags: Iterable[int]) -> pa.Array:
 
 
 def batch(rows: Sequence[Sequence[str | None]], lines: Sequence[int], width: int) -> pa.Table:
-    """A batch of rows that each come with their line; rows that have not `width` fields are malformed."""
+    """A batch of rows, each with its line; a row that does not have `width` fields is malformed."""
     malformed = [len(row) != width for row in rows]
     kept: list[str | None] = [None] * len(rows)
     columns: Sequence[Sequence[str | None]]
@@ -103,7 +102,7 @@ def batch(rows: Sequence[Sequence[str | None]], lines: Sequence[int], width: int
         arrays = [*map(text_array, columns), _numbers(lines), _flags(malformed), text_array(kept)]
     except UnicodeEncodeError as error:
         where = next(line for row, line in zip(rows, lines, strict=True) if _is_broken(row))
-        raise Unreadable(f"row {where} holds half a character (a lone surrogate): mend that row") from error
+        raise Unreadable(f"row {where} has half a character (a lone surrogate): correct that row") from error
     return pa.Table.from_arrays(arrays, schema=batch_schema(width))
 
 
@@ -117,7 +116,7 @@ def batch_of_columns(columns: Sequence[pa.Array], lines: Iterable[int], *, tidy:
 
 
 def looks_like_the_header(rows: Sequence[Sequence[str | None]], known: frozenset[str]) -> int | None:
-    """The place of the first of these rows that names columns, where the first row names none of them."""
+    """The place of the header among these rows; None if the first row has a known column, or no row looks like one."""
 
     def named(row: Sequence[str | None]) -> int:
         return len({loose(cell) for cell in row if cell} & known)

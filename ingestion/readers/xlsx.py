@@ -1,7 +1,7 @@
 """Excel workbooks (.xlsx): the first sheet, each cell as the text that a person would write for it.
 
-A workbook is a zip of XML. What is in it is looked through first, because the library that reads it would fill memory
-with what a hostile one unpacks to. Links to elsewhere are never followed: the value that Excel saved last counts.
+A workbook is a zip of XML. Its content is scanned first, because the library that reads it would fill the memory with
+the decompressed content of a hostile one. Links to other files are never followed: the value that Excel saved counts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from amkpi.ingestion.readers.record_batches import (
 )
 
 _MOST_PARTS = 10_000
-# The library holds a sheet as a rectangle from its first filled cell to its last, 32 bytes a cell.
+# The library keeps a sheet as a rectangle from its first filled cell to its last, with 32 bytes for each cell.
 _MOST_CELLS = 64_000_000
 _SPARSE_CELLS = 1_000_000
 _SPARSEST = 50
@@ -43,12 +43,12 @@ _SEARCHED_ROWS = 20
 
 
 def read_xlsx(path: Path, known: frozenset[str], limit: int = DEFAULT_LIMIT) -> TextRows:
-    """Open the first sheet of a workbook that is not hidden; a row's line is its number in the sheet.
+    """Open the first visible sheet of a workbook; the line of a row is its number in the sheet.
 
-    known: the loosely matched names of the columns that the caller looks for. limit: what the workbook may unpack to.
-    Raises `Unreadable`.
+    known: the names of the columns that the caller looks for, as `loose` gives them. limit: of the decompressed size,
+    in bytes. Raises `Unreadable`.
     """
-    rows = _rows(path, _look_through(path, limit))
+    rows = _rows(path, _scan(path, limit))
     first: list[tuple[int, list[str]]] = []
     for each in rows:
         first.append(each)
@@ -79,7 +79,7 @@ def _batches(
         yield from rest
 
     for line, row in all_rows():
-        # A sheet is as wide as its widest row: only a cell with something in it beyond the header is one too many.
+        # A sheet is as wide as its widest row: only a filled cell to the right of the header is a field too many.
         end = len(row)
         while end > width and not row[end - 1].strip():
             end -= 1
@@ -93,11 +93,11 @@ def _batches(
 
 
 def _rows(path: Path, failed: Sequence[frozenset[tuple[int, int]]]) -> Iterator[tuple[int, list[str]]]:
-    """The sheet's row number and cells of each row in which something is.
+    """The row number and the cells of each row that is not empty.
 
-    failed: of each sheet, the row and column of the cells whose formula failed; the library gives them as empty.
+    failed: for each sheet, the row and column of the cells with an error; the library returns them as empty.
     """
-    # A panic of the library is no Exception; one of a hostile file is its fault, not the program's.
+    # A panic of the library is not an Exception. A hostile file causes one; that must not stop the program.
     try:
         with path.open("rb") as file, calamine.load_workbook(file) as workbook:
             place, *others = _sheets(workbook)
@@ -125,7 +125,7 @@ def _rows(path: Path, failed: Sequence[frozenset[tuple[int, int]]]) -> Iterator[
 
 
 def _sheets(workbook: calamine.CalamineWorkbook) -> list[int]:
-    """The places of the sheets with cells, those that are shown before those that are hidden. Raises Unreadable."""
+    """The places of the sheets with cells, visible sheets before hidden ones. Raises Unreadable."""
     sheets = workbook.sheets_metadata
     found = [i for i, sheet in enumerate(sheets) if sheet.typ == calamine.SheetTypeEnum.WorkSheet]
     if not found:
@@ -134,12 +134,12 @@ def _sheets(workbook: calamine.CalamineWorkbook) -> list[int]:
 
 
 def _refuse_data_elsewhere(workbook: calamine.CalamineWorkbook, places: Sequence[int]) -> None:
-    """Refuse a workbook whose first sheet is empty while another is not: no rows at all would be a loss unseen."""
+    """Refuse a workbook whose first sheet is empty while another is not: nobody would notice that its rows are lost."""
     for place in places:
         if workbook.get_sheet_by_index(place).start is not None:
             name = workbook.sheets_metadata[place].name
             raise Unreadable(
-                f"its first sheet is empty, and the sheet {name} is not: move the table to the first sheet"
+                f"its first sheet is empty, but the sheet {name} is not: move the table to the first sheet"
             )
 
 
@@ -148,7 +148,7 @@ def _broken(error: BaseException) -> str:
 
 
 def _text(cell: Any) -> str:
-    """A typed cell as canonical text. A moment at midnight is a date: Excel has no other."""
+    """A cell as canonical text. A moment at midnight is a date: Excel has no dates without a time."""
     if isinstance(cell, str):
         return cell
     if isinstance(cell, bool):
@@ -164,10 +164,10 @@ def _text(cell: Any) -> str:
     return str(cell)
 
 
-def _look_through(path: Path, limit: int) -> list[frozenset[tuple[int, int]]]:
-    """Unpack every part once, in pieces, keeping nothing. Raises Unreadable for what must not be opened.
+def _scan(path: Path, limit: int) -> list[frozenset[tuple[int, int]]]:
+    """Decompress every part once, in chunks, without keeping it. Raises Unreadable if it must not be opened.
 
-    Returns, for each sheet in the workbook's order, the row and column of the cells that are errors.
+    Returns the row and column of the cells with errors, for each sheet in the order of the workbook.
     """
     size = 0
     errors: dict[str, frozenset[tuple[int, int]]] = {}
@@ -175,9 +175,9 @@ def _look_through(path: Path, limit: int) -> list[frozenset[tuple[int, int]]]:
         with zipfile.ZipFile(path) as archive:
             parts = archive.infolist()
             if len(parts) > _MOST_PARTS:
-                raise Unreadable(f"not readable as XLSX: it has {len(parts)} parts, more than any workbook")
+                raise Unreadable(f"not readable as XLSX: it has {len(parts)} parts, too many for a workbook")
             if not any(part.filename == "[Content_Types].xml" for part in parts):
-                raise Unreadable("not readable as XLSX: it is a zip of other things")
+                raise Unreadable("not readable as XLSX: it is a zip, but not of a workbook")
             for part in parts:
                 extent = _Extent()
                 with archive.open(part) as file:
@@ -186,14 +186,14 @@ def _look_through(path: Path, limit: int) -> list[frozenset[tuple[int, int]]]:
                         size += len(piece)
                         if size > limit:
                             raise Unreadable(
-                                f"unpacks to more than {limit} bytes: deliver it as CSV, or raise the setting"
+                                f"decompresses to more than {limit} bytes: deliver it as CSV, or raise the setting"
                                 " max_unpacked_bytes"
                             )
                         seen = tail + piece
-                        # No spreadsheet program writes either; they serve to blow a file up or to reach for others.
+                        # No spreadsheet program writes these. They are used to expand a file, or to read other files.
                         if b"<!DOCTYPE" in seen or b"<!ENTITY" in seen:
                             raise Unreadable(
-                                "not readable as XLSX: it declares entities, which no spreadsheet needs; save it anew"
+                                "not readable as XLSX: it declares entities, which no spreadsheet needs; save it again"
                             )
                         if part.filename.startswith("xl/worksheets/"):
                             extent.add(seen)
@@ -203,12 +203,12 @@ def _look_through(path: Path, limit: int) -> list[frozenset[tuple[int, int]]]:
                     errors[part.filename] = frozenset(extent.errors)
             return [errors.get(name, frozenset()) for name in _sheet_parts(archive)] if errors else []
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, LookupError, ValueError, RuntimeError) as error:
-        # RuntimeError: the parts are encrypted, or packed in a way that is not known.
+        # RuntimeError: the parts are encrypted, or compressed by an unknown method.
         raise Unreadable(_broken(error)) from error
 
 
 def _sheet_parts(archive: zipfile.ZipFile) -> list[str]:
-    """The parts that hold the sheets, in the workbook's order."""
+    """The names of the parts with the sheets, in the order of the workbook."""
     with archive.open("xl/workbook.xml") as file:
         sheets = _SHEET.findall(file.read(CHUNK))
     with archive.open("xl/_rels/workbook.xml.rels") as file:
@@ -229,7 +229,7 @@ def _column_number(letters: bytes) -> int:
 
 
 class _Extent:
-    """The rectangle of a sheet's cells, how many there are in it, and which of them are errors."""
+    """The rectangle of the cells of a sheet, their number, and the places of those with errors."""
 
     def __init__(self) -> None:
         self.errors: set[tuple[int, int]] = set()

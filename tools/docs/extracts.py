@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from amkpi.core.catalogue import Language, Words, kpis
+from amkpi.core.catalogue import kpis
+from amkpi.core.language.translation import Language, Translation
 from amkpi.ingestion.contracts.extracts import COMMON, EXTRACTS, FAMILIES, REASONS, Column, Extract
 from amkpi.ingestion.contracts.texts import texts
 from tools.docs.markdown import code, codes, table
 
-_TITLE = Words(en="The eleven extracts", vi="Mười một extract")
-_INTRO = Words(
+_TITLE = Translation(en="The eleven extracts", vi="Mười một extract")
+_INTRO = Translation(
     en="""\
 An extract is a file that another system of the agency exports. Put it into `LANDING/<extract>/` as csv, tsv, json,
 ndjson, parquet or xlsx; `amkpi sources template <extract>` writes an empty file to fill in. A required column must be
@@ -22,44 +23,44 @@ parquet hoặc xlsx; `amkpi sources template <extract>` tạo tệp mẫu để 
 của tệp vẫn được nạp. Dòng mới thay dòng cũ cùng khóa; dòng có `updated_at` mới nhất được dùng.""",
 )
 _HEADS = (
-    Words(en="column", vi="cột"),
-    Words(en="type", vi="kiểu"),
-    Words(en="required", vi="bắt buộc"),
-    Words(en="what it is", vi="ý nghĩa"),
-    Words(en="example", vi="ví dụ"),
+    Translation(en="column", vi="cột"),
+    Translation(en="type", vi="kiểu"),
+    Translation(en="required", vi="bắt buộc"),
+    Translation(en="what it is", vi="ý nghĩa"),
+    Translation(en="example", vi="ví dụ"),
 )
 _WORDS = {
-    "types": Words(en="How values are written", vi="Cách ghi giá trị"),
-    "type": Words(en="type", vi="kiểu"),
-    "values": Words(en="values", vi="giá trị"),
-    "common": Words(en="Columns that every extract may have", vi="Cột mà mọi extract đều có thể có"),
-    "reasons": Words(en="Reason codes", vi="Mã lý do"),
-    "reasons_intro": Words(
+    "types": Translation(en="How values are written", vi="Cách ghi giá trị"),
+    "type": Translation(en="type", vi="kiểu"),
+    "values": Translation(en="values", vi="giá trị"),
+    "common": Translation(en="Columns that every extract may have", vi="Cột mà mọi extract đều có thể có"),
+    "reasons": Translation(en="Reason codes", vi="Mã lý do"),
+    "reasons_intro": Translation(
         en="A row gets the first reason of this table that applies, with the first column, in the order of the extract,"
         " that breaks it. A row with `is_deleted` true needs only its key.",
         vi="Một dòng mang lý do đầu tiên đúng trong bảng này, với cột vi phạm đầu tiên theo thứ tự của extract. Dòng có"
         " `is_deleted` là true chỉ cần đủ khóa.",
     ),
-    "reason": Words(en="reason", vi="lý do"),
-    "when": Words(en="when", vi="khi"),
-    "key": Words(en="Key", vi="Khóa"),
-    "rules": Words(en="a row is quarantined when", vi="dòng bị giữ lại khi"),
-    "yes": Words(en="yes", vi="có"),
-    "private_rows": Words(en="None of its rows is ever published, not even one in quarantine.",
+    "reason": Translation(en="reason", vi="lý do"),
+    "when": Translation(en="when", vi="khi"),
+    "key": Translation(en="Key", vi="Khóa"),
+    "rules": Translation(en="a row is quarantined when", vi="dòng bị giữ lại khi"),
+    "yes": Translation(en="yes", vi="có"),
+    "private_rows": Translation(en="None of its rows is ever published, not even one in quarantine.",
                           vi="Không dòng nào được công bố, kể cả dòng bị giữ lại."),
-    "private": Words(en="Never published", vi="Không bao giờ công bố"),
-    "choices": Words(en="What the choices mean", vi="Ý nghĩa các lựa chọn"),
-    "empty": Words(en="empty", vi="bỏ trống"),
-    "not_a": Words(en="cannot be read", vi="không đọc được"),
-    "one_of": Words(en="is not one of", vi="không thuộc"),
-    "currency": Words(en="is not three capital letters", vi="không phải ba chữ in hoa"),
-    "breaks": Words(en="breaks this rule", vi="không theo đúng"),
-    "before": Words(en="is before", vi="trước"),
-    "not_in": Words(en="is not in", vi="không có trong"),
-    "no_rate": Words(en="has no exchange rate on or before", vi="không có tỷ giá vào hoặc trước"),
-    "below": Words(en="is below", vi="nhỏ hơn"),
-    "not_above": Words(en="is not greater than", vi="không lớn hơn"),
-    "fields": Words(en="more or fewer fields than the header", vi="nhiều hoặc ít ô hơn dòng tiêu đề"),
+    "private": Translation(en="Never published", vi="Không bao giờ công bố"),
+    "choices": Translation(en="What the choices mean", vi="Ý nghĩa các lựa chọn"),
+    "empty": Translation(en="empty", vi="bỏ trống"),
+    "not_a": Translation(en="cannot be read", vi="không đọc được"),
+    "one_of": Translation(en="is not one of", vi="không thuộc"),
+    "currency": Translation(en="is not three capital letters", vi="không phải ba chữ in hoa"),
+    "breaks": Translation(en="breaks this rule", vi="không theo đúng"),
+    "before": Translation(en="is before", vi="trước"),
+    "not_in": Translation(en="is not in", vi="không có trong"),
+    "no_rate": Translation(en="has no exchange rate on or before", vi="không có tỷ giá vào hoặc trước"),
+    "below": Translation(en="is below", vi="nhỏ hơn"),
+    "not_above": Translation(en="is not greater than", vi="không lớn hơn"),
+    "fields": Translation(en="more or fewer fields than the header", vi="nhiều hoặc ít ô hơn dòng tiêu đề"),
 }  # fmt: skip
 
 

@@ -6,54 +6,58 @@ from typing import Any
 
 import yaml
 
-from amkpi.core.catalogue import Kpi, Language, Words, kpis
+from amkpi.core.catalogue import Kpi, kpis
+from amkpi.core.language.translation import Language, Translation
 from amkpi.core.paths import DBT_PROJECT
 from tools.docs.markdown import code, codes, table
 
 # Peer reviews have more reasons, which int_kpi_values adds.
 HIDDEN = {"internal_collaboration_score": ("too_few_raters", "period_running")}
 NULL_REASONS = {
-    "no_opening_clients": Words(
+    "no_opening_clients": Translation(
         en="no client was active at the start of the period", vi="đầu kỳ không có khách hàng nào hoạt động"
     ),
-    "nothing_due": Words(en="no project was due", vi="không có dự án nào đến hạn"),
-    "no_responses": Words(en="no response with a score", vi="không có phản hồi nào có điểm"),
-    "no_proposals": Words(en="no proposal was sent", vi="không có đề xuất nào được gửi"),
-    "nothing_delivered": Words(
+    "nothing_due": Translation(en="no project was due", vi="không có dự án nào đến hạn"),
+    "no_responses": Translation(en="no response with a score", vi="không có phản hồi nào có điểm"),
+    "no_proposals": Translation(en="no proposal was sent", vi="không có đề xuất nào được gửi"),
+    "nothing_delivered": Translation(
         en="no project with a budget and costs was delivered",
         vi="không có dự án nào vừa có ngân sách, vừa có chi phí được giao",
     ),
-    "no_reviews": Words(en="there was no review", vi="không có ai đánh giá"),
-    "too_few_raters": Words(
+    "no_reviews": Translation(en="there was no review", vi="không có ai đánh giá"),
+    "too_few_raters": Translation(
         en="fewer reviewers than `min_raters`; with so few, readers could guess who gave which score",
         vi="ít người đánh giá hơn `min_raters`: để không ai bị nhận ra",
     ),
-    "period_running": Words(
+    "period_running": Translation(
         en="the period is not over: two looks a day apart would show one new review",
         vi="kỳ chưa kết thúc: so hai lần xem cách nhau một ngày sẽ lộ một đánh giá mới",
     ),
 }
 UNITS = {
-    "money": Words(en="money, in the reporting currency", vi="tiền, theo đồng tiền báo cáo"),
-    "ratio": Words(en="ratio, 0–1 in the marts (0.82 is 82%)", vi="tỷ lệ, trong bảng ghi 0–1 (0.82 là 82%)"),
-    "score": Words(en="score, 0–100", vi="điểm, 0–100"),
+    "money": Translation(en="money, in the reporting currency", vi="tiền, theo đồng tiền báo cáo"),
+    "ratio": Translation(en="ratio, 0–1 in the marts (0.82 is 82%)", vi="tỷ lệ, trong bảng ghi 0–1 (0.82 là 82%)"),
+    "score": Translation(en="score, 0–100", vi="điểm, 0–100"),
 }
 MEASURE_UNITS = {
-    "money": Words(en="money", vi="tiền"),
-    "ratio": Words(en="ratio", vi="tỷ lệ"),
-    "score": Words(en="score", vi="điểm"),
-    "count": Words(en="count", vi="số lượng"),
-    "days": Words(en="days", vi="ngày"),
+    "money": Translation(en="money", vi="tiền"),
+    "ratio": Translation(en="ratio", vi="tỷ lệ"),
+    "score": Translation(en="score", vi="điểm"),
+    "count": Translation(en="count", vi="số lượng"),
+    "days": Translation(en="days", vi="ngày"),
 }
-BETTER = {"higher": Words(en="higher", vi="càng cao càng tốt"), "lower": Words(en="lower", vi="càng thấp càng tốt")}
+BETTER = {
+    "higher": Translation(en="higher", vi="càng cao càng tốt"),
+    "lower": Translation(en="lower", vi="càng thấp càng tốt"),
+}
 TARGET_GROWTH = {
-    "sum_of_days": Words(
+    "sum_of_days": Translation(
         en="sum over the days that count: target ÷ days of the whole period where the row is for the period's own"
         " grain, else ÷ days of the month",
         vi="tổng theo các ngày được tính: mục tiêu ÷ số ngày của cả kỳ nếu dòng mục tiêu dành riêng cho loại kỳ đó,"
         " nếu không thì ÷ số ngày của tháng",
     ),
-    "mean_of_days": Words(
+    "mean_of_days": Translation(
         en="mean over the days that count and have a target", vi="trung bình theo các ngày được tính có mục tiêu"
     ),
 }
@@ -77,8 +81,8 @@ MEASURES_VI = {
     "projects_without_budget": "Số dự án giao trong kỳ mà không có ngân sách lớn hơn 0.",
     "projects_without_costs": "Số dự án giao trong kỳ có ngân sách nhưng chưa có khoản chi nào đến ngày chạy.",
 }
-_TITLE = Words(en="The eight KPIs", vi="Tám KPI")
-_INTRO = Words(
+_TITLE = Translation(en="The eight KPIs", vi="Tám KPI")
+_INTRO = Translation(
     en="""\
 Each KPI is defined in one place, `dbt_project/models/kpis/kpi_<name>.sql`. `value = numerator / denominator`, unless
 the table says that there is no denominator. A value without data is NULL with a reason, never 0. The value of a team,
@@ -89,30 +93,30 @@ ghi là không có mẫu số. Không có dữ liệu thì giá trị là NULL k
 hay của kỳ dài hơn là công thức áp dụng lên chính các bản ghi, không bao giờ là trung bình của các trung bình.""",
 )
 _HEADS = {
-    "question": Words(en="question", vi="câu hỏi"),
-    "formula": Words(en="formula", vi="công thức"),
-    "numerator": Words(en="numerator", vi="tử số"),
-    "denominator": Words(en="denominator", vi="mẫu số"),
-    "unit": Words(en="unit", vi="đơn vị"),
-    "better": Words(en="better", vi="chiều tốt"),
-    "target": Words(en="target of a period", vi="mục tiêu của kỳ"),
-    "null": Words(en="NULL when", vi="NULL khi"),
-    "sample": Words(en="sample size counts", vi="cỡ mẫu đếm"),
-    "reads": Words(en="reads the extracts", vi="đọc các extract"),
+    "question": Translation(en="question", vi="câu hỏi"),
+    "formula": Translation(en="formula", vi="công thức"),
+    "numerator": Translation(en="numerator", vi="tử số"),
+    "denominator": Translation(en="denominator", vi="mẫu số"),
+    "unit": Translation(en="unit", vi="đơn vị"),
+    "better": Translation(en="better", vi="chiều tốt"),
+    "target": Translation(en="target of a period", vi="mục tiêu của kỳ"),
+    "null": Translation(en="NULL when", vi="NULL khi"),
+    "sample": Translation(en="sample size counts", vi="cỡ mẫu đếm"),
+    "reads": Translation(en="reads the extracts", vi="đọc các extract"),
 }
-_MEASURES_TITLE = Words(en="Supporting measures", vi="Chỉ số bổ trợ")
-_MEASURES_INTRO = Words(
+_MEASURES_TITLE = Translation(en="Supporting measures", vi="Chỉ số bổ trợ")
+_MEASURES_INTRO = Translation(
     en="Shown with the eight KPIs but never scored: table `supporting_measures`.",
     vi="Đi kèm tám KPI, không bao giờ chấm điểm: bảng `supporting_measures`.",
 )
 _MEASURES_HEAD = (
-    Words(en="measure", vi="chỉ số"),
-    Words(en="label", vi="tên"),
-    Words(en="unit", vi="đơn vị"),
-    Words(en="what it is", vi="là gì"),
+    Translation(en="measure", vi="chỉ số"),
+    Translation(en="label", vi="tên"),
+    Translation(en="unit", vi="đơn vị"),
+    Translation(en="what it is", vi="là gì"),
 )
-_NONE = Words(en="none: the value is the numerator", vi="không có: giá trị là tử số")
-_NEVER = Words(en="never: without a contract it is 0", vi="không bao giờ: chưa có hợp đồng nào thì là 0")
+_NONE = Translation(en="none: the value is the numerator", vi="không có: giá trị là tử số")
+_NEVER = Translation(en="never: without a contract it is 0", vi="không bao giờ: chưa có hợp đồng nào thì là 0")
 
 
 def measures() -> list[dict[str, Any]]:

@@ -50,6 +50,20 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def registered(connection: duckdb.DuckDBPyConnection, name: str, rows: object) -> Iterator[None]:
+    """Arrow rows as a table of that name, for the block. The block's own error is raised."""
+    connection.register(name, rows)
+    try:
+        yield
+    except BaseException:
+        # After a fatal error DuckDB refuses this too; that refusal must not replace the error that matters.
+        with suppress(duckdb.Error):
+            connection.unregister(name)
+        raise
+    connection.unregister(name)
+
+
 def table_exists(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
     """Whether the warehouse holds this table."""
     return (

@@ -18,7 +18,7 @@ from amkpi.ingestion import writer
 from amkpi.ingestion.contracts.extracts import EXTRACTS
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.mappings import apply
-from amkpi.ingestion.mappings.scaffold import draft
+from amkpi.ingestion.mappings.scaffold import scaffold
 from amkpi.ingestion.readers import Unreadable, examine, loose, open_text
 from amkpi.ingestion.tables import create_tables
 
@@ -99,4 +99,4 @@ def show_draft(file: Path, extract: str) -> None:
         header = open_text(file, examine(file), known).header
     except Unreadable as error:
         raise AmkpiError(f"{file.name}: {error}") from error
-    print(draft(header, EXTRACTS[extract], f"*{file.stem}*{file.suffix}"), end="")
+    print(scaffold(header, EXTRACTS[extract], f"*{file.stem}*{file.suffix}"), end="")

@@ -121,7 +121,7 @@ def test_the_native_columns_are_those_of_columns_expressions_and_filters(tmp_pat
         (CLIENTS.replace("extract: clients", "extract: client"), "extract", "did you mean clients?"),
         (CLIENTS.replace("extract: clients", "extrakt: clients"), "extract", "is missing"),
         (CLIENTS + "wher: []\n", "wher", "did you mean where?"),
-        (CLIENTS + "name: other\n", "name", "leave the key out"),
+        (CLIENTS + "name: other\n", "name", "remove this key"),
         (CLIENTS + "snapshot: perhaps\n", "snapshot", "must be true or false, not 'perhaps'"),
         (CLIENTS.replace("file:", "files:"), "file", 'write a pattern such as "*opportunity*.csv"'),
         (CLIENTS.replace("client_name:", "client_nam:"), "columns.client_nam", "did you mean client_name?"),
@@ -134,7 +134,7 @@ def test_the_native_columns_are_those_of_columns_expressions_and_filters(tmp_pat
         (costs("{ values: { a: 1 } }"), "columns.amount", "give exactly one of column, constant and sql"),
         (costs("{ colum: A }"), "columns.amount.colum", "did you mean column?"),
         (costs("{ column: A, otherwise: 1 }"), "columns.amount.otherwise", "inside values"),
-        (costs("[A]"), "columns.amount", "must be a native column's name, or"),
+        (costs("[A]"), "columns.amount", "must be the name of a native column, or"),
         (
             costs("{ column: A, scale: many }"),
             "columns.amount.scale",
@@ -143,8 +143,8 @@ def test_the_native_columns_are_those_of_columns_expressions_and_filters(tmp_pat
         (costs("{ column: A, scale: 0 }"), "columns.amount.scale", "a number other than 0"),
         (costs("{ column: A, decimal: x }"), "columns.amount.decimal", "not 'x'"),
         (costs("{ column: A, thousands: '.' }"), "columns.amount.thousands", "is the decimal sign too"),
-        (costs("{ column: A, date_format: dd/MM/yyyy }"), "columns.amount.date_format", "is a number, no date"),
-        (costs("{ column: A, scale: 2 }", "cost_date"), "columns.cost_date.scale", "is a date, no number"),
+        (costs("{ column: A, date_format: dd/MM/yyyy }"), "columns.amount.date_format", "is a number, not a date"),
+        (costs("{ column: A, scale: 2 }", "cost_date"), "columns.cost_date.scale", "is a date, not a number"),
         (costs("{ constant: 31/12/2025 }", "cost_date"), "columns.cost_date.constant", "write it as 2025-12-31"),
         (
             costs("{ column: A, date_format: DD/MM/YYYY }", "cost_date"),
@@ -156,7 +156,7 @@ def test_the_native_columns_are_those_of_columns_expressions_and_filters(tmp_pat
             "columns.cost_date.date_format",
             "the month is MM",
         ),
-        (costs("{ column: A, date_format: '%d/%Q' }", "cost_date"), "columns.cost_date.date_format", "%Q is no part"),
+        (costs("{ column: A, date_format: '%d/%Q' }", "cost_date"), "columns.cost_date.date_format", "%Q is not part"),
         (
             costs("{ column: A, date_format: 'dd/MM/yyyy hh:mm' }", "cost_date"),
             "columns.cost_date.date_format",
@@ -172,12 +172,12 @@ def test_the_native_columns_are_those_of_columns_expressions_and_filters(tmp_pat
         (costs("{ sql: \"strptime(A, '%d/%m/%Y')\" }", "cost_date"), "columns.cost_date.sql", "cast((...) as date)"),
         (costs("Amount") + "where: ['length(\"A\")']\n", "where", "write a condition"),
         (costs("Amount") + "  amount: Other\n", "line 9", "amount is there twice"),
-        ("file: [x\n", "line 2", "mend the YAML there"),
-        ("just a text\n", "", "holds no keys"),
-        ("file: x\nextract: clients\ncolumns:\n", "columns", "must hold keys and values"),
+        ("file: [x\n", "line 2", "correct the YAML there"),
+        ("just a text\n", "", "has no keys"),
+        ("file: x\nextract: clients\ncolumns:\n", "columns", "must have keys and values"),
     ],
 )
-def test_a_wrong_mapping_is_refused_in_one_line_that_names_file_key_and_mend(
+def test_a_wrong_mapping_is_refused_in_one_line_that_names_file_key_and_fix(
     tmp_path: Path, text: str, key: str, mend: str
 ) -> None:
     message = refusal(tmp_path, text)
@@ -188,7 +188,7 @@ def test_a_wrong_mapping_is_refused_in_one_line_that_names_file_key_and_mend(
 def test_a_value_map_into_an_unknown_choice_is_refused_with_the_choice_that_was_meant(tmp_path: Path) -> None:
     text = (SHIPPED / "salesforce_opportunities.yml").read_text(encoding="utf-8")
     message = refusal(tmp_path, text.replace("Upgrade: upsell", "Upgrade: up_sell"))
-    assert message.startswith("columns.kind.values.Existing Customer - Upgrade: 'up_sell' is none of new_business")
+    assert message.startswith("columns.kind.values.Existing Customer - Upgrade: 'up_sell' is not one of new_business")
     assert "did you mean upsell?" in message
 
 

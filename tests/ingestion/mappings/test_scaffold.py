@@ -9,12 +9,12 @@ import pytest
 
 from amkpi.ingestion.contracts.extracts import EXTRACTS
 from amkpi.ingestion.mappings.apply import Mapping, MappingError, load_mappings
-from amkpi.ingestion.mappings.scaffold import draft
+from amkpi.ingestion.mappings.scaffold import scaffold
 from tests.paths import REAL_EXPORTS as REAL
 
 
 def drafted(tmp_path: Path, header: list[str], extract: str, pattern: str = "x*.csv") -> Mapping:
-    (tmp_path / "draft.yml").write_text(draft(header, EXTRACTS[extract], pattern), encoding="utf-8")
+    (tmp_path / "draft.yml").write_text(scaffold(header, EXTRACTS[extract], pattern), encoding="utf-8")
     (mapping,) = load_mappings(tmp_path, None)
     return mapping
 
@@ -48,7 +48,7 @@ def test_a_bare_id_is_the_key_unless_a_better_name_is_there(tmp_path: Path) -> N
 
 
 def test_a_required_column_that_nothing_matches_is_a_commented_line_and_the_file_is_refused(tmp_path: Path) -> None:
-    text = draft(["PID", "Foo"], EXTRACTS["projects"], "*.csv")
+    text = scaffold(["PID", "Foo"], EXTRACTS["projects"], "*.csv")
     assert '  # currency: required; the native column, or { constant: "VND" } where all rows have one currency' in text
     assert "  # start_date: required; the native column, with date_format" in text
     assert '#   "Foo"' in text
@@ -58,7 +58,7 @@ def test_a_required_column_that_nothing_matches_is_a_commented_line_and_the_file
 
 
 def test_a_native_column_serves_once_and_one_that_is_there_twice_not_at_all() -> None:
-    text = draft(["client id", "Owner", "owner"], EXTRACTS["proposals"], "*.csv")
+    text = scaffold(["client id", "Owner", "owner"], EXTRACTS["proposals"], "*.csv")
     assert "client_id:" in text
     assert 'owner_id: "' not in text
     assert text.count('"client id"') == 1
@@ -66,7 +66,7 @@ def test_a_native_column_serves_once_and_one_that_is_there_twice_not_at_all() ->
 
 def test_names_full_of_signs_are_written_so_that_they_read_back(tmp_path: Path) -> None:
     header = ['Client "ID": #1', "Client\nName"]
-    text = draft(header, EXTRACTS["clients"], "we: [ird] #.csv")
+    text = scaffold(header, EXTRACTS["clients"], "we: [ird] #.csv")
     assert '#   "Client \\"ID\\": #1"' in text
     mapping = drafted(tmp_path, ["client_id", " Client-Name", "x\u2028client_id: y"], "clients", "we: [ird] #.csv")
     assert mapping.file == ("we: [ird] #.csv",)

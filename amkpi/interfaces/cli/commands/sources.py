@@ -54,12 +54,11 @@ def template(extract: str, directory: Path) -> None:
     """
     from amkpi.core.catalogue import kpis
     from amkpi.ingestion.contracts.extracts import EXTRACTS
-    from amkpi.ingestion.contracts.texts import Words
     from amkpi.ingestion.templates import write_template
 
     if extract not in EXTRACTS:
         raise AmkpiError(f"no extract {extract}; there are: {', '.join(EXTRACTS)}")
-    labels = {kpi.name: Words(vi=kpi.label.vi, en=kpi.label.en) for kpi in kpis()}
+    labels = {kpi.name: kpi.label for kpi in kpis()}
     try:
         written = write_template(EXTRACTS[extract], directory, labels)
     except FileExistsError as error:
