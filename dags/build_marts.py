@@ -63,7 +63,7 @@ def build_marts() -> None:
             if params["rebuild"]:
                 steps.rebuild(run, say)
             report = steps.build(run, say)
-        return {**run.said(), "models": report.models, "tests": report.tests}
+        return {**run.to_xcom(), "models": report.models, "tests": report.tests}
 
     @task(**BEGUN)
     def audit(built: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def build_marts() -> None:
             report = steps.audit_afresh(run, say)
         for warning in report.warnings:
             say(f"{warning.suite}: {warning.expectation}: {warning.observed}; {warning.advice}")
-        return {**run.said(), "expectations": len(report.findings), "warnings": len(report.warnings)}
+        return {**run.to_xcom(), "expectations": len(report.findings), "warnings": len(report.warnings)}
 
     @task(outlets=[MARTS], **BEGUN)
     def publish(audited: dict[str, Any]) -> dict[str, Any]:

@@ -102,7 +102,8 @@ def record(
             [context.moment.isoformat(), publication_id, context.as_of.isoformat(), passed, newest_run, page.name],
         ).lastrowid
         audits.executemany(
-            "insert into findings values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into findings (audit, suite, expectation, table_name, column_name, success, severity, observed,"
+            " unexpected_count) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 [audit, f.suite, f.expectation, f.table_name, f.column_name, f.success, f.severity, f.observed,
                  f.unexpected_count]

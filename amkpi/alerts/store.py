@@ -47,7 +47,8 @@ class Alarms:
             )
             if lasting.rowcount == 0:
                 connection.execute(
-                    "insert or replace into alarms values (?, ?, ?, ?, null, 0, 0)",
+                    "insert or replace into alarms (slug, about, what, since, told, over_told)"
+                    " values (?, ?, ?, ?, 0, 0)",
                     [trouble.slug, trouble.about, trouble.what, now.astimezone(UTC).isoformat()],
                 )
 
@@ -86,7 +87,7 @@ class Alarms:
     def task_begins(self, task: str, run_id: str) -> None:
         """Remember that a task runs in that run of its DAG, until it says how it ended."""
         with ALARMS.open(self._state) as connection:
-            connection.execute("insert or replace into begun values (?, ?)", [task, run_id])
+            connection.execute("insert or replace into begun (task, run_id) values (?, ?)", [task, run_id])
 
     def task_ended(self, task: str) -> None:
         """It said how it ended."""

@@ -1,4 +1,4 @@
-"""What can go wrong in a way that a person can mend: told in one line, never as a traceback."""
+"""Errors that a person can fix. They are shown as one line, never as a traceback."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from amkpi.core.findings import Finding
 
 
 class AmkpiError(Exception):
-    """An error of input, settings or surroundings. The text says what, where, and how to mend it. Exit code 1."""
+    """An error of input, settings or environment. The text tells what, where, and how to fix it. Exit code 1."""
 
     exit_code = 1
 
 
 class StaleBuild(AmkpiError):
-    """The warehouse holds no build of its present inputs: something was loaded, or never built. A build mends it."""
+    """The warehouse has no build of its current inputs: something was loaded, or never built. A build fixes it."""
 
 
 class AuditBlocked(AmkpiError):
-    """The audit found something that must not be published. The last good publication stays. Exit code 3.
+    """The audit has a blocking finding. The last good publication stays current. Exit code 3.
 
-    findings: what the audit found, for the report.
+    findings: the blocking findings, for the report.
     """
 
     exit_code = 3

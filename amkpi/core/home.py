@@ -1,4 +1,4 @@
-"""HOME: where everything of one agency lies on disk. The only place that knows these paths."""
+"""HOME: the folder of one agency on disk. Only this module knows the paths in it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from amkpi.core.errors import AmkpiError
 
 @dataclass(frozen=True)
 class Home:
-    """The folders of one agency. `landing` may lie elsewhere, on a share that other systems write to."""
+    """The folders of one agency. `landing` may be outside of HOME, on a share that other systems write to."""
 
     root: Path
     landing: Path
@@ -28,12 +28,12 @@ class Home:
 
     @property
     def archive(self) -> Path:
-        """Loaded files, by content."""
+        """Loaded files, named by the hash of their content."""
         return self.root / "archive"
 
     @property
     def rejected(self) -> Path:
-        """Files that could not be loaded at all, each beside its .reason.json."""
+        """Files that could not be loaded, each with its .reason.json."""
         return self.root / "rejected"
 
     @property
@@ -48,12 +48,12 @@ class Home:
 
     @property
     def state(self) -> Path:
-        """What cannot be computed anew; backed up, and left alone by a rebuild."""
+        """The state stores: what cannot be computed again. They are backed up, and a rebuild does not change them."""
         return self.root / "state"
 
     @property
     def warehouse(self) -> Path:
-        """The private DuckDB file that one run at a time writes."""
+        """The private DuckDB file, written by one run at a time."""
         return self.root / "warehouse" / self.warehouse_name
 
     @property
@@ -63,12 +63,12 @@ class Home:
 
     @property
     def published(self) -> Path:
-        """The published files and the link `current.duckdb`."""
+        """The publications and the link `current.duckdb`."""
         return self.root / "published"
 
     @property
     def outbox(self) -> Path:
-        """Scorecards that were written, not sent."""
+        """Scorecards that were written to files instead of being sent."""
         return self.root / "outbox"
 
     @property
@@ -78,18 +78,18 @@ class Home:
 
     @property
     def backups(self) -> Path:
-        """Where backups are written when no setting says another place."""
+        """The place of backups if no setting gives another one."""
         return self.root / "backups"
 
     @property
     def audits(self) -> Path:
-        """The audits' pages and the link `latest.html`."""
+        """The pages of the audits and the link `latest.html`."""
         return self.root / "audits"
 
     def make(self) -> None:
-        """Create the folders that the pipeline writes. LANDING elsewhere must exist: its absence is somebody's mistake.
+        """Create the folders that the pipeline writes. A LANDING outside of HOME must exist: else its path is wrong.
 
-        Raises AmkpiError where a folder cannot be made or written.
+        Raises AmkpiError if a folder cannot be created or written.
         """
         if self.landing != self.root / "landing" and not self.landing.is_dir():
             raise AmkpiError(f"no landing folder {self.landing}: create it, or give the right one with --landing")
@@ -106,15 +106,15 @@ class Home:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise AmkpiError(f"cannot make the folder {folder}: {error.strerror}") from error
+                raise AmkpiError(f"cannot create the folder {folder}: {error.strerror}") from error
             if not os.access(folder, os.W_OK | os.X_OK):
-                raise AmkpiError(f"no right to write in {folder}: give the user who runs amkpi write access to it")
+                raise AmkpiError(f"cannot write in {folder}: give the user who runs amkpi write access to it")
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold HOME for one writer; released by the operating system when the process ends, however it ends.
+        """Lock HOME for one writer. The operating system releases the lock when the process ends, however it ends.
 
-        Raises AmkpiError when another process holds it.
+        Raises AmkpiError if another process holds it.
         """
         with (self.state / "lock").open("a+") as file:
             try:

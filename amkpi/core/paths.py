@@ -1,4 +1,4 @@
-"""Where the files that come with the package lie: models, DAGs and shipped mappings.
+"""The places of the files that come with the package: models, DAGs and shipped mappings.
 
 In a checkout some folders of the package are links to the top-level folders of the repository. In an installed wheel
 they are plain folders. The code is the same for both.

@@ -1,4 +1,4 @@
-"""The id of a publication: a hash of the deliveries, the date, the settings that shape results, and the program.
+"""The id of a publication: a hash of the deliveries, the date, the settings that change results, and the code.
 
 The same inputs give the same id. The id names the published file, and an id that is current is not built again.
 """
@@ -18,8 +18,8 @@ from amkpi.core.home import Home
 from amkpi.core.paths import PACKAGE
 from amkpi.core.settings import Settings
 
-# The sources on which a publication's rows rest.
-SHAPE_RESULTS = (
+# The source files that the rows of a publication depend on.
+RESULT_SOURCES = (
     "core/*.py",
     "core/storage/**/*.py",
     "dbt_project/*.yml",
@@ -37,10 +37,10 @@ SHAPE_RESULTS = (
 
 @cache
 def pipeline_version() -> str:
-    """The version, with a digest of the sources that shape results: two programs that differ never share an id."""
+    """The version with a hash of the source files that change results: different code never gives the same id."""
     digest = hashlib.sha256()
-    # Of amkpi/ only what builds and publishes: a word on the terminal or in a page makes no new publication.
-    for pattern in SHAPE_RESULTS:
+    # Only the code that builds and publishes: another text on the terminal or on a page makes no new publication.
+    for pattern in RESULT_SOURCES:
         for path in sorted(PACKAGE.glob(pattern)):
             digest.update(path.relative_to(PACKAGE).as_posix().encode())
             digest.update(path.read_bytes())
@@ -48,7 +48,7 @@ def pipeline_version() -> str:
 
 
 def publication_id(connection: duckdb.DuckDBPyConnection, settings: Settings, as_of: date) -> str:
-    """The id of what a build of the warehouse as it is now would publish: sixteen hexadecimal digits."""
+    """The id that a publication of the warehouse as it is now would have: sixteen hexadecimal digits."""
     deliveries = connection.execute(
         "select run, file_name, extract, source, sha256, status, rows_read from raw.ledger order by delivery"
     ).fetchall()
@@ -62,10 +62,10 @@ def published_file(home: Home, identity: str) -> Path:
 
 
 def current_file(home: Home) -> Path | None:
-    """The file that the link points to, or None before the first publication."""
+    """The current publication; None before the first."""
     return home.current.resolve() if home.current.exists() else None
 
 
 def is_current(home: Home, identity: str) -> bool:
-    """Whether readers already see this publication."""
+    """Whether this publication is the current one."""
     return current_file(home) == published_file(home, identity)

@@ -1,4 +1,4 @@
-"""One run: for which agency, with which settings, as of which date, by which clock."""
+"""One run: its agency, settings, date and clock."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def silent(line: str) -> None:
 
 
 def utc_now() -> datetime:
-    """The moment it is; the one clock of the pipeline."""
+    """The current moment; the only clock of the pipeline."""
     return datetime.now(UTC)
 
 
 def sample_date() -> date:
-    """Until when the sample agency's history goes when nobody says: today where most users are."""
+    """The last date of the sample agency if none is given: today in Vietnam, where most users are."""
     return datetime.now(ZoneInfo("Asia/Ho_Chi_Minh")).date()
 
 
 @dataclass(frozen=True)
 class Run:
-    """For which agency, with which settings, as of which date, by which clock.
+    """What a step needs to know: the agency's HOME, its settings, the date of the run, and the clock.
 
     historical: publish a historical publication: a file of an earlier date that does not become the current one.
     """
@@ -46,13 +46,13 @@ class Run:
 
     @classmethod
     def prepare(cls, home: Path | None = None, landing: Path | None = None, as_of: str | None = None) -> Run:
-        """The run that arguments, and for those not given AMKPI_HOME, AMKPI_LANDING and AMKPI_AS_OF, describe.
+        """The run for these arguments; AMKPI_HOME, AMKPI_LANDING and AMKPI_AS_OF stand in for missing ones.
 
-        as_of: YYYY-MM-DD; today in the agency's time zone when nobody says. Raises AmkpiError.
+        as_of: YYYY-MM-DD; by default today in the agency's time zone. Raises AmkpiError.
         """
         given_home = home or os.environ.get("AMKPI_HOME")
         if not given_home:
-            raise AmkpiError("no home given: say --home DIR, or set AMKPI_HOME")
+            raise AmkpiError("no home given: use --home DIR, or set AMKPI_HOME")
         given_landing = landing or os.environ.get("AMKPI_LANDING")
         place = Home.at(Path(given_home), Path(given_landing) if given_landing else None)
         settings = load_settings(place)
@@ -60,9 +60,9 @@ class Run:
         try:
             day = date.fromisoformat(text) if text else settings.today()
         except ValueError as error:
-            raise AmkpiError(f"--as-of {text!r} is no date: say it as YYYY-MM-DD") from error
+            raise AmkpiError(f"--as-of {text!r} is not a date: write it as YYYY-MM-DD") from error
         return cls(place, settings, day)
 
-    def said(self) -> dict[str, Any]:
-        """What the later steps of a run must be told, JSON-ready: so that no midnight comes between them."""
+    def to_xcom(self) -> dict[str, Any]:
+        """What later tasks of a DAG run need, JSON-ready: all use one date, even if midnight passes between them."""
         return {"as_of": self.as_of.isoformat(), "historical": self.historical}

@@ -1,4 +1,4 @@
-"""What every command prints with: the console, warnings, and the marks of a status."""
+"""Output of the commands: the console, warnings, and the signs of a status."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STATUS = {
 
 
 def out() -> Console:
-    """The console for what was asked for; a file or pipe gets lines of a fixed width, not the terminal's."""
+    """The console for results. A file or pipe gets lines of a fixed width, a terminal those of its own width."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=110, file=console.file)
 
@@ -26,15 +26,15 @@ def complain(text: str) -> None:
 
 
 def report(text: str) -> None:
-    """One line on standard error about what was done besides the command's own task."""
+    """One line on standard error about something that was done besides the command itself."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"amkpi: {escape(text)}")
 
 
 def warn(text: str) -> None:
-    """A line that a person should see, though the run goes on."""
+    """A line that a person should see; the run continues."""
     out().print(f"  [yellow]![/] {escape(text)}", soft_wrap=True)
 
 
 def note(text: str) -> None:
-    """A line that says where to read on."""
+    """A line that tells where to find more."""
     out().print(f"    [dim]{escape(text)}[/]", soft_wrap=True)

@@ -6,7 +6,7 @@ Each takes HOME's lock for itself, so that steps can run in processes of their o
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -212,4 +212,6 @@ def _tell_of_mails(home: Home, connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"delete from audit.{table}")
         if rows:
             values = [[str(v) if isinstance(v, StrEnum) else v for v in astuple(row)] for row in rows]
-            connection.executemany(f"insert into audit.{table} values ({', '.join('?' * len(values[0]))})", values)
+            columns = ", ".join(f'"{field.name}"' for field in fields(rows[0]))
+            places = ", ".join("?" * len(values[0]))
+            connection.executemany(f"insert into audit.{table} ({columns}) values ({places})", values)

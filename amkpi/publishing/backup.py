@@ -137,12 +137,13 @@ def _write(
     contents: dict[str, _Content] = {}
     old = _read(previous, check=False) if previous else {}
     linked = 0
+    stores = []
     for path, name in _state_files(home):
         copy = partial / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".sqlite":
             _copy_sqlite(path, copy)
-            contents[name] = _fingerprint(copy)
+            stores.append(name)
         else:
             contents[name] = _copied(path, copy)
     for path, name in _other_files(home):
@@ -161,6 +162,8 @@ def _write(
             raise AmkpiError(f"{path} is damaged: its content does not match its name; restore it from a backup")
         progress(name)
     _check_deliveries(partial, home)
+    # After that check, which may have brought the copy of the delivery log up to date.
+    contents.update((name, _fingerprint(partial / name)) for name in stores)
     manifest = {
         "made_at": moment.astimezone(UTC).isoformat(),
         "version": __version__,

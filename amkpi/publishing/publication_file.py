@@ -149,7 +149,7 @@ def _replace_changed(connection: duckdb.DuckDBPyConnection) -> None:
             if table in REPLACED_BY_PERIOD:
                 condition = REPLACED_BY_PERIOD[table]
                 connection.execute(f"delete from new_publication.{table} where {condition}")
-                connection.execute(f"insert into new_publication.{table} from {table} where {condition}")
+                connection.execute(f"insert into new_publication.{table} by name from {table} where {condition}")
             else:
                 connection.execute(f"create table new_publication.{table} as from {table}")
         connection.commit()

@@ -117,7 +117,8 @@ def publish(
             raise AuditBlocked("the audit of this build blocks publication: see `amkpi audit`")
         connection.execute("delete from audit.publication")
         connection.execute(
-            "insert into audit.publication values (?, ?, ?, ?, ?)",
+            "insert into audit.publication (publication_id, as_of, published_at, pipeline_version, reporting_currency)"
+            " values (?, ?, ?, ?, ?)",
             [identity, as_of, moment, pipeline_version(), settings.kpi.reporting_currency],
         )
         fill(connection)

@@ -1,7 +1,7 @@
 """The eleven extracts, declared once: columns, types, keys and rules.
 
-Raw tables, row rules, current rows and the documentation follow from this module. Source: the page
-`1-extracts` of the specification.
+The tables, the row rules, the valid rows and the documentation are made from this module. Source: page `1-extracts` of
+the specification.
 """
 
 from __future__ import annotations
@@ -32,10 +32,9 @@ GRAINS = ("month", "quarter", "year", "trailing_12m")
 class Column:
     """One column of an extract.
 
-    required: an empty cell quarantines the row; the column must be in the file.
-    choices: the values allowed. currency: three capital letters. at_least, above: lowest value (inclusive,
-    exclusive). references: the extract whose first key column the value must be found in. default: what an empty
-    cell means.
+    required: an empty cell quarantines the row; the column must be in the file. choices: the allowed values. currency:
+    three capital letters. at_least, above: the lowest value (inclusive, exclusive). references: the extract whose first
+    key column must have the value. default: the meaning of an empty cell.
     """
 
     name: str
@@ -53,11 +52,11 @@ class Column:
 class Extract:
     """One extract.
 
-    key: the columns that say which rows are about the same thing. needs: (column, SQL condition over clean text)
-    that is required under a condition. checks_enum, checks_range: further (column, SQL condition that is true for a
-    bad row, over typed columns). date_order: (later, earlier) pairs. fx_date: the date at which the row's currency
-    needs a rate, fx_when: the SQL condition under which it does. private: columns whose content is never published;
-    private_rows: no content of the row is.
+    key: the columns that identify the thing that a row is about. needs: pairs of a column and the SQL condition (over
+    clean text) under which it is required. checks_enum, checks_range: more pairs of a column and an SQL condition (over
+    parsed columns) that is true for a bad row. date_order: pairs of a later and an earlier date column. fx_date: the
+    column with the date at which the row's currency needs a rate; fx_when: the SQL condition under which it needs one.
+    private: columns whose content is never published; private_rows: whether no content of a row is published.
     """
 
     name: str
@@ -82,7 +81,7 @@ class Extract:
 
     @property
     def all_columns(self) -> tuple[Column, ...]:
-        """The declared columns, then the two that every extract may carry."""
+        """The declared columns, then the two that every extract may have."""
         return (*self.columns, *COMMON)
 
     @property

@@ -1,6 +1,6 @@
-"""The rows held back now: which, why, and as a file that their sender corrects and drops back into LANDING.
+"""The quarantine: the rows that are held back now, why, and an export that their sender corrects and delivers again.
 
-What is private stays so: survey comments are left out, and peer reviews are not written out at all.
+Private content stays private: survey comments are left out, and peer reviews are not exported at all.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from amkpi.core.errors import AmkpiError
 from amkpi.core.storage.warehouse import table_exists
 from amkpi.ingestion.contracts.extracts import EXTRACTS, REASONS, Extract
 
-# Beside the extract's own columns; a file that comes back may keep them, since unknown columns are ignored.
+# Columns that an export has after those of the extract. A corrected file may keep them: unknown columns are ignored.
 ABOUT = ("quarantine_reason", "quarantine_column", "quarantine_file", "quarantine_line", "quarantine_row")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
@@ -29,7 +29,7 @@ _EXCEL_CHARS = 32_767
 
 @dataclass(frozen=True)
 class QuarantinedRow:
-    """A row held back. raw_row: the row as it came, as JSON without what is private, or None where all of it is."""
+    """A row in quarantine. raw_row: the row as it arrived, as JSON without private columns; None if all is private."""
 
     extract: str
     file_name: str
@@ -43,7 +43,7 @@ class QuarantinedRow:
 
 @dataclass(frozen=True)
 class QuarantineCount:
-    """How many rows of one file are held back for one reason in one column, and since when."""
+    """How many rows of one file are in quarantine for one reason in one column, and since when."""
 
     extract: str
     file_name: str
@@ -61,7 +61,7 @@ def counts(
     file_name: str | None = None,
     reason: str | None = None,
 ) -> list[QuarantineCount]:
-    """Rows held back by extract, file, reason and column, most rows first. Raises AmkpiError for a name unknown."""
+    """Quarantined rows by extract, file, reason and column, most rows first. Raises AmkpiError for an unknown name."""
     where, values = _chosen(connection, extract, file_name, reason)
     rows = connection.execute(
         f"""
@@ -84,7 +84,7 @@ def rows(
     reason: str | None = None,
     limit: int = 1_000,
 ) -> list[QuarantinedRow]:
-    """The first rows held back, by extract, file and line. Raises AmkpiError for a name unknown."""
+    """The first quarantined rows, by extract, file and line. Raises AmkpiError for an unknown name."""
     where, values = _chosen(connection, extract, file_name, reason)
     rows = connection.execute(
         f"""
@@ -107,16 +107,18 @@ def export(
     file_name: str | None = None,
     reason: str | None = None,
 ) -> int:
-    """Write the held-back rows of an extract to `target`, .csv or .xlsx by its ending; returns how many.
+    """Write the quarantined rows of an extract to `target`, as .csv or .xlsx by its ending; returns how many.
 
-    The columns are the extract's own, then ABOUT; a malformed row has its fields in `quarantine_row`, as JSON. No cell
-    is a formula for the program that opens the file: in .xlsx each cell is text as it came, in .csv a cell that a
-    program would compute has an apostrophe before it. Raises AmkpiError.
+    The columns are those of the extract, then ABOUT; a malformed row has its fields in `quarantine_row`, as JSON. No
+    program that opens the file takes a cell as a formula: in .xlsx each cell is text as it arrived, in .csv a cell that
+    could be a formula has an apostrophe before it. Raises AmkpiError.
     """
     where, values = _chosen(connection, extract, file_name, reason)
     declared = EXTRACTS[extract]
     if declared.private_rows:
-        raise AmkpiError(f"rows of {extract} are private and not written out: correct them where they come from")
+        raise AmkpiError(
+            f"the rows of {extract} are private and cannot be exported: correct them in the system that they come from"
+        )
     columns = [column.name for column in declared.all_columns if column.name not in declared.private]
     rows = _rows(connection, declared, columns, where, values)
     header = (*columns, *ABOUT)
@@ -126,18 +128,18 @@ def export(
         if target.suffix.lower() == ".xlsx":
             return _write_xlsx(target, header, rows)
     except OSError as error:
-        raise AmkpiError(f"{target} cannot be written: {error.strerror}") from error
-    raise AmkpiError(f"{target}: name a file that ends in .csv or .xlsx")
+        raise AmkpiError(f"{target} cannot be written: {error.strerror}: choose another place, or make room") from error
+    raise AmkpiError(f"{target}: give a file name that ends in .csv or .xlsx")
 
 
 def _chosen(
     connection: duckdb.DuckDBPyConnection, extract: str | None, file_name: str | None, reason: str | None
 ) -> tuple[str, list[str]]:
-    """A condition over quarantine and ledger, and its values."""
+    """An SQL condition over quarantine and ledger, and its values."""
     if extract is not None and extract not in EXTRACTS:
-        raise AmkpiError(f"no extract {extract}; there are: {', '.join(EXTRACTS)}")
+        raise AmkpiError(f"unknown extract {extract}; the extracts are: {', '.join(EXTRACTS)}")
     if reason is not None and reason not in REASONS:
-        raise AmkpiError(f"no reason {reason}; there are: {', '.join(REASONS)}")
+        raise AmkpiError(f"unknown reason {reason}; the reasons are: {', '.join(REASONS)}")
     if not table_exists(connection, "validation", "quarantine"):
         raise AmkpiError("no rows were checked yet: run `amkpi build` first")
     given = {"q.extract": extract, "file_name": file_name, "q.reason": reason}
@@ -150,7 +152,7 @@ def _rows(
 ) -> Iterator[tuple[str, ...]]:
     fields = ", ".join(f"raw.{name}" for name in columns)
     whole = "null" if extract.private else "case when raw._malformed then raw._row end"
-    # A cursor of its own: the caller may write while it reads.
+    # With a cursor of its own, the caller may use the connection while it reads these rows.
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -170,7 +172,7 @@ def _rows(
 
 def _write_csv(target: Path, header: Sequence[str], rows: Iterator[tuple[str, ...]]) -> int:
     count = 0
-    # With a mark: Excel takes a CSV without one for the machine's old code page.
+    # With a byte order mark: without it Excel reads the old code page of the machine.
     with target.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
@@ -187,12 +189,14 @@ def _no_formula(cell: str) -> str:
 def _write_xlsx(target: Path, header: Sequence[str], rows: Iterator[tuple[str, ...]]) -> int:
     count = 0
     with xlsxwriter.Workbook(str(target), {"constant_memory": True}) as book:
-        sheet = book.add_worksheet("held back")
+        sheet = book.add_worksheet("quarantine")
         for place, title in enumerate(header):
             sheet.write_string(0, place, title)
         for count, row in enumerate(rows, 1):
             if count >= _EXCEL_ROWS or any(len(cell) > _EXCEL_CHARS for cell in row):
-                raise AmkpiError(f"this is more than a sheet holds: name the file {target.stem}.csv")
+                raise AmkpiError(
+                    f"{target}: too many rows or characters for a sheet: export to {target.stem}.csv instead"
+                )
             for place, cell in enumerate(row):
                 if cell:
                     sheet.write_string(count, place, cell)

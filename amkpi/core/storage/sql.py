@@ -1,4 +1,4 @@
-"""Values and names as SQL text."""
+"""SQL quoting."""
 
 from __future__ import annotations
 

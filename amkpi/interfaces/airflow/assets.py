@@ -177,16 +177,16 @@ LAST: Mapping[str, Any] = {"priority_weight": 1, "weight_rule": "absolute"}
 say = logging.getLogger(__name__).info
 
 
-def run_for_task(said: Mapping[str, Any] | None = None) -> Run:
-    """The run that AMKPI_HOME, AMKPI_LANDING and `as_of` describe, or AMKPI_AS_OF when that is empty.
+def run_for_task(params: Mapping[str, Any] | None = None) -> Run:
+    """The run that AMKPI_HOME, AMKPI_LANDING and `as_of` describe, or AMKPI_AS_OF if that is empty.
 
-    said: a DAG's params, or what an earlier task of the same run said (`Run.said`). A date that a person asks for, and
-    that is earlier than that of the current publication, gives a historical publication. Raises AmkpiError.
+    params: the params of the DAG, or `Run.to_xcom` of an earlier task of the same DAG run. A given date that is earlier
+    than that of the current publication makes a historical publication. Raises AmkpiError.
     """
     from amkpi.core.run import Run
     from amkpi.pipeline import steps  # DuckDB and Arrow cost a second to import: not while Airflow reads DAG files
 
-    given = said or {}
+    given = params or {}
     run = Run.prepare(as_of=given.get("as_of") or None)
     past = given["historical"] if "historical" in given else bool(given.get("as_of")) and steps.is_past(run)
     return replace(run, historical=past)

@@ -92,7 +92,7 @@ class History:
     def note_for_operator(self, digest: str) -> None:
         """Remember that the operator was told this."""
         with SCORECARDS.open(self._state) as connection:
-            connection.execute("insert or ignore into operator_notes values (?)", [digest])
+            connection.execute("insert or ignore into operator_notes (digest) values (?)", [digest])
 
 
 @dataclass(frozen=True)

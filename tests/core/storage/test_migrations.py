@@ -121,9 +121,12 @@ def test_a_home_of_0_1_0_can_be_read_before_it_is_brought_up_to_date(old: Run) -
     for words in (["status"], ["query", "select count(*) from kpi_values"]):
         done = command(old, *words)
         assert (done.returncode, done.stderr) == (0, ""), done
+    explained = command(old, "explain", "client_revenue", "--period", "2026-02")
+    assert explained.returncode == 1
+    assert len(explained.stderr.splitlines()) == 1
+    assert "was made by 0.1.0+" in explained.stderr
+    assert "run `amkpi run`" in explained.stderr
     assert rows(old.home.warehouse, "select count(*) > 0 from typed.clients") == [(True,)]
-    done = command(old, "status")
-    assert "2 alarms" in done.stdout or "alarm since" in done.stdout
 
 
 @pytest.mark.slow
@@ -181,6 +184,23 @@ def test_a_home_of_a_newer_version_is_refused_in_one_line_before_anything_change
     assert "\n" not in str(refused.value)
     assert (old.home.state / "journal.sqlite").exists()
     assert rows(old.home.warehouse, "select count(*) from typed.clients") == [(2,)]
+
+
+@pytest.mark.slow
+def test_a_backup_by_0_1_0_is_restored(old: Run, tmp_path: Path) -> None:
+    (folder,) = (old.home.root / "backups").iterdir()
+    restored = Run.prepare(tmp_path / "restored")
+    assert steps.restore(restored, folder) == 16
+    assert [each.delivery for each in delivery_log.read(restored.home.state)] == list(range(1, 17))
+    assert not (restored.home.state / "journal.sqlite").exists()
+    assert (restored.home.state / "delivery_log.sqlite").is_file()
+    sent = count_of_stores(folder / "state")
+    assert count_of_stores(restored.home.state, lambda name: name.replace("journal", "delivery_log")) == sent
+
+
+def test_a_home_of_0_1_0_can_be_backed_up_before_it_is_brought_up_to_date(old: Run) -> None:
+    report, _ = steps.back_up(old)
+    assert count_of_stores(report.folder / "state") == count_of_stores(old.home.state)
 
 
 def test_a_new_home_begins_with_the_newest_layout_and_reports_nothing(
