@@ -1,4 +1,4 @@
-"""One published agency for every example of the analysts' page: the one that the page tells its reader to make."""
+"""One published agency for every example of docs/analysts.md: the one that its reader makes by the commands there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from amkpi.core.settings import load_settings
 from amkpi.sample_agency import write_sample
 from tests.conftest import AS_OF, Agency
 
-# A row that refers to nobody, and one with a day that does not exist: the page also asks what is held back.
+# An unknown reference and a day that does not exist: the page has a question about rows in quarantine.
 SPOILED = """contract_id,client_id,kind,signed_date,start_date,end_date,amount,currency
 X-1,NOBODY,renewal,2026-09-01,2026-09-01,2027-08-31,1000,VND
 X-2,KH001,renewal,2026-09-31,2026-09-01,2027-08-31,1000,VND

@@ -17,7 +17,7 @@ from tests.paths import ROOT
 
 PAGE = ROOT / "docs" / "analysts.md"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
-# Shown, not run: what asks for a program that the project does not install, and how the agency is made.
+# Not run: blocks that need a program which the project does not install, and those that make the agency.
 SHOWN = {"console"}
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("analysts")]
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("analysts")]
 
 @dataclass(frozen=True)
 class Example:
-    """A block of code of the page, with the heading that it stands below."""
+    """A block of code of the page, with the heading above it."""
 
     heading: str
     language: str
@@ -46,7 +46,7 @@ def of(language: str) -> list[Any]:
 
 
 def answer(home: Path, heading: str) -> list[dict[str, Any]]:
-    """What the SQL below the heading gives."""
+    """The rows of the SQL below the heading."""
     (sql,) = (each.code for each in examples() if each.heading == heading and each.language == "sql")
     return ask(home, sql)
 

@@ -20,7 +20,7 @@ PARTS = ("**What happened.**", "**What readers see meanwhile.**", "**What to do.
 
 
 def named(pattern: str) -> set[tuple[str, str]]:
-    """What the pages say where the pattern's group stands, each with its page."""
+    """Every text that the group of the pattern matches in the pages, each with its page."""
     return {
         (match[1], page.name)
         for page in PAGES
@@ -45,24 +45,24 @@ def test_a_runbook_says_what_happened_what_readers_see_what_to_do_and_when_it_is
 
 def test_every_command_of_amkpi_is_there() -> None:
     commands = set(app.commands)
-    said = named(r"(?:^|`|scheduler |\\\n {2,})amkpi ([a-z]+)\b")
-    assert len(said) > 5
-    assert [each for each in said if each[0] not in commands] == []
+    found = named(r"(?:^|`|scheduler |\\\n {2,})amkpi ([a-z]+)\b")
+    assert len(found) > 5
+    assert [each for each in found if each[0] not in commands] == []
 
 
 def test_every_target_of_make_is_there() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
-    said = named(r"(?:^|`|&& |COMPOSE_PROFILES=dev )make ([a-z-]+)")
-    assert {"up", "down", "secrets", "logs"} <= {name for name, _ in said}
-    assert [each for each in said if each[0] not in targets] == []
+    found = named(r"(?:^|`|&& |COMPOSE_PROFILES=dev )make ([a-z-]+)")
+    assert {"up", "down", "secrets", "logs"} <= {name for name, _ in found}
+    assert [each for each in found if each[0] not in targets] == []
 
 
 def test_every_setting_is_there() -> None:
     names = {f"AMKPI_{each.flat_name.upper()}" for each in all_settings()} | {each.variable for each in all_settings()}
     names |= {f"AMKPI_{name}" for name in NOT_SETTINGS}
-    said = {each for each in named(r"\b(AMKPI_[A-Z_]+[A-Z])\b") if not each[0].startswith("AMKPI_SMTP")}
-    assert len(said) > 3
-    assert [each for each in said if each[0] not in names] == []
+    found = {each for each in named(r"\b(AMKPI_[A-Z_]+[A-Z])\b") if not each[0].startswith("AMKPI_SMTP")}
+    assert len(found) > 3
+    assert [each for each in found if each[0] not in names] == []
 
 
 def test_every_service_and_volume_of_the_stack_is_there() -> None:
