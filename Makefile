@@ -62,6 +62,10 @@ docs: $(STAMP) ## write the generated pages of docs/
 docs-check: $(STAMP) ## name the generated pages of docs/ that are out of date
 	$(BIN)/python -m tools.docs.write --check
 
+.PHONY: texts
+texts: $(STAMP) ## bring the message catalogues (vi, en) in line with the code, and name what needs a translation
+	$(BIN)/python -m tools.texts
+
 .PHONY: docs-site
 docs-site: $(STAMP) ## write dbt's own site of all models as one page that opens offline: docs/site/index.html
 	$(BIN)/python -m tools.docs.write --site

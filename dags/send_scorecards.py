@@ -32,10 +32,10 @@ from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 from amkpi.interfaces.airflow.assets import DEFAULT_ARGS, MARTS, TIMEZONE, run_for_task, say, told_to_airflow
 
 if TYPE_CHECKING:
-    from amkpi.scorecards.mail.report import Fate
+    from amkpi.scorecards.mail.report import Outcome
 
 # What a run returns to Airflow as its counts.
-COUNTED: tuple[Fate, ...] = ("sent", "sent_before", "uncertain")
+COUNTED: tuple[Outcome, ...] = ("sent", "sent_before", "uncertain")
 AT_SEVEN = CronTriggerTimetable("0 7 * * *", timezone=TIMEZONE)
 
 
@@ -57,30 +57,34 @@ def send_scorecards() -> None:
         from airflow.sdk import Connection
 
         from amkpi.scorecards.mail import delivery
+        from amkpi.scorecards.mail.operator_mail import log_lines
+        from amkpi.scorecards.mail.options import options_of
+        from amkpi.scorecards.mail.schedule import due
+        from amkpi.scorecards.mail.smtp import server_of
 
         reports = []
         with told_to_airflow():
             run = run_for_task()
             if not run.home.current.exists():
                 raise AirflowSkipException("nothing is published yet; the first publication starts this DAG")
-            options = delivery.options_of(run.settings)
-            wanted = delivery.due(run.now().astimezone(ZoneInfo(run.settings.timezone)), options)
+            options = options_of(run.settings)
+            wanted = due(run.now().astimezone(ZoneInfo(run.settings.timezone)), options)
             if not wanted:
                 raise AirflowSkipException("no scorecards are due")
-            server = delivery.server_of(Connection.get("amkpi_smtp"))
+            server = server_of(Connection.get("amkpi_smtp"))
             for each in wanted:
                 reports.append(
                     delivery.send(run, server, each.grain, each.period, since=each.since, options=options, progress=say)
                 )
-                for line in delivery.log_lines(reports[-1]):
+                for line in log_lines(reports[-1]):
                     say(line)
         waiting = [report for report in reports if report.count("deferred")]
         if waiting:
-            raise AirflowException("; ".join(line for report in waiting for line in delivery.log_lines(report)))
+            raise AirflowException("; ".join(line for report in waiting for line in log_lines(report)))
         if all(report.held for report in reports):
             # No retry would change it, and `watch_over` tells the operator what holds them.
             raise AirflowSkipException("; ".join(report.held for report in reports))
-        return {fate: sum(report.count(fate) for report in reports) for fate in COUNTED}
+        return {outcome: sum(report.count(outcome) for report in reports) for outcome in COUNTED}
 
     send()
 

@@ -44,10 +44,10 @@ def watch_over() -> None:
     @task
     def look() -> dict[str, int]:
         """Compare the facts with what the operator knows, and tell them the difference."""
-        from amkpi.alerts import causes
+        from amkpi.alerts import notify
 
         with told_to_airflow():
-            lasting = causes.watch_over(run_for_task(), mail_server, say, has_failed)
+            lasting = notify.monitor(run_for_task(), mail_server, say, has_failed)
         return {"lasting": len(lasting)}
 
     look()

@@ -1,6 +1,7 @@
-"""The alarms of one agency in HOME/state/: each cause from when it was first seen until it is over.
+"""The alerts of one agency in HOME/state/: each incident from when it was first seen until it is resolved.
 
-Beside them which tasks have begun: one that is killed cannot say so itself.
+The store also has the tasks that have started: a task that is killed cannot report its own end. Tables and columns keep
+the names that version 0.1.0 gave them.
 """
 
 from __future__ import annotations
@@ -8,100 +9,100 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from amkpi.alerts.texts import Slug
+from amkpi.alerts.texts import IncidentType
 from amkpi.core.home import Home
 from amkpi.core.storage.migrations.state_stores import ALARMS
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """Something that needs a person. about: which one of its kind, such as the task; what: the facts in one line."""
+class Incident:
+    """Something that needs the operator. about: which one of its type, such as the task; facts: one line for people."""
 
-    slug: Slug
+    type: IncidentType
     about: str
-    what: str
+    facts: str
 
 
 @dataclass(frozen=True)
-class Alarm:
-    """A trouble since when, until when (None: it lasts), and whether the operator was told of either."""
+class Alert:
+    """An incident with when it began, when it was resolved (None: it is open), and whether its begin was mailed."""
 
-    trouble: Trouble
+    incident: Incident
     since: datetime
-    over: datetime | None
-    told: bool
+    resolved: datetime | None
+    notified: bool
 
 
-class Alarms:
-    """The store of one agency, made when something is first raised. Each write is on disk when the call returns."""
+class AlertStore:
+    """The alerts of one agency, created when the first is raised. Each write is on disk when the call returns."""
 
     def __init__(self, home: Home) -> None:
         self._state = home.state
 
-    def begin(self, trouble: Trouble, now: datetime) -> None:
-        """Raise an alarm, or, where this one lasts already, keep what is newly known of it."""
+    def raise_(self, incident: Incident, now: datetime) -> None:
+        """Open an alert; where this incident is open already, update its facts."""
         with ALARMS.open(self._state) as connection:
-            lasting = connection.execute(
+            updated = connection.execute(
                 "update alarms set what = ? where slug = ? and about = ? and over is null",
-                [trouble.what, trouble.slug, trouble.about],
+                [incident.facts, incident.type, incident.about],
             )
-            if lasting.rowcount == 0:
+            if updated.rowcount == 0:
                 connection.execute(
                     "insert or replace into alarms (slug, about, what, since, told, over_told)"
                     " values (?, ?, ?, ?, 0, 0)",
-                    [trouble.slug, trouble.about, trouble.what, now.astimezone(UTC).isoformat()],
+                    [incident.type, incident.about, incident.facts, now.astimezone(UTC).isoformat()],
                 )
 
-    def end(self, slug: Slug, about: str, now: datetime) -> bool:
-        """This trouble is over; True when it lasted until now."""
+    def resolve(self, type_: IncidentType, about: str, now: datetime) -> bool:
+        """Close the alert of an incident; True when it was open until now."""
         if not ALARMS.exists(self._state):
             return False
         with ALARMS.open(self._state) as connection:
-            # Of what the operator was never told they need not be told that it is over.
-            forgotten = connection.execute(
-                "delete from alarms where slug = ? and about = ? and over is null and not told", [slug, about]
+            # An incident that was never mailed needs no mail about its end.
+            deleted = connection.execute(
+                "delete from alarms where slug = ? and about = ? and over is null and not told", [type_, about]
             )
-            ended = connection.execute(
+            closed = connection.execute(
                 "update alarms set over = ? where slug = ? and about = ? and over is null",
-                [now.astimezone(UTC).isoformat(), slug, about],
+                [now.astimezone(UTC).isoformat(), type_, about],
             )
-            return forgotten.rowcount + ended.rowcount > 0
+            return deleted.rowcount + closed.rowcount > 0
 
-    def lasting(self) -> list[Alarm]:
-        """The alarms that are not over, in the order in which they were raised."""
+    def open_alerts(self) -> list[Alert]:
+        """The alerts that are not resolved, in the order in which they were raised."""
         return self._read("over is null")
 
-    def untold(self) -> list[Alarm]:
-        """Of which the operator is still to be told: that they began, or that they are over."""
+    def to_notify(self) -> list[Alert]:
+        """The alerts about which the operator still needs a mail: of the begin, or of the end."""
         return self._read("not told or (over is not null and not over_told)")
 
-    def tell(self, alarm: Alarm) -> None:
-        """The operator was told of the alarm as it is."""
-        told = "told = 1" if alarm.over is None else "told = 1, over_told = 1"
+    def mark_notified(self, alert: Alert) -> None:
+        """Record that the operator was mailed about the alert as it is."""
+        columns = "told = 1" if alert.resolved is None else "told = 1, over_told = 1"
         with ALARMS.open(self._state) as connection:
             connection.execute(
-                f"update alarms set {told} where slug = ? and about = ? and since = ?",
-                [alarm.trouble.slug, alarm.trouble.about, alarm.since.isoformat()],
+                f"update alarms set {columns} where slug = ? and about = ? and since = ?",
+                [alert.incident.type, alert.incident.about, alert.since.isoformat()],
             )
 
-    def task_begins(self, task: str, run_id: str) -> None:
-        """Remember that a task runs in that run of its DAG, until it says how it ended."""
+    def task_started(self, task: str, run_id: str) -> None:
+        """Record that a task of a DAG run has started, until `task_ended`."""
         with ALARMS.open(self._state) as connection:
             connection.execute("insert or replace into begun (task, run_id) values (?, ?)", [task, run_id])
 
     def task_ended(self, task: str) -> None:
-        """It said how it ended."""
+        """Record that a task has reported its end."""
         with ALARMS.open(self._state) as connection:
             connection.execute("delete from begun where task = ?", [task])
 
-    def begun(self) -> list[tuple[str, str]]:
-        """The tasks that began and did not say how they ended, each with its run: they run, or were killed."""
+    def started_tasks(self) -> list[tuple[str, str]]:
+        """The tasks that have started and not reported their end, with their run: they are running, or were killed."""
         if not ALARMS.exists(self._state):
             return []
         with ALARMS.open(self._state) as connection:
             return connection.execute("select task, run_id from begun order by task").fetchall()
 
-    def _read(self, condition: str) -> list[Alarm]:
+    def _read(self, condition: str) -> list[Alert]:
         if not ALARMS.exists(self._state):
             return []
         with ALARMS.open(self._state) as connection:
@@ -109,11 +110,11 @@ class Alarms:
                 f"select slug, about, what, since, over, told from alarms where {condition} order by since, slug, about"
             ).fetchall()
         return [
-            Alarm(
-                Trouble(slug, about, what),
+            Alert(
+                Incident(type_, about, facts),
                 datetime.fromisoformat(since),
                 datetime.fromisoformat(over) if over else None,
                 bool(told),
             )
-            for slug, about, what, since, over, told in rows
+            for type_, about, facts, since, over, told in rows
         ]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from rich.console import Console
 from rich.markup import escape
 
-STATUS = {
-    "on_target": ("✓ on target", "green"),
-    "at_risk": ("! at risk", "yellow"),
-    "off_target": ("✗ off target", "red"),
-    "no_target": ("· no target", "dim"),
-    "no_data": ("– no data", "dim"),
+# The sign and the style of a status: it is never shown by colour alone.
+STATUS_SIGNS = {
+    "on_target": ("✓", "green"),
+    "at_risk": ("!", "yellow"),
+    "off_target": ("✗", "red"),
+    "no_target": ("○", "dim"),
+    "no_data": ("–", "dim"),
 }
 
 

@@ -1,7 +1,7 @@
-"""`amkpi explain`: a value of the published marts with everything that it rests on.
+"""The evidence for `amkpi explain`: a published value with everything that it is computed from.
 
-Reads the current publication alone: the value and its scorecard line, the records that add up to it, what stands
-beside them and does not count, and the rows that are held back.
+Only the current publication is read: the value and its scorecard line, the records that add up to it, the records that
+do not count and why, and the rows in quarantine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Scope = Literal["own", "team", "company"]
 TRAILING = "t12m:"
 PRIVATE = "internal_collaboration_score"
 MOST_PLACES = 3
-# A record's person counts for everyone over that person on the record's own day.
+# A record counts for the teams of all who managed its person on the day of the record.
 _OF_SCOPE = {
     "own": "records.staff_id = $staff_id",
     "team": """
@@ -33,14 +33,14 @@ _OF_SCOPE = {
             where chain.staff_id = records.staff_id and chain.manager_id = $staff_id and not chain.is_loop
                 and records.event_date between chain.valid_from and chain.valid_to
         ))""",
-    # Always so; it says the parameter that the others need.
+    # Always true; it uses the parameter that the other scopes need.
     "company": "$staff_id is null",
 }
 
 
 @dataclass(frozen=True)
 class Question:
-    """Which value is meant. staff_id is None for the company."""
+    """Which value to explain. staff_id is None for the company."""
 
     kpi: Kpi
     scope: Scope
@@ -49,8 +49,8 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Record:
-    """A source record, its client, and who has the credit (None: the company alone)."""
+class SourceRecord:
+    """A source record, its client, and the person with the credit (None: it counts only for the company)."""
 
     event_date: date
     client_id: str | None
@@ -62,8 +62,8 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Counted(Record):
-    """A record that counts. samples: what it adds to the sample size; 0 for a cancellation, which takes back."""
+class CountedRecord(SourceRecord):
+    """A record that counts. samples: what it adds to the sample size; 0 for a cancellation."""
 
     numerator: float
     denominator: float | None
@@ -71,8 +71,8 @@ class Counted(Record):
 
 
 @dataclass(frozen=True)
-class LeftOut(Record):
-    """A record that does not count. records: how many this is; more than 1 for peer reviews, which stay untold."""
+class ExcludedRecord(SourceRecord):
+    """A record that does not count. records: how many it stands for, since peer reviews are private."""
 
     reason: str
     detail: str | None
@@ -81,8 +81,8 @@ class LeftOut(Record):
 
 
 @dataclass(frozen=True)
-class Held:
-    """Rows of an extract in quarantine now, whatever their period; places are the first as `file:line`."""
+class QuarantinedRows:
+    """Rows of an extract in quarantine now, of any period. places: the first of them, as `file:line`."""
 
     extract: str
     reason: str
@@ -91,8 +91,8 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Value:
-    """The row of kpi_values and of scorecard_lines; ratios as 0–1."""
+class ExplainedValue:
+    """The rows of kpi_values and scorecard_lines of one value; ratios from 0 to 1."""
 
     value: float | None
     numerator: float | None
@@ -112,36 +112,36 @@ class Value:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A value and all behind it. full_name is that of the question's person."""
+    """A value and its evidence. full_name: of the question's person."""
 
     question: Question
     full_name: str | None
     publication_id: str
     as_of: date
     currency: str
-    value: Value
-    counted: tuple[Counted, ...]
-    left_out: tuple[LeftOut, ...]
-    held: tuple[Held, ...]
+    value: ExplainedValue
+    counted: tuple[CountedRecord, ...]
+    excluded: tuple[ExcludedRecord, ...]
+    quarantined: tuple[QuarantinedRows, ...]
 
 
 def find_kpi(text: str) -> Kpi:
-    """The KPI of that number 1–8, or whose name begins with the text. Raises AmkpiError."""
+    """The KPI with that number, or the one whose name begins with the text. Raises AmkpiError."""
     wanted = text.strip().casefold().replace("-", "_")
     found = [kpi for kpi in kpis() if wanted in (str(kpi.number), kpi.name)]
     found = found or [kpi for kpi in kpis() if wanted and kpi.name.startswith(wanted)]
     if len(found) == 1:
         return found[0]
     if found:
-        raise AmkpiError(f"{text!r} begins {len(found)} KPIs: say {', '.join(kpi.name for kpi in found)}")
+        raise AmkpiError(f"{len(found)} KPIs begin with {text!r}: name one of {', '.join(kpi.name for kpi in found)}")
     names = [kpi.name for kpi in kpis()]
     near = difflib.get_close_matches(wanted, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"say 1 to {len(names)} or one of {', '.join(names)}"
+    hint = f"did you mean {near[0]}?" if near else f"use 1 to {len(names)} or one of {', '.join(names)}"
     raise AmkpiError(f"no KPI {text!r}: {hint}")
 
 
 def find_period(text: str) -> Period:
-    """The period that `2026-09`, `2026-Q3`, `2026` or `t12m:2026-09` names. Raises AmkpiError."""
+    """The period named by `2026-09`, `2026-Q3`, `2026` or `t12m:2026-09`. Raises AmkpiError."""
     if text.startswith(TRAILING):
         grain = "trailing_12m"
     elif "-" in text:
@@ -151,23 +151,23 @@ def find_period(text: str) -> Period:
     try:
         return Period.parse(grain, text if grain == "trailing_12m" else text.upper())
     except AmkpiError as error:
-        raise AmkpiError(f"{text!r} is no period: say it as 2026-09, 2026-Q3, 2026 or t12m:2026-09") from error
+        raise AmkpiError(f"{text!r} is not a period: write it as 2026-09, 2026-Q3, 2026 or t12m:2026-09") from error
 
 
 def period_key(period: Period) -> str:
-    """How the command line says a period."""
+    """The name of a period on the command line."""
     return f"{TRAILING}{period.key}" if period.grain == "trailing_12m" else period.key
 
 
 def explain(run: Run, kpi: str, staff_id: str | None, period: str, scope: Scope | None) -> Explanation:
-    """Explain a value; without a scope the person's own, or the company's where nobody is named.
+    """Explain a value. Without a scope it is the person's own value, or the company's where nobody is named.
 
-    Raises AmkpiError where KPI, person or period are unknown, or there is no such value.
+    Raises AmkpiError where the KPI, person or period is unknown, or there is no such value.
     """
     chosen: Scope = scope or ("own" if staff_id else "company")
     if (chosen == "company") == (staff_id is not None):
         raise AmkpiError(
-            "the company is not a person: leave STAFF_ID out, or say --scope own or team"
+            "the company is not a person: leave STAFF_ID out, or use --scope own or team"
             if staff_id
             else f"whose? --scope {chosen} needs a STAFF_ID between KPI and PERIOD"
         )
@@ -185,8 +185,8 @@ def explain(run: Run, kpi: str, staff_id: str | None, period: str, scope: Scope 
             currency=currency,
             value=_value(connection, question, full_name),
             counted=_counted(connection, question),
-            left_out=_left_out(connection, question),
-            held=_held(connection, question.kpi),
+            excluded=_excluded(connection, question),
+            quarantined=_quarantined(connection, question.kpi),
         )
 
 
@@ -200,11 +200,11 @@ def _find_person(connection: duckdb.DuckDBPyConnection, staff_id: str) -> str:
     near = [key for key, name in names.items() if wanted == key.casefold() or wanted in name.casefold()]
     near = near or difflib.get_close_matches(staff_id, names, n=3)
     hint = ", ".join(f"{key} ({names[key]})" for key in sorted(near)[:3])
-    said = f"did you mean {hint}?" if hint else '`amkpi query "from dim_staff"` lists everyone'
-    raise AmkpiError(f"no person {staff_id!r}: {said}")
+    advice = f"did you mean {hint}?" if hint else '`amkpi query "from dim_staff"` lists everyone'
+    raise AmkpiError(f"no person {staff_id!r}: {advice}")
 
 
-def _value(connection: duckdb.DuckDBPyConnection, question: Question, full_name: str | None) -> Value:
+def _value(connection: duckdb.DuckDBPyConnection, question: Question, full_name: str | None) -> ExplainedValue:
     found = connection.execute(
         """
         select v.value, v.numerator, v.denominator, v.sample_size, v.null_reason, v.is_provisional,
@@ -220,7 +220,7 @@ def _value(connection: duckdb.DuckDBPyConnection, question: Question, full_name:
     ).fetchall()
     if not found:
         raise AmkpiError(_no_value(connection, question, full_name))
-    return Value(*found[0])
+    return ExplainedValue(*found[0])
 
 
 def _of(question: Question) -> dict[str, Any]:
@@ -228,7 +228,7 @@ def _of(question: Question) -> dict[str, Any]:
 
 
 def _no_value(connection: duckdb.DuckDBPyConnection, question: Question, full_name: str | None) -> str:
-    """Why there is no value, and for which periods there are some."""
+    """An error message: why there is no value, and which periods have one."""
     who = "the company" if question.staff_id is None else f"{full_name} ({question.staff_id})"
     ends = connection.execute(
         "select period_grain, period_end from kpi_values"
@@ -248,7 +248,7 @@ def _no_value(connection: duckdb.DuckDBPyConnection, question: Question, full_na
 
 
 def _ranges(periods: Sequence[Period]) -> str:
-    """Periods in order, those that follow each other as `first to last`."""
+    """Periods in order; consecutive ones as `first to last`."""
     runs: list[list[Period]] = []
     for period in periods:
         if runs and period.before() == runs[-1][-1]:
@@ -260,8 +260,8 @@ def _ranges(periods: Sequence[Period]) -> str:
     )
 
 
-def _counted(connection: duckdb.DuckDBPyConnection, question: Question) -> tuple[Counted, ...]:
-    """The records of the value, those that pull it down first; of money by date."""
+def _counted(connection: duckdb.DuckDBPyConnection, question: Question) -> tuple[CountedRecord, ...]:
+    """The records of the value: the worst first for a ratio, by date for money."""
     rows = connection.execute(
         f"""
         with records as (
@@ -286,10 +286,10 @@ def _counted(connection: duckdb.DuckDBPyConnection, question: Question) -> tuple
             "sign": 1 if question.kpi.better == "higher" else -1,
         },
     ).fetchall()
-    return tuple(Counted(*row) for row in rows)
+    return tuple(CountedRecord(*row) for row in rows)
 
 
-def _left_out(connection: duckdb.DuckDBPyConnection, question: Question) -> tuple[LeftOut, ...]:
+def _excluded(connection: duckdb.DuckDBPyConnection, question: Question) -> tuple[ExcludedRecord, ...]:
     rows = connection.execute(
         f"""
         with records as (
@@ -301,7 +301,7 @@ def _left_out(connection: duckdb.DuckDBPyConnection, question: Question) -> tupl
         """,
         {**_of(question), "end": question.period.end},
     ).fetchall()
-    return tuple(LeftOut(*row) for row in rows)
+    return tuple(ExcludedRecord(*row) for row in rows)
 
 
 def _with_names(more: str) -> str:
@@ -315,7 +315,7 @@ def _with_names(more: str) -> str:
     """
 
 
-def _held(connection: duckdb.DuckDBPyConnection, kpi: Kpi) -> tuple[Held, ...]:
+def _quarantined(connection: duckdb.DuckDBPyConnection, kpi: Kpi) -> tuple[QuarantinedRows, ...]:
     rows = connection.execute(
         """
         select extract, reason, count(*), list(file_name || ':' || line_number order by file_name, line_number)
@@ -324,6 +324,8 @@ def _held(connection: duckdb.DuckDBPyConnection, kpi: Kpi) -> tuple[Held, ...]:
         """,
         {"reads": list(kpi.reads)},
     ).fetchall()
-    # Where a review stands in a file is a step towards who wrote it.
+    # The line of a review in a file would help to find out who wrote it.
     most = 0 if kpi.name == PRIVATE else MOST_PLACES
-    return tuple(Held(extract, reason, count, tuple(places[:most])) for extract, reason, count, places in rows)
+    return tuple(
+        QuarantinedRows(extract, reason, count, tuple(places[:most])) for extract, reason, count, places in rows
+    )

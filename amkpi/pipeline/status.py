@@ -12,7 +12,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from amkpi.alerts.store import Alarms
+from amkpi.alerts.store import AlertStore
 from amkpi.core import terminal
 from amkpi.core.language import formatting
 from amkpi.core.publication_id import current_file
@@ -73,9 +73,9 @@ def show_status(run: Run) -> None:
             f" (see {escape(str(run.home.audits / audit.page))})",
             soft_wrap=True,
         )
-    for alarm in Alarms(run.home).lasting():
-        trouble, at = alarm.trouble, alarm.since.astimezone(ZoneInfo(run.settings.timezone))
-        terminal.warn(f"alarm since {at:%d/%m/%Y %H:%M}: {trouble.slug} {trouble.about}: {trouble.what}")
+    for alert in AlertStore(run.home).open_alerts():
+        incident, at = alert.incident, alert.since.astimezone(ZoneInfo(run.settings.timezone))
+        terminal.warn(f"alert since {at:%d/%m/%Y %H:%M}: {incident.type} {incident.about}: {incident.facts}")
     claimed = archive.claimed(run.home)
     if claimed:
         screen.print(

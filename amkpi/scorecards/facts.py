@@ -1,4 +1,4 @@
-"""What the published marts say, for one grain: read once, before any mail is made."""
+"""The figures of the published marts for one grain, read once before any mail is composed."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 import duckdb
 
 from amkpi.core.language.periods import Period
-from amkpi.scorecards.recipients import Person
+from amkpi.scorecards.recipients import StaffMember
 
 REVENUE = "client_revenue"
 
 
 @dataclass(frozen=True)
-class Subject:
-    """Whose figures: a scope (own, team, company) and the person, None for the company."""
+class ScopeMember:
+    """Whom a value or scorecard is for: the scope (own, team or company) and the person; None for the company."""
 
     scope: str
     staff_id: str | None
 
 
 @dataclass(frozen=True)
-class Value:
+class KpiValue:
     """A row of kpi_values."""
 
     value: float | None
@@ -37,8 +37,8 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Line:
-    """A row of scorecard_lines, without what `Value` has."""
+class ScorecardLine:
+    """A row of scorecard_lines, without the columns that `KpiValue` has."""
 
     target: float | None
     attainment: float | None
@@ -48,7 +48,7 @@ class Line:
 
     @property
     def shortfall(self) -> float:
-        """Weight × (1 − attainment): how much of the score is missing here; 0 for what is met or not scored."""
+        """Weight × (1 − attainment): the points of the score lost here; 0 for a KPI that is met or not scored."""
         if self.attainment is None or self.weight is None:
             return 0.0
         return self.weight * max(0.0, 1.0 - self.attainment)
@@ -66,8 +66,8 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Record:
-    """A row of kpi_evidence of the period."""
+class EvidenceRecord:
+    """A row of kpi_evidence in the period."""
 
     kpi: str
     staff_id: str | None
@@ -80,8 +80,8 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Over:
-    """Somebody was over a person, directly or through others, from the first to the last of these days."""
+class ManagedSpan:
+    """The days on which somebody managed a person, directly or through others; both days included."""
 
     manager_id: str
     first: date
@@ -89,8 +89,8 @@ class Over:
 
 
 @dataclass(frozen=True)
-class Held:
-    """A row in quarantine, with the ids that say whom it touches; its content stays where it is."""
+class QuarantinedRow:
+    """A row in quarantine, with the ids that decide which readers it concerns; its other content is not read."""
 
     extract: str
     file_name: str
@@ -100,10 +100,10 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Broken:
-    """An expectation of the audit that was not met, and kept nobody from publishing.
+class FailedExpectation:
+    """A warning of the audit: an expectation that failed without blocking the publication.
 
-    rows: the first rows concerned, as the audit names each by its ids. are_all: whether there are no more.
+    rows: the first failing rows, each named by its ids. are_all: whether these are all failing rows.
     """
 
     expectation: str
@@ -114,7 +114,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class Publication:
-    """Which publication these facts are of."""
+    """The publication that the facts were read from."""
 
     publication_id: str
     as_of: date
@@ -126,51 +126,51 @@ class Publication:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything scorecards of one grain and period are made of."""
+    """The input of all scorecards of one grain and period."""
 
     publication: Publication
     period: Period
-    people: Mapping[str, Person]
+    people: Mapping[str, StaffMember]
     client_names: Mapping[str, str]
     client_managers: Mapping[str, str | None]
-    values: Mapping[tuple[Subject, str, date], Value]
-    lines: Mapping[tuple[Subject, str, date], Line]
-    scores: Mapping[tuple[Subject, date], Score]
-    records: tuple[Record, ...]
-    managers: Mapping[str, tuple[Over, ...]]
+    values: Mapping[tuple[ScopeMember, str, date], KpiValue]
+    lines: Mapping[tuple[ScopeMember, str, date], ScorecardLine]
+    scores: Mapping[tuple[ScopeMember, date], Score]
+    records: tuple[EvidenceRecord, ...]
+    managers: Mapping[str, tuple[ManagedSpan, ...]]
     client_revenue: Mapping[str, float]
     delivered: Mapping[str, date]
-    held: tuple[Held, ...]
-    broken: tuple[Broken, ...]
+    quarantined: tuple[QuarantinedRow, ...]
+    failed: tuple[FailedExpectation, ...]
 
     @property
     def close(self) -> date:
-        """The last day that the period's values know of."""
+        """The last day whose data the period's values contain."""
         return min(self.period.end, self.publication.as_of)
 
     def is_under(self, staff_id: str | None, manager_id: str | None, day: date) -> bool:
-        """Whether that person was in that manager's team on the day."""
+        """Whether the person was in the manager's team on the day."""
         return any(
-            over.manager_id == manager_id and over.first <= day <= over.last
-            for over in self.managers.get(staff_id or "", ())
+            span.manager_id == manager_id and span.first <= day <= span.last
+            for span in self.managers.get(staff_id or "", ())
         )
 
-    def records_of(self, subject: Subject, kpi: str) -> list[Record]:
-        """The records that a value counts: a team's are those whose person was in it on the record's own day.
+    def records_of(self, member: ScopeMember, kpi: str) -> list[EvidenceRecord]:
+        """The records that a value counts. A team's value counts the records of people in the team on the record's day.
 
-        The collaboration score, which has no records but a row a person, is that of who was there at the close.
+        The collaboration score has one row for each person and no date: its people are those in the team at the close.
         """
-        return [record for record in self.records if record.kpi == kpi and self._counts(record, subject)]
+        return [record for record in self.records if record.kpi == kpi and self._counts(record, member)]
 
-    def _counts(self, record: Record, subject: Subject) -> bool:
-        if subject.scope == "company" or record.staff_id == subject.staff_id:
+    def _counts(self, record: EvidenceRecord, member: ScopeMember) -> bool:
+        if member.scope == "company" or record.staff_id == member.staff_id:
             return True
         day = record.event_date or self.close
-        return subject.scope == "team" and self.is_under(record.staff_id, subject.staff_id, day)
+        return member.scope == "team" and self.is_under(record.staff_id, member.staff_id, day)
 
 
 def read_publication(connection: duckdb.DuckDBPyConnection) -> Publication:
-    """Which publication is open. The number of its last delivery says what it could know."""
+    """The open publication. The number of its last delivery shows which deliveries it contains."""
     row = connection.execute(
         "select publication_id, as_of, published_at, pipeline_version, reporting_currency,"
         " (select coalesce(max(delivery), 0) from load_ledger) from publication"
@@ -178,22 +178,22 @@ def read_publication(connection: duckdb.DuckDBPyConnection) -> Publication:
     return Publication(*row)
 
 
-def read_people(connection: duckdb.DuckDBPyConnection) -> dict[str, Person]:
-    """Everybody in dim_staff, by staff_id."""
+def read_people(connection: duckdb.DuckDBPyConnection) -> dict[str, StaffMember]:
+    """All people of dim_staff, by staff_id."""
     rows = connection.execute(
         "select staff_id, full_name, role, manager_id, email, locale, is_active, valid_from from dim_staff"
     ).fetchall()
-    return {row[0]: Person(*row) for row in rows}
+    return {row[0]: StaffMember(*row) for row in rows}
 
 
 def read_facts(connection: duckdb.DuckDBPyConnection, period: Period) -> Facts:
-    """Read the open publication.
+    """Read the facts of a period from the open publication.
 
-    connection: as `amkpi.publishing.reader.published` gives it, its search path on the marts.
+    connection: from `amkpi.publishing.reader.published`, with the marts on its search path.
     """
     grain = [period.grain]
     values = {
-        (Subject(scope, staff_id), kpi, start): Value(*rest)
+        (ScopeMember(scope, staff_id), kpi, start): KpiValue(*rest)
         for scope, staff_id, kpi, start, *rest in connection.execute(
             "select scope, staff_id, kpi, period_start, value, numerator, denominator, sample_size, is_provisional,"
             " null_reason from kpi_values where period_grain = ?",
@@ -201,7 +201,7 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period) -> Facts:
         ).fetchall()
     }
     lines = {
-        (Subject(scope, staff_id), kpi, start): Line(*rest)
+        (ScopeMember(scope, staff_id), kpi, start): ScorecardLine(*rest)
         for scope, staff_id, kpi, start, *rest in connection.execute(
             "select scope, staff_id, kpi, period_start, target, attainment, weight, change, status"
             " from scorecard_lines where period_grain = ? and period_start between ? and ?",
@@ -209,7 +209,7 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period) -> Facts:
         ).fetchall()
     }
     scores = {
-        (Subject(scope, staff_id), start): Score(*rest)
+        (ScopeMember(scope, staff_id), start): Score(*rest)
         for scope, staff_id, start, *rest in connection.execute(
             "select scope, staff_id, period_start, weighted_score, rating, weight_covered, kpis_scored,"
             " is_provisional from scorecards where period_grain = ?",
@@ -217,19 +217,19 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period) -> Facts:
         ).fetchall()
     }
     records = tuple(
-        Record(*row)
+        EvidenceRecord(*row)
         for row in connection.execute(
             "select kpi, staff_id, client_id, event_date, source_extract, source_id, numerator, denominator"
             " from kpi_evidence where period_grain = ? and period_start = ? order by all",
             [period.grain, period.start],
         ).fetchall()
     )
-    managers: dict[str, list[Over]] = {}
-    for staff_id, *over in connection.execute(
+    managers: dict[str, list[ManagedSpan]] = {}
+    for staff_id, *span in connection.execute(
         "select staff_id, manager_id, valid_from, valid_to from intermediate.int_management_chain"
         " where not is_loop order by all"
     ).fetchall():
-        managers.setdefault(staff_id, []).append(Over(*over))
+        managers.setdefault(staff_id, []).append(ManagedSpan(*span))
     year = Period.holding("trailing_12m", min(period.end, read_publication(connection).as_of))
     client_revenue = dict(
         connection.execute(
@@ -245,14 +245,14 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period) -> Facts:
         ).fetchall()
     )
     clients = connection.execute("select client_id, client_name, manager_id from dim_client").fetchall()
-    held = tuple(
-        Held(extract, file_name, line, reason, _ids(raw))
+    quarantined = tuple(
+        QuarantinedRow(extract, file_name, line, reason, _ids(raw))
         for extract, file_name, line, reason, raw in connection.execute(
             "select extract, file_name, line_number, reason, raw_row from quarantined_rows order by all"
         ).fetchall()
     )
-    broken = tuple(
-        Broken(expectation, table_name, tuple(found := json.loads(rows or "[]")), 0 < len(found) >= count)
+    failed = tuple(
+        FailedExpectation(expectation, table_name, tuple(found := json.loads(rows or "[]")), 0 < len(found) >= count)
         for expectation, table_name, rows, count in connection.execute(
             "select expectation, table_name, rows_concerned, unexpected_count from quality_results where not success"
             " order by all"
@@ -271,13 +271,13 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period) -> Facts:
         managers={staff_id: tuple(found) for staff_id, found in managers.items()},
         client_revenue=client_revenue,
         delivered=delivered,
-        held=held,
-        broken=broken,
+        quarantined=quarantined,
+        failed=failed,
     )
 
 
 def _ids(raw_row: str | None) -> frozenset[tuple[str, str]]:
-    """The columns of a quarantined row that name a person, client or project."""
+    """The columns of a quarantined row that identify a person, client or project, as (column, id)."""
     try:
         cells: Any = json.loads(raw_row) if raw_row else {}
     except json.JSONDecodeError:

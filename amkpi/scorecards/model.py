@@ -1,4 +1,4 @@
-"""What one reader reads, as it stands: every figure and word is chosen. Templates lay it out and compute nothing."""
+"""The content of one mail: every figure and text is final. Templates lay it out and compute nothing."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import date, datetime
 
 from amkpi.scorecards.recipients import Recipient
 
-# How a status is told apart without colour.
+# A status is never shown by colour alone.
 SIGNS = {"on_target": "✓", "at_risk": "!", "off_target": "✗", "no_target": "○", "no_data": "–"}
 
 
 @dataclass(frozen=True)
 class Point:
-    """One period of a trend. height: 0 to 100 of the highest, None where there is no value."""
+    """One period of a trend. height: 0 to 100 per cent of the highest value, None without a value."""
 
     period: str
     text: str
@@ -23,7 +23,7 @@ class Point:
 
 @dataclass(frozen=True)
 class KpiLine:
-    """One KPI of a card. status and movement are codes for the looks, the other fields are what is read."""
+    """One KPI of a card. status and movement are codes that choose the style; the other fields are shown."""
 
     kpi: str
     label: str
@@ -56,15 +56,15 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Attention:
-    """A KPI that needs attention, and the records behind it."""
+class MissedKpi:
+    """A KPI that needs attention, with its drivers: the records behind it."""
 
     label: str
     finding: str
     status: str
     status_word: str
     sign: str
-    records: tuple[str, ...]
+    drivers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class MatrixRow:
 
 @dataclass(frozen=True)
 class Matrix:
-    """People × KPIs: attainment of each."""
+    """People × KPIs: the attainment of each."""
 
     title: str
     heads: tuple[tuple[str, str], ...]
@@ -99,7 +99,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Definition:
-    """A KPI as the PDF explains it."""
+    """A KPI with its explanation in the PDF."""
 
     label: str
     question: str
@@ -108,7 +108,7 @@ class Definition:
 
 @dataclass(frozen=True)
 class EvidenceRow:
-    """A record behind a value, for the workbook."""
+    """A record behind a value: a row of the workbook."""
 
     kpi: str
     person: str
@@ -122,8 +122,8 @@ class EvidenceRow:
 
 
 @dataclass(frozen=True)
-class Told:
-    """A value of a closed period as this mail tells it; kept in the history."""
+class SentValue:
+    """A value of a closed period that this mail reports; kept in the sending history."""
 
     scope: str
     staff_id: str | None
@@ -145,7 +145,7 @@ class ScoreBar:
 
 @dataclass(frozen=True)
 class Scorecard:
-    """One mail's content, for one recipient, of one publication."""
+    """The content of one mail: for one recipient, from one publication."""
 
     recipient: Recipient
     grain: str
@@ -163,7 +163,7 @@ class Scorecard:
     chart_title: str
     chart_text: str
     attention_title: str
-    attention: tuple[Attention, ...]
+    attention: tuple[MissedKpi, ...]
     cards: tuple[Card, ...]
     matrix: Matrix | None
     people_title: str
@@ -175,5 +175,5 @@ class Scorecard:
     warnings: tuple[str, ...]
     definitions: tuple[Definition, ...]
     evidence: tuple[EvidenceRow, ...]
-    told: tuple[Told, ...]
-    words: Mapping[str, str]
+    sent_values: tuple[SentValue, ...]
+    labels: Mapping[str, str]

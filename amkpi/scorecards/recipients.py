@@ -1,4 +1,4 @@
-"""Who gets what: one person, one mail, and no name from outside one's team but one's own line of managers."""
+"""Who gets which scorecard. A reader sees only the names of their team and of their own managers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from email.errors import MessageError
 from email.headerregistry import Address
 
 from amkpi.core.catalogue import Language
-from amkpi.core.language.i18n import Said, say_later
+from amkpi.core.language.translator import Message
 
 COMPANY_ROLE = "group_account_director"
 
 
 @dataclass(frozen=True)
-class Person:
+class StaffMember:
     """A person as `marts.dim_staff` has them on the run's date."""
 
     staff_id: str
@@ -30,12 +30,12 @@ class Person:
 
 @dataclass(frozen=True)
 class Recipient:
-    """Who reads a scorecard, in which language, and what is in it.
+    """A reader of a scorecard: the language, and what the mail contains.
 
-    team: everyone under this person, however far, active or not. managers: those above, the nearest first.
+    team: everyone below this person at any distance, active or not. managers: those above, the nearest first.
     """
 
-    person: Person
+    person: StaffMember
     address: Address
     language: Language
     own: bool
@@ -58,22 +58,22 @@ class Recipient:
 
 @dataclass(frozen=True)
 class Unreachable:
-    """Somebody due a scorecard who cannot be sent one, and why; told to the operator."""
+    """Somebody who should get a scorecard but cannot be sent one, and why; reported to the operator."""
 
     staff_id: str
-    why: Said
+    why: Message
 
 
 @dataclass(frozen=True)
 class Audience:
-    """Everybody due a scorecard: those it can be sent to, in the order of their ids, and those it cannot."""
+    """Everybody who should get a scorecard: those who can be sent one, by staff id, and those who cannot."""
 
     recipients: tuple[Recipient, ...]
     unreachable: tuple[Unreachable, ...]
 
 
 def audience(
-    people: Mapping[str, Person],
+    people: Mapping[str, StaffMember],
     as_of: date,
     account_roles: Collection[str],
     leadership: Collection[str] = (),
@@ -81,8 +81,8 @@ def audience(
 ) -> Audience:
     """Decide who gets what on as_of.
 
-    people: by staff_id. leadership: staff ids that get the company's scorecard beside the group account directors.
-    Two people who share an address get nothing: either would read the other's.
+    people: by staff_id. leadership: staff ids that get the company's scorecard in addition to the group account
+    directors. Two people who share an address get nothing: each would read the other's scorecard.
     """
     here = {key: person for key, person in people.items() if person.valid_from <= as_of}
     below = _everyone_below(here)
@@ -96,45 +96,45 @@ def audience(
         if not person.is_active or not (own or leads or company):
             continue
         address = _address(person)
-        if isinstance(address, Said):
+        if isinstance(address, Message):
             unreachable.append(Unreachable(staff_id, address))
             continue
         locale = (person.locale or "").strip().lower().replace("_", "-").split("-")[0]
         language: Language = "en" if locale == "en" else "vi" if locale == "vi" else default_language
         found.append(Recipient(person, address, language, own, leads, company, team, _managers(person, here)))
     for staff_id in sorted(set(leadership) - here.keys()):
-        why = say_later("is on the leadership list, but nobody has this staff_id")
+        why = Message("is on the leadership list, but nobody has this staff_id")
         unreachable.append(Unreachable(staff_id, why))
     holders: dict[str, list[str]] = {}
     for recipient in found:
         holders.setdefault(recipient.address.addr_spec.casefold(), []).append(recipient.staff_id)
     shared = {key: others for others in holders.values() if len(others) > 1 for key in others}
     for staff_id, others in sorted(shared.items()):
-        why = say_later("shares one address with others: {people}", people=", ".join(others))
+        why = Message("shares one address with others: {people}", people=", ".join(others))
         unreachable.append(Unreachable(staff_id, why))
     return Audience(tuple(recipient for recipient in found if recipient.staff_id not in shared), tuple(unreachable))
 
 
-def _address(person: Person) -> Address | Said:
-    """The person's address, or why there is none."""
+def _address(person: StaffMember) -> Address | Message:
+    """The person's address, or why it cannot be used."""
     given = (person.email or "").strip()
     if not given:
-        return say_later("has no address")
+        return Message("has no address")
     if not given.isascii() or any(not character.isprintable() for character in given):
-        return say_later("has an address that mail servers do not take: not plain ASCII")
+        return Message("has an address that mail servers do not take: not plain ASCII")
     try:
         address = Address(display_name=_one_line(person.full_name), addr_spec=given)
     except (MessageError, ValueError, IndexError):
-        return say_later("has an address that is none")
-    return address if address.username and "." in address.domain else say_later("has an address that is none")
+        return Message("has an address that is none")
+    return address if address.username and "." in address.domain else Message("has an address that is none")
 
 
 def _one_line(text: str) -> str:
-    """The text without line ends and other control characters, which a header must not carry."""
+    """The text without line ends and other control characters, which a header must not have."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
-def _managers(person: Person, people: Mapping[str, Person]) -> tuple[str, ...]:
+def _managers(person: StaffMember, people: Mapping[str, StaffMember]) -> tuple[str, ...]:
     line: list[str] = []
     manager = person.manager_id
     while manager is not None and manager in people and manager not in line and manager != person.staff_id:
@@ -143,7 +143,7 @@ def _managers(person: Person, people: Mapping[str, Person]) -> tuple[str, ...]:
     return tuple(line)
 
 
-def _everyone_below(people: Mapping[str, Person]) -> dict[str, frozenset[str]]:
+def _everyone_below(people: Mapping[str, StaffMember]) -> dict[str, frozenset[str]]:
     below: dict[str, set[str]] = {}
     for person in people.values():
         for manager in _managers(person, people):

@@ -1,6 +1,6 @@
-"""Why a value of a closed period is another one than was told.
+"""Why a value of a closed period differs from what was mailed.
 
-Two publications are compared record by record; the warehouse says when each row behind a changed record was delivered.
+Two publications are compared record by record. The warehouse shows when each row behind a changed record was delivered.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ import duckdb
 
 from amkpi.core.home import Home
 from amkpi.core.publication_id import current_file, published_file
-from amkpi.scorecards.mail.history import History, LastTold, ValueKey, last_told, moved
+from amkpi.scorecards.mail.history import History, LastSentValue, ValueKey, differs, last_sent_values
 
 
 class Cause(StrEnum):
-    """What moved a value, as `marts.restatements` names it. unknown: the publication told of is pruned, or the
-    warehouse is being written."""
+    """The cause of a restatement, as `marts.restatements` has it.
+
+    unknown: the publication of the mail is pruned, or the warehouse is being written.
+    """
 
     late_rows = "late_rows"
     corrected_rows = "corrected_rows"
@@ -33,10 +35,10 @@ class Cause(StrEnum):
     unknown = "unknown"
 
 
-# Where several rows moved one value, the first of these that is among them is named.
+# Where rows of several kinds changed one value, the first of these is reported.
 _ORDER = (Cause.deleted_rows, Cause.corrected_rows, Cause.late_rows, Cause.released_rows)
-# The rows behind a record of a KPI: extract, its key column, and the column that holds the record's id.
-_BEHIND: Mapping[str, tuple[tuple[str, str, str], ...]] = {
+# The rows behind a record of a KPI: extract, its key column, and the column with the id of the record.
+_SOURCE_ROWS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "client_revenue": (("contracts", "contract_id", "contract_id"),),
     "client_retention_rate": (("contracts", "contract_id", "client_id"),),
     "on_time_delivery_rate": (("projects", "project_id", "project_id"),),
@@ -46,20 +48,20 @@ _BEHIND: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "cost_to_budget_ratio": (("projects", "project_id", "project_id"), ("project_costs", "cost_id", "project_id")),
     "internal_collaboration_score": (("peer_reviews", "review_id", "account_manager_id"),),
 }
-# Who gets the credit, where no row of the record itself was touched.
+# Rows that decide who gets the credit: looked at where no row of the record itself changed.
 _CREDIT = (("client_assignments", "client_id", "client_id"),)
 
 _Evidence = dict[tuple[str | None, str | None], tuple[float, float, str | None]]
 
 
-def causes(home: Home) -> Callable[[ValueKey, LastTold], Cause]:
-    """A function that says why a value moved since it was told, by the files of this home as they are now."""
-    return _Causes(home).of
+def causes(home: Home) -> Callable[[ValueKey, LastSentValue], Cause]:
+    """A function that finds why a value differs from the last mail, from the files of this home as they are now."""
+    return _CauseFinder(home).of
 
 
 @dataclass(frozen=True)
 class Restatement:
-    """A row of `marts.restatements`: a value of a closed period that is another one than was last told anybody."""
+    """A row of `marts.restatements`: a value of a closed period that differs from the last mail to anybody."""
 
     kpi: str
     scope: str
@@ -75,10 +77,10 @@ class Restatement:
 def restatements(home: Home, connection: duckdb.DuckDBPyConnection) -> list[Restatement]:
     """The rows of `marts.restatements` for the marts that `connection` has as `marts`.
 
-    connection may be the warehouse before publishing: what is compared is `marts.kpi_values` against the history.
+    connection may be the warehouse before publishing: `marts.kpi_values` is compared with the sending history.
     """
-    told = last_told(History(home.state).read())
-    if not told:
+    sent = last_sent_values(History(home.state).read())
+    if not sent:
         return []
     now = {
         (scope, staff_id, kpi, grain, start): value
@@ -86,25 +88,25 @@ def restatements(home: Home, connection: duckdb.DuckDBPyConnection) -> list[Rest
             "select scope, staff_id, kpi, period_grain, period_start, value from marts.kpi_values"
         ).fetchall()
     }
-    why = _Causes(home, connection).of
+    why = _CauseFinder(home, connection).of
     return [
         Restatement(kpi, scope, staff_id, grain, start, then.value, now.get(key), why(key, then), then.publication_id)
-        for key, then in sorted(told.items(), key=lambda each: tuple(map(str, each[0])))
+        for key, then in sorted(sent.items(), key=lambda each: tuple(map(str, each[0])))
         for scope, staff_id, kpi, grain, start in [key]
-        if moved(then.value, now.get(key))
+        if differs(then.value, now.get(key))
     ]
 
 
-class _Causes:
+class _CauseFinder:
     def __init__(self, home: Home, connection: duckdb.DuckDBPyConnection | None = None) -> None:
         self._home = home
-        self._open_one = connection
+        self._given = connection
         self._evidence = cache(self._read_evidence)
-        self._touched = cache(self._read_touched)
-        self._held = cache(self._read_held)
+        self._later_rows = cache(self._read_later_rows)
+        self._quarantined = cache(self._read_quarantined)
 
-    def of(self, key: ValueKey, then: LastTold) -> Cause:
-        """Why this value moved."""
+    def of(self, key: ValueKey, then: LastSentValue) -> Cause:
+        """Why this value differs."""
         scope, staff_id, kpi, grain, start = key
         try:
             old = self._evidence(published_file(self._home, then.publication_id), kpi, grain, start)
@@ -123,43 +125,43 @@ class _Causes:
         return next((cause for cause in _ORDER if cause in found), Cause.settings_or_version)
 
     def _of_record(
-        self, kpi: str, record: tuple[str | None, str | None], old: _Evidence, new: _Evidence, then: LastTold
+        self, kpi: str, record: tuple[str | None, str | None], old: _Evidence, new: _Evidence, then: LastSentValue
     ) -> Cause:
         client_id, source_id = record
         wanted = source_id if kpi != "internal_collaboration_score" else (new.get(record) or old[record])[2]
-        for behind, value in ((_BEHIND[kpi], wanted), (_CREDIT, client_id)):
+        for sources, value in ((_SOURCE_ROWS[kpi], wanted), (_CREDIT, client_id)):
             found = {
                 cause
-                for extract, key, column in behind
-                for cause in self._touched(extract, key, column, then.delivery).get(value, ())
+                for extract, key, column in sources
+                for cause in self._later_rows(extract, key, column, then.delivery).get(value, ())
             }
             for cause in _ORDER:
                 if cause in found:
                     return cause
-            if behind is not _CREDIT and record not in old:
-                held = self._held(published_file(self._home, then.publication_id))
-                if any((extract, value) in held for extract, _, _ in behind):
+            if sources is not _CREDIT and record not in old:
+                held = self._quarantined(published_file(self._home, then.publication_id))
+                if any((extract, value) in held for extract, _, _ in sources):
                     return Cause.released_rows
-        if any((extract, wanted) in self._held(published_file(self._home, then.publication_id))
-               for extract, _, _ in _BEHIND[kpi]):  # fmt: skip
+        if any((extract, wanted) in self._quarantined(published_file(self._home, then.publication_id))
+               for extract, _, _ in _SOURCE_ROWS[kpi]):  # fmt: skip
             return Cause.released_rows
         return Cause.settings_or_version
 
-    def _by_deliveries(self, kpi: str, then: LastTold) -> Cause:
-        """Without the publication told of: what any row behind this KPI says."""
+    def _by_deliveries(self, kpi: str, then: LastSentValue) -> Cause:
+        """The cause by all rows behind this KPI, where the publication of the mail is pruned."""
         found = {
             cause
-            for extract, key, column in _BEHIND[kpi]
-            for causes_ in self._touched(extract, key, column, then.delivery).values()
-            for cause in causes_
+            for extract, key, column in _SOURCE_ROWS[kpi]
+            for kinds in self._later_rows(extract, key, column, then.delivery).values()
+            for cause in kinds
         }
         return next((cause for cause in _ORDER if cause in found), Cause.unknown)
 
     @contextmanager
     def _connection(self, file: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A publication's file, or without one the newest marts."""
-        if file is None and self._open_one is not None:
-            yield self._open_one
+        """The file of a publication; without one, the newest marts."""
+        if file is None and self._given is not None:
+            yield self._given
             return
         chosen = file or current_file(self._home)
         with duckdb.connect(str(chosen), read_only=True) as connection:
@@ -174,14 +176,14 @@ class _Causes:
                 " where kpi = ? and period_grain = ? and period_start = ? group by all",
                 [kpi, grain, start],
             ).fetchall()
-        # The collaboration score has one row a person: the person stands for the record.
+        # The collaboration score has one row for each person: the person takes the place of the record.
         return {
             (client, source if source is not None else staff): (num or 0.0, den or 0.0, staff)
             for client, source, staff, num, den in rows
         }
 
-    def _read_held(self, file: Path) -> frozenset[tuple[str, str]]:
-        """What was in quarantine when that publication was made: every id that its rows name, by extract."""
+    def _read_quarantined(self, file: Path) -> frozenset[tuple[str, str]]:
+        """The rows in quarantine when that publication was made, as (extract, id of the record)."""
         if not file.is_file():
             return frozenset()
         with self._connection(file) as connection:
@@ -191,7 +193,7 @@ class _Causes:
             ).fetchall()
         found: set[tuple[str, str]] = set()
         with self._warehouse() as connection:
-            for extract, _, column in {each for behind in _BEHIND.values() for each in behind}:
+            for extract, _, column in {each for sources in _SOURCE_ROWS.values() for each in sources}:
                 lines = {(delivery, line) for name, delivery, line in places if name == extract}
                 if lines:
                     found |= {
@@ -203,8 +205,8 @@ class _Causes:
                     }
         return frozenset(found)
 
-    def _read_touched(self, extract: str, key: str, column: str, delivery: int) -> dict[str | None, set[Cause]]:
-        """For each id that rows delivered later name: whether those were new, corrected or deleted rows."""
+    def _read_later_rows(self, extract: str, key: str, column: str, delivery: int) -> dict[str | None, set[Cause]]:
+        """For each id in rows that were delivered later: whether those rows were new, corrected or deleted."""
         with self._warehouse() as connection:
             rows: list[tuple[Any, ...]] = connection.execute(
                 f"""
@@ -232,15 +234,15 @@ class _Causes:
         for value, is_deleted, was_there in rows:
             cause = Cause.deleted_rows if is_deleted else Cause.corrected_rows if was_there else Cause.late_rows
             found.setdefault(value, set()).add(cause)
-        # A deleting row needs only its key: which client or project it was about, its former self says.
+        # A deleting row has only its key: the client or project is in the row that it deletes.
         for (value,) in deleted:
             found.setdefault(value, set()).add(Cause.deleted_rows)
         return found
 
     @contextmanager
     def _warehouse(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        if self._open_one is not None:
-            yield self._open_one
+        if self._given is not None:
+            yield self._given
             return
         with duckdb.connect(str(self._home.warehouse), read_only=True) as connection:
             yield connection

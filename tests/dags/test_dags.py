@@ -12,7 +12,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from amkpi.alerts.store import Alarms
+from amkpi.alerts.store import AlertStore
 from amkpi.core.errors import AmkpiError, AuditBlocked
 from amkpi.core.home import Home
 from amkpi.core.paths import DAGS
@@ -297,10 +297,10 @@ def test_a_blocked_audit_fails_at_once_and_nothing_is_published(
 
 
 def raised(home: Path) -> list[tuple[str, str, str]]:
-    from amkpi.alerts.store import Alarms
+    from amkpi.alerts.store import AlertStore
 
-    alarms = [alarm.trouble for alarm in Alarms(Home.at(home)).lasting()]
-    return [(trouble.slug, trouble.about, trouble.what) for trouble in alarms]
+    incidents = [alert.incident for alert in AlertStore(Home.at(home)).open_alerts()]
+    return [(incident.type, incident.about, incident.facts) for incident in incidents]
 
 
 def test_a_failure_is_an_alarm_after_the_last_retry_until_the_task_is_well_or_has_nothing_to_do(
@@ -345,7 +345,7 @@ def test_a_task_that_is_killed_on_its_last_try_is_an_alarm_of_the_next_look(
     bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(run: Any, progress: Any) -> Any:
-        assert Alarms(Home.at(home)).begun() == [("load_extracts.load", ANY)]
+        assert AlertStore(Home.at(home)).started_tasks() == [("load_extracts.load", ANY)]
         raise AmkpiError("whatever")
 
     monkeypatch.setattr("amkpi.pipeline.steps.load", load)
@@ -361,14 +361,14 @@ def test_a_task_that_is_killed_on_its_last_try_is_an_alarm_of_the_next_look(
     monkeypatch.setattr("amkpi.pipeline.steps.load", loads())
     hurry(bag.dags["load_extracts"]).test()
     assert raised(home) == []
-    assert Alarms(Home.at(home)).begun() == []
+    assert AlertStore(Home.at(home)).started_tasks() == []
 
 
 def test_an_alarm_that_cannot_be_told_fails_no_task(bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AMKPI_OPERATOR_EMAIL", "ops@agency.example")
     monkeypatch.setattr("amkpi.pipeline.steps.load", loads(ONE_CLIENT, loaded=1))
     monkeypatch.setattr(
-        "amkpi.alerts.causes.recovered", lambda *given: (_ for _ in ()).throw(AmkpiError("no mail server"))
+        "amkpi.alerts.notify.resolve", lambda *given: (_ for _ in ()).throw(AmkpiError("no mail server"))
     )
     assert hurry(bag.dags["load_extracts"]).test().state == "success"
 
@@ -378,9 +378,9 @@ def test_watch_over_looks_and_fails_when_the_operator_cannot_be_told(
 ) -> None:
     assert states(hurry(bag.dags["watch_over"]).test()) == {"look": "success"}
     monkeypatch.setenv("AMKPI_OPERATOR_EMAIL", "ops@agency.example")
-    from amkpi.alerts.store import Alarms, Trouble
+    from amkpi.alerts.store import AlertStore, Incident
 
-    Alarms(Home.at(home)).begin(Trouble("task-failed", "a.b", "why"), datetime.now(UTC))
+    AlertStore(Home.at(home)).raise_(Incident("task-failed", "a.b", "why"), datetime.now(UTC))
     assert states(hurry(bag.dags["watch_over"]).test()) == {"look": "failed"}
 
 

@@ -20,7 +20,7 @@ from amkpi.core.home import Home
 from amkpi.core.run import Run
 from amkpi.expectations import history
 from amkpi.expectations.context import AuditContext
-from amkpi.scorecards.mail import delivery
+from amkpi.scorecards.mail import options
 from tests.scorecards import agency
 from tests.scorecards.mail.test_delivery import EVERYBODY, Postbox, free_port
 
@@ -62,9 +62,9 @@ def mail_server(airflow: None, postbox: Postbox) -> Iterator[None]:
 def clock(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
     """Sets the one clock, and the date the nightly run goes by, to a moment."""
     prepare = Run.prepare
-    options_of = delivery.options_of
+    options_of = options.options_of
     # Between the tries of a run: twenty seconds are for servers, not for tests.
-    monkeypatch.setattr(delivery, "options_of", lambda settings: replace(options_of(settings), retry_wait=0))
+    monkeypatch.setattr(options, "options_of", lambda settings: replace(options_of(settings), retry_wait=0))
     monkeypatch.setenv("AMKPI_MAIL_FROM", "KPI <kpi@agency.example>")
     monkeypatch.setenv("AMKPI_OPERATOR_EMAIL", "ops@agency.example")
 
@@ -126,7 +126,7 @@ def test_on_monday_at_seven_everybody_gets_what_is_due_and_whatever_comes_later_
     publish(home, MONDAY, "ffeeddccbbaa0099")
     assert send() == "success"
     assert periods(postbox) == {"2026-09": 6, "2026-10": 6}
-    assert not postbox.told_operator()
+    assert not postbox.to_operator()
 
 
 def test_a_day_on_which_nothing_is_due_is_skipped(send: Any, home: Path, postbox: Postbox, clock: Any) -> None:
@@ -217,7 +217,7 @@ def test_who_was_deferred_gets_theirs_with_the_retries_and_nobody_else_a_second(
     assert send() == "success"
     assert periods(postbox) == {"2026-09": 6, "2026-10": 6}
     assert postbox.readers() == Counter(dict.fromkeys(EVERYBODY, 2))
-    assert not postbox.told_operator(), "nobody was left waiting"
+    assert not postbox.to_operator(), "nobody was left waiting"
 
 
 def test_who_is_deferred_to_the_last_retry_is_one_mail_and_one_when_theirs_went_out(
@@ -228,7 +228,7 @@ def test_who_is_deferred_to_the_last_retry_is_one_mail_and_one_when_theirs_went_
     assert send() == "failed"
     failed = "Tác vụ thất bại: send_scorecards.send"
     assert subjects(postbox) == [f"[amkpi] {failed}"]
-    assert "- M1: m1@agency.example: 451 later" in postbox.told_operator()
+    assert "- M1: m1@agency.example: 451 later" in postbox.to_operator()
     assert send() == "success"
     assert postbox.readers() == Counter(dict.fromkeys(EVERYBODY, 2))
     assert subjects(postbox) == [f"[amkpi] {failed}", f"[amkpi] Đã hết: {failed}"]
@@ -245,7 +245,7 @@ def test_a_refused_and_an_uncertain_mail_are_the_operators_and_fail_nothing(
     assert postbox.readers() == Counter(dict.fromkeys(EVERYBODY - {"m1@agency.example"}, 2)) - Counter(
         {"m2@agency.example": 1}
     )
-    told = postbox.told_operator()
+    told = postbox.to_operator()
     assert "- M1: m1@agency.example: 550 no such user" in told
     # Whose mail is uncertain is told by an alarm of its own, once.
     assert "M2" not in told

@@ -20,11 +20,12 @@ from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.language import formatting
 from amkpi.core.language.periods import Period
+from amkpi.core.language.terms import NO_VALUE
 from amkpi.core.run import Run
 from amkpi.core.settings import load_settings
 from amkpi.explain.evidence import Explanation, Scope, explain, find_kpi, find_period, period_key
 from amkpi.explain.render import as_csv, as_json, show
-from amkpi.explain.text import LEFT_OUT, NO_VALUE, change, numbers, sentence
+from amkpi.explain.text import EXCLUDED, change, numbers, sentence
 from tests.command_line import amkpi, failed
 from tests.conftest import AS_OF, Agency
 from tests.oracle.agencies import random_agency
@@ -116,7 +117,7 @@ def random(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def left_out(told: Explanation) -> dict[str, list[str | None]]:
     found: dict[str, list[str | None]] = {}
-    for record in told.left_out:
+    for record in told.excluded:
         found.setdefault(record.reason, []).append(record.source_id)
     return found
 
@@ -175,11 +176,11 @@ def test_what_was_left_out_is_what_the_supporting_measures_count(random: Run) ->
     for kpi, scope in product(("client_revenue", "client_satisfaction", "cost_to_budget_ratio"), scopes):
         for row in some_values(random, kpi, scope, most=12):
             told = told_of(random, kpi, scope, row)
-            reasons = Counter(record.reason for record in told.left_out)
+            reasons = Counter(record.reason for record in told.excluded)
             seen += reasons
             value = (scope, *row[:3])
             if kpi == "client_revenue":
-                renewed = sum(record.amount or 0 for record in told.left_out)
+                renewed = sum(record.amount or 0 for record in told.excluded)
                 assert renewed == pytest.approx(measures["revenue_renewal", *value][0], rel=1e-9, abs=1e-6), value
             elif kpi == "client_satisfaction":
                 answered, sent = measures["survey_response_rate", *value]
@@ -210,7 +211,7 @@ def test_every_project_proposal_and_survey_either_counts_or_is_left_out(random: 
             assert wanted > 100
             assert len(said) == len(set(said)) == wanted, kpi
     ((reasons,),) = asked(random, "select list(distinct reason) from intermediate.int_exclusions")
-    assert set(reasons) == set(LEFT_OUT), "every reason is visited, and has its words"
+    assert set(reasons) == set(EXCLUDED), "every reason is visited, and has its words"
 
 
 def test_the_answer_stands_in_the_first_sentence(small: Run) -> None:
@@ -227,7 +228,7 @@ def test_money_is_explained_by_what_was_signed_and_what_cancellations_took_back(
     assert sentence(told, "en") == "Client revenue, Trần Thị Lan, September 2026: 500 VND from 1 contracts signed"
     assert numbers(told, "en") == "signed 1,000 VND (1) − taken back 500 VND (1 cancelled) = 500 VND"
     assert numbers(told, "vi") == "đã ký 1.000 VND (1) − bị lấy lại 500 VND (1 bị hủy) = 500 VND"
-    assert [(record.reason, record.detail, record.amount) for record in told.left_out] == [
+    assert [(record.reason, record.detail, record.amount) for record in told.excluded] == [
         ("kind_not_counted", "renewal", 400.0)
     ]
 
@@ -266,14 +267,14 @@ def test_what_does_not_count_is_named_with_its_reason(
 
 
 def test_what_is_cancelled_or_superseded_says_when_and_by_what(small: Run) -> None:
-    (cancelled,) = explain(small, "3", "LAN", "2026-09", None).left_out
+    (cancelled,) = explain(small, "3", "LAN", "2026-09", None).excluded
     assert (cancelled.event_date.isoformat(), cancelled.detail) == ("2026-09-30", "2026-09-30")
-    (superseded,) = explain(small, "5", "LAN", "2026-09", None).left_out
+    (superseded,) = explain(small, "5", "LAN", "2026-09", None).excluded
     assert superseded.detail == "B2"
 
 
 def test_rows_held_back_are_named_by_file_and_line(small: Run) -> None:
-    (held,) = explain(small, "3", "LAN", "2026-09", None).held
+    (held,) = explain(small, "3", "LAN", "2026-09", None).quarantined
     assert (held.extract, held.reason, held.rows, held.places) == ("projects", "bad_type", 1, ("projects/p.csv:9",))
 
 
@@ -291,8 +292,8 @@ def test_a_collaboration_score_never_names_a_review_a_reviewer_or_a_department(
     told = explain(small, "8", "LAN", "2026-09", None)
     # 75 and 75 of one department, 25 of the other.
     assert sentence(told, "en") == "Internal collaboration, Trần Thị Lan, September 2026: 50.0 from 3 reviewers"
-    assert [(left.reason, left.records) for left in told.left_out] == [("no_score", 1), ("self_review", 1)]
-    assert [(held.reason, held.rows, held.places) for held in told.held] == [("out_of_range", 1, ())]
+    assert [(left.reason, left.records) for left in told.excluded] == [("no_score", 1), ("self_review", 1)]
+    assert [(held.reason, held.rows, held.places) for held in told.quarantined] == [("out_of_range", 1, ())]
     published = "select * from intermediate.int_exclusions where source_extract = 'peer_reviews'"
     assert not any("REV" in str(cell) for row in asked(small, published) for cell in row)
 
@@ -382,22 +383,22 @@ def test_json_holds_numbers_as_the_marts_have_them(small: Run, capsys: pytest.Ca
 
 def test_a_kpi_is_named_by_number_or_the_beginning_of_its_name() -> None:
     assert [find_kpi(text).number for text in ("3", "on", "ON-TIME", "upsell", "contract_win_rate")] == [3, 3, 3, 6, 5]
-    for text, said in (("client", "begins 3 KPIs"), ("on_tim_delivry_rate", "did you mean on_time_delivery_rate"),
-                       ("9", "say 1 to 8"), ("", "say 1 to 8")):  # fmt: skip
+    for text, said in (("client", "3 KPIs begin with"), ("on_tim_delivry_rate", "did you mean on_time_delivery_rate"),
+                       ("9", "use 1 to 8"), ("", "use 1 to 8")):  # fmt: skip
         with pytest.raises(AmkpiError, match=said):
             find_kpi(text)
 
 
 @pytest.mark.parametrize("text", ["2026-09", "2026-Q3", "2026", "t12m:2026-09"])
-def test_a_period_is_read_as_it_is_said(text: str) -> None:
+def test_a_period_is_read_as_it_is_named(text: str) -> None:
     assert period_key(find_period(text)) == text
 
 
 @pytest.mark.parametrize(
     "text", ["2026-13", "2026-00", "2026-Q5", "26", "0000", "t12m:2026", "t12m:2026-Q1", "sept", ""]
 )
-def test_what_is_no_period_is_told_how_to_say_one(text: str) -> None:
-    with pytest.raises(AmkpiError, match="say it as 2026-09, 2026-Q3, 2026 or t12m:2026-09"):
+def test_an_unknown_period_is_an_error_with_examples(text: str) -> None:
+    with pytest.raises(AmkpiError, match="write it as 2026-09, 2026-Q3, 2026 or t12m:2026-09"):
         find_period(text)
 
 

@@ -20,7 +20,7 @@ from amkpi.core.errors import AmkpiError, AuditBlocked
 from amkpi.pipeline import steps
 from amkpi.publishing import publications
 from amkpi.scorecards.mail.history import History, Sending
-from amkpi.scorecards.model import Told
+from amkpi.scorecards.model import SentValue
 from tests.conftest import AS_OF, Agency
 from tests.oracle.agencies import random_agency
 
@@ -314,11 +314,11 @@ def _publish_as(agency: Agency, identity: str) -> None:
 def test_what_was_mailed_and_what_moved_since_stands_in_the_marts(small: Agency) -> None:
     agency = small
     first = agency.publish_unaudited()
-    told = Told("company", None, "client_revenue", "month", date(2026, 9, 1), 5.0)
+    sent = SentValue("company", None, "client_revenue", "month", date(2026, 9, 1), 5.0)
     identity = first.stem.removeprefix("kpi_")
     History(agency.home.state).write(
         Sending("month", "2026-09", "closed", "A", "a@agency.example", identity, 3, "0.0", "<1@agency.example>", "sent",
-                agency.moment, "250 ok", 1, (told,))
+                agency.moment, "250 ok", 1, (sent,))
     )  # fmt: skip
     agency.run = replace(agency.run, as_of=date(2026, 10, 18))
     agency.build()

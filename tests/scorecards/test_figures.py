@@ -16,7 +16,8 @@ from pypdf import PdfReader
 from amkpi.core.language.periods import Period
 from amkpi.core.run import Run
 from amkpi.publishing.reader import published
-from amkpi.scorecards.mail.delivery import Options, render
+from amkpi.scorecards.mail.options import Options
+from amkpi.scorecards.mail.outbox import write_to_outbox
 from tests.scorecards import figures
 from tests.scorecards.test_mails import attached, part
 
@@ -53,7 +54,7 @@ def wrong_in(connection: duckdb.DuckDBPyConnection, staff_id: str, mail: EmailMe
 @pytest.mark.parametrize("period", ["2026-09", "2026-10"])
 def test_every_figure_of_every_mail_and_pdf_equals_the_marts(run: Run, period: str) -> None:
     outbox = run.home.root / "outbox"
-    render(run, outbox, period=period, options=Options())
+    write_to_outbox(run, outbox, period=period, options=Options())
     files = sorted(outbox.glob("*.eml"))
     assert len(files) == 6
     with published(run.home, run.settings) as connection:
@@ -64,7 +65,7 @@ def test_every_figure_of_every_mail_and_pdf_equals_the_marts(run: Run, period: s
 
 def test_no_digit_of_a_card_can_be_another_one_unseen(run: Run) -> None:
     outbox = run.home.root / "outbox"
-    render(run, outbox, period="2026-09", to=("D1",), options=Options())
+    write_to_outbox(run, outbox, period="2026-09", to=("D1",), options=Options())
     mail: Any = message_from_bytes((outbox / "month_2026-09_D1.eml").read_bytes(), policy=default)
     reader = PdfReader(io.BytesIO(attached(mail, "pdf")))
     pdf = " ".join(" ".join(page.extract_text() for page in reader.pages).split())

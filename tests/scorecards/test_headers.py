@@ -13,8 +13,9 @@ from email.policy import compat32
 import pytest
 
 from amkpi.core.run import Run
-from amkpi.scorecards.mail.delivery import Options, render
 from amkpi.scorecards.mail.messages import POLICY
+from amkpi.scorecards.mail.options import Options
+from amkpi.scorecards.mail.outbox import write_to_outbox
 from tests.scorecards import agency
 
 WORDS = [
@@ -62,7 +63,7 @@ def test_a_hostile_name_stays_in_its_own_header_and_names_no_file(run: Run) -> N
     named = f"update dim_staff set full_name = $${name}$$ where staff_id = 'M1'"
     agency.change(run.home.current.resolve(), f"{named}; {renamed}")
     outbox = run.home.root / "outbox"
-    render(run, outbox, period="2026-09", to=("M/1 ẩ",), options=replace(Options(), workbook=True))
+    write_to_outbox(run, outbox, period="2026-09", to=("M/1 ẩ",), options=replace(Options(), workbook=True))
     (file,) = outbox.glob("*.eml")
     assert file.name == "month_2026-09_M%2F1%20%E1%BA%A9.eml"
     content = file.read_bytes()

@@ -8,7 +8,7 @@ import pytest
 
 from amkpi.core.paths import PACKAGE
 
-TEMPLATES = PACKAGE / "scorecards" / "templates"
+TEMPLATES = PACKAGE / "scorecards" / "render" / "templates"
 LIGHT = (TEMPLATES / "mail.css").read_text(encoding="utf-8")
 DARK = (TEMPLATES / "mail_head.css").read_text(encoding="utf-8").split("scheme: dark)")[1].split("\n}\n")[0]
 

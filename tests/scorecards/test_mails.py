@@ -16,23 +16,23 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from babel.messages.pofile import read_po
 from pypdf import PdfReader
 
 from amkpi.core.catalogue import kpis
 from amkpi.core.errors import AmkpiError
-from amkpi.core.language.i18n import LOCALES
 from amkpi.core.language.periods import Period
 from amkpi.core.run import Run
 from amkpi.publishing.reader import published
-from amkpi.scorecards.facts import Subject, read_facts
-from amkpi.scorecards.mail.delivery import Options, render
+from amkpi.scorecards.facts import ScopeMember, read_facts
 from amkpi.scorecards.mail.history import History, Sending
 from amkpi.scorecards.mail.messages import Mail
-from amkpi.scorecards.model import Told
-from amkpi.scorecards.render import MOST_HTML_BYTES
+from amkpi.scorecards.mail.options import Options
+from amkpi.scorecards.mail.outbox import write_to_outbox
+from amkpi.scorecards.model import SentValue
+from amkpi.scorecards.render.html import MOST_HTML_BYTES
 from tests.scorecards import agency
 from tests.scorecards.figures import shown
+from tools.texts import read_catalogue
 
 Mails = Mapping[str, EmailMessage]
 
@@ -48,7 +48,7 @@ def sent(publication: Path, tmp_path_factory: pytest.TempPathFactory) -> Mails:
 def mails(run: Run, folder: str = "outbox", period: str = "2026-09", **options: object) -> dict[str, EmailMessage]:
     """Every mail of a period, parsed, by staff_id."""
     outbox = run.home.root / folder
-    render(run, outbox, period=period, options=Options(**options))  # type: ignore[arg-type]
+    write_to_outbox(run, outbox, period=period, options=Options(**options))  # type: ignore[arg-type]
     found = {}
     for path in sorted(outbox.glob("*.eml")):
         parsed = message_from_bytes(path.read_bytes(), policy=default)
@@ -214,19 +214,13 @@ def test_a_leader_without_a_team_reads_clients_and_records_but_no_names(run: Run
 def test_no_english_shows_in_a_vietnamese_mail(run: Run, tmp_path: Path) -> None:
     file = run.home.current.resolve()
     agency.change(file, "update dim_client set client_name = client_id; update dim_staff set full_name = staff_id;")
-    with (LOCALES / "en" / "LC_MESSAGES" / "scorecards.po").open("rb") as source:
-        english = {word for m in read_po(source) if m.id for word in _words(m.id if isinstance(m.id, str) else m.id[0])}
+    messages = [each for each in read_catalogue("vi") if each.id]
+    english = {word for m in messages for word in _words(m.id if isinstance(m.id, str) else m.id[0])}
     for each in kpis():
         english |= {
             word for text in (each.label.en, each.question.en, each.formula.en, each.sample.en) for word in _words(text)
         }
-    with (LOCALES / "vi" / "LC_MESSAGES" / "scorecards.po").open("rb") as source:
-        ours = {
-            word
-            for m in read_po(source)
-            if m.id
-            for word in _words(str(m.string[0] if isinstance(m.string, tuple) else m.string))
-        }
+    ours = {word for m in messages for word in _words(str(m.string[0] if isinstance(m.string, tuple) else m.string))}
     for each in kpis():
         ours |= {
             word for text in (each.label.vi, each.question.vi, each.formula.vi, each.sample.vi) for word in _words(text)
@@ -308,7 +302,7 @@ def test_warnings_reach_only_those_whom_they_touch(run: Run) -> None:
     assert {s for s, text in found.items() if any(word in text for word in owners)} == {"M2", "D1", "G1"}
 
 
-def told(run: Run, staff_id: str, *values: Told) -> None:
+def told(run: Run, staff_id: str, *values: SentValue) -> None:
     """Let this reader have been told other values in a mail before."""
     History(run.home.state).write(
         Sending(
@@ -333,9 +327,9 @@ def told(run: Run, staff_id: str, *values: Told) -> None:
 def test_what_changed_since_the_last_mail_is_said_from_to_and_only_to_who_was_told(run: Run) -> None:
     told(
         run, "D1",
-        Told("own", "M1", "client_revenue", "month", date(2026, 8, 1), 1e6),
-        Told("team", "D1", "on_time_delivery_rate", "month", date(2026, 8, 1), None),
-        Told("own", "M3", "client_revenue", "month", date(2026, 8, 1), 1e6),
+        SentValue("own", "M1", "client_revenue", "month", date(2026, 8, 1), 1e6),
+        SentValue("team", "D1", "on_time_delivery_rate", "month", date(2026, 8, 1), None),
+        SentValue("own", "M3", "client_revenue", "month", date(2026, 8, 1), 1e6),
     )  # fmt: skip
     found = {staff_id: part(mail, "plain") for staff_id, mail in mails(run).items()}
     assert [s for s, text in found.items() if "Thay đổi từ thư trước" in text] == ["D1"]
@@ -347,7 +341,7 @@ def test_what_changed_since_the_last_mail_is_said_from_to_and_only_to_who_was_to
 
 def test_the_same_publication_and_history_give_the_same_bytes(run: Run) -> None:
     for folder in ("one", "two"):
-        render(run, run.home.root / folder, period="2026-09", options=Options(workbook=True))
+        write_to_outbox(run, run.home.root / folder, period="2026-09", options=Options(workbook=True))
     one, two = ({p.name: p.read_bytes() for p in (run.home.root / f).iterdir()} for f in ("one", "two"))
     assert len(one) == 6
     assert one == two
@@ -368,7 +362,7 @@ def test_each_mail_has_the_headers_of_a_machine_s_mail_and_one_reader(run: Run) 
 
 def test_a_mail_whose_envelope_and_payload_differ_is_not_sent(run: Run) -> None:
     outbox = run.home.root / "outbox"
-    render(run, outbox, period="2026-09")
+    write_to_outbox(run, outbox, period="2026-09")
     content = (outbox / "month_2026-09_M1.eml").read_bytes()
     good = Mail("M1", "m1@agency.example", "month", "2026-09", "closed", "<m>", "s", content, ())
     good.check()
@@ -440,8 +434,8 @@ def test_a_teams_records_are_those_of_who_was_in_it_that_day_and_names_those_of_
 def test_the_records_of_a_value_add_up_to_it(run: Run) -> None:
     with published(run.home, run.settings) as connection:
         facts = read_facts(connection, Period.parse("month", "2026-09"))
-    late = facts.records_of(Subject("team", "D1"), "on_time_delivery_rate")
+    late = facts.records_of(ScopeMember("team", "D1"), "on_time_delivery_rate")
     assert {record.staff_id for record in late} == {"D1", "M1", "M2"}
     assert len(late) == 3 * len(agency.HOSTILE)
-    assert {r.staff_id for r in facts.records_of(Subject("own", "M1"), "on_time_delivery_rate")} == {"M1"}
-    assert len(facts.records_of(Subject("company", None), "on_time_delivery_rate")) == 6 * len(agency.HOSTILE)
+    assert {r.staff_id for r in facts.records_of(ScopeMember("own", "M1"), "on_time_delivery_rate")} == {"M1"}
+    assert len(facts.records_of(ScopeMember("company", None), "on_time_delivery_rate")) == 6 * len(agency.HOSTILE)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from datetime import date
 
-from amkpi.scorecards.recipients import Audience, Person, audience
+from amkpi.scorecards.recipients import Audience, StaffMember, audience
 
 AS_OF = date(2026, 10, 17)
 ROLES = ("account_executive", "account_manager", "account_director", "group_account_director")
 
 
-def person(staff_id: str, role: str = "account_manager", manager: str | None = None, **changes: object) -> Person:
+def person(staff_id: str, role: str = "account_manager", manager: str | None = None, **changes: object) -> StaffMember:
     given = {"email": f"{staff_id.lower()}@agency.example", "locale": "vi", "is_active": True,
              "valid_from": date(2024, 1, 1)} | changes  # fmt: skip
-    return Person(staff_id, f"Name {staff_id}", role, manager, **given)  # type: ignore[arg-type]
+    return StaffMember(staff_id, f"Name {staff_id}", role, manager, **given)  # type: ignore[arg-type]
 
 
-def decide(*people: Person, leadership: tuple[str, ...] = ()) -> Audience:
+def decide(*people: StaffMember, leadership: tuple[str, ...] = ()) -> Audience:
     return audience({each.staff_id: each for each in people}, AS_OF, ROLES, leadership)
 
 

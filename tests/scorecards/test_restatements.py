@@ -11,7 +11,7 @@ import pytest
 
 from amkpi.core.run import Run
 from amkpi.scorecards.mail.history import History, Sending
-from amkpi.scorecards.model import Told
+from amkpi.scorecards.model import SentValue
 from amkpi.scorecards.restatements import Restatement, restatements
 from tests.scorecards import agency
 
@@ -87,8 +87,8 @@ def restated(
             "250",
             1,
             (
-                Told("own", "M1", "client_revenue", "month", AUGUST, total),
-                Told("company", None, "client_revenue", "month", AUGUST, total),
+                SentValue("own", "M1", "client_revenue", "month", AUGUST, total),
+                SentValue("company", None, "client_revenue", "month", AUGUST, total),
             ),
         )
     )

@@ -11,6 +11,7 @@ from babel.dates import format_skeleton
 from amkpi.core.catalogue import Language
 from amkpi.core.errors import AmkpiError
 from amkpi.core.language import formatting
+from amkpi.core.language.translator import Translator
 
 GRAINS = ("month", "quarter", "year", "trailing_12m")
 _SAID = {
@@ -92,7 +93,7 @@ class Period:
         )
         if self.grain == "month":
             return month
-        return f"12 tháng đến {month}" if language == "vi" else f"12 months to {month}"
+        return Translator(language).t("12 months to {month}", month=month)
 
     def axis(self, language: Language) -> str:
         """Where there is little room, among others of its kind: `T10`, `Oct`, `Q3`, `2026`."""

@@ -24,7 +24,7 @@ from amkpi.ingestion.contracts.extracts import FAMILIES
 from amkpi.interfaces.airflow.landing_trigger import LandingTrigger
 
 if TYPE_CHECKING:
-    from amkpi.alerts.texts import Slug
+    from amkpi.alerts.texts import IncidentType
     from amkpi.core.run import Run
     from amkpi.scorecards.mail.smtp import Server
 
@@ -83,7 +83,7 @@ def mail_server() -> Server:
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
 
-    from amkpi.scorecards.mail.delivery import server_of
+    from amkpi.scorecards.mail.smtp import server_of
 
     try:
         return server_of(Connection.get("amkpi_smtp"))
@@ -93,35 +93,35 @@ def mail_server() -> Server:
 
 def begins(context: Any) -> None:
     """Remember that a task begins. Airflow calls none of its callbacks for one that is then killed."""
-    from amkpi.alerts import causes
+    from amkpi.alerts import notify
 
     with _not_raising(context):
-        causes.task_begins(run_for_task(), _task(context), context["run_id"])
+        notify.task_started(run_for_task(), _task(context), context["run_id"])
 
 
 def alarm(context: Any) -> None:
     """Tell the operator that a task failed. Airflow calls it after the last retry, in the task's own process."""
-    from amkpi.alerts import causes
-    from amkpi.alerts.store import Trouble
+    from amkpi.alerts import notify
+    from amkpi.alerts.store import Incident
 
     error = context.get("exception")
     by_hand = bool((context.get("params") or {}).get("as_of"))
     blocked = isinstance(getattr(error, "__cause__", None), AuditBlocked) and not by_hand
-    cause: tuple[Slug, str] = ("publication-blocked", "") if blocked else ("task-failed", _task(context))
+    cause: tuple[IncidentType, str] = ("publication-blocked", "") if blocked else ("task-failed", _task(context))
     what = " ".join(str(error).split()) or type(error).__name__
     with _not_raising(context):
-        causes.happened(run_for_task(), Trouble(*cause, what), mail_server, say, _task(context))
+        notify.raise_incident(run_for_task(), Incident(*cause, what), mail_server, say, _task(context))
 
 
 def all_clear(context: Any) -> None:
     """Tell the operator that a task which had failed is well again; one that publishes unblocks."""
-    from amkpi.alerts import causes
+    from amkpi.alerts import notify
 
-    ended: list[tuple[Slug, str]] = [("task-failed", _task(context))]
+    ended: list[tuple[IncidentType, str]] = [("task-failed", _task(context))]
     if _task(context) == "build_marts.publish":
         ended.append(("publication-blocked", ""))
     with _not_raising(context):
-        causes.recovered(run_for_task(), ended, mail_server, say, _task(context))
+        notify.resolve(run_for_task(), ended, mail_server, say, _task(context))
 
 
 def has_failed(task: str, run_id: str) -> bool:

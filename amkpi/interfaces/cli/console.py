@@ -20,8 +20,10 @@ from amkpi.core.catalogue import Language, kpis
 from amkpi.core.errors import AmkpiError
 from amkpi.core.findings import Finding
 from amkpi.core.language import formatting
+from amkpi.core.language.terms import STATUS
+from amkpi.core.language.translator import Translator
 from amkpi.core.run import Run
-from amkpi.core.terminal import STATUS, out
+from amkpi.core.terminal import STATUS_SIGNS, out
 from amkpi.publishing.reader import published
 
 RATING_STYLE = {"A+": "bold green", "A": "green", "B": "cyan", "C": "yellow", "D": "red"}
@@ -139,7 +141,7 @@ def _show_company(console: Console, months: list[tuple[date, date, bool]], lines
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for kpi in kpis():
         _, value, sample, unit, target, attainment, status = newest[kpi.name]
-        word, style = STATUS[status]
+        sign, style = STATUS_SIGNS[status]
         earlier = [formatting.kpi_value(before[kpi.name][1], unit, "", LANGUAGE)] if len(months) == 2 else []
         table.add_row(
             kpi.label[LANGUAGE],
@@ -148,7 +150,7 @@ def _show_company(console: Console, months: list[tuple[date, date, bool]], lines
             str(sample),
             formatting.kpi_value(target, unit, "", LANGUAGE),
             "" if attainment is None else f"{formatting.percent(attainment, 0, LANGUAGE)}%",
-            f"[{style}]{word}[/]",
+            f"[{style}]{sign} {Translator(LANGUAGE).t(STATUS[status])}[/]",
         )
     console.print(table)
 

@@ -1,6 +1,6 @@
-"""What was sent to whom, in HOME/state/: intent before, the server's answer after, and the values that were told.
+"""The sending history in HOME/state/: the intent before each try, the server's answer after it, and the values sent.
 
-It cannot be computed anew, so it is kept whatever publications are pruned, in a small SQLite file of its own.
+It cannot be computed again, so it is kept in a SQLite file of its own when publications are pruned.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import Literal
 
 from amkpi.core.storage.migrations.state_stores import SCORECARDS
-from amkpi.scorecards.model import Told
+from amkpi.scorecards.model import SentValue
 
-# intended: about to be given to the server. sent: the server took it. deferred: surely not taken, may be tried again.
-# refused: the server will never take it. uncertain: cut off between intent and answer; only a person may send it again.
+# intended: about to be handed to the server. sent: the server accepted it. deferred: certainly not accepted, is tried
+# again. refused: the server never accepts it. uncertain: interrupted between intent and answer; only a person may send
+# it again.
 State = Literal["intended", "sent", "deferred", "refused", "uncertain"]
 
 
 @dataclass(frozen=True)
 class Sending:
-    """One scorecard for one person: the newest try. edition: which of a period's scorecards (`edition_of`)."""
+    """One scorecard for one person: the newest try. edition: which of the period's scorecards (`edition`)."""
 
     grain: str
     period: str
@@ -37,11 +38,11 @@ class Sending:
     at: datetime
     answer: str
     tries: int
-    told: tuple[Told, ...]
+    values: tuple[SentValue, ...]
 
 
-def edition_of(is_provisional: bool, as_of: date) -> str:
-    """Which of a period's scorecards this is: one a week while it runs, one when it is closed.
+def edition(is_provisional: bool, as_of: date) -> str:
+    """Which of a period's scorecards this is: one for each week while the period runs, one when it is closed.
 
     Nobody is sent the same edition twice.
     """
@@ -52,21 +53,23 @@ def edition_of(is_provisional: bool, as_of: date) -> str:
 
 
 _KEY = ("grain", "period", "edition", "staff_id")
-_COLUMNS = ", ".join(field.name for field in fields(Sending))
+# The column of `values` keeps the name that version 0.1.0 gave it.
+_COLUMN_OF = {field.name: field.name for field in fields(Sending)} | {"values": "told"}
+_COLUMNS = ", ".join(_COLUMN_OF.values())
 
 
 class History:
-    """The store of one agency; made when it is not there yet. Each write is on disk when the call returns."""
+    """The sending history of one agency; created when needed. Each write is on disk when the call returns."""
 
     def __init__(self, state: Path) -> None:
         self._state = state
 
     def write(self, sending: Sending) -> None:
-        """Write the newest try of a sending."""
+        """Store the newest try of a sending."""
         row = asdict(sending) | {
             "at": sending.at.isoformat(),
-            "told": json.dumps(
-                [[t.scope, t.staff_id, t.kpi, t.grain, t.period_start.isoformat(), t.value] for t in sending.told],
+            "values": json.dumps(
+                [[v.scope, v.staff_id, v.kpi, v.grain, v.period_start.isoformat(), v.value] for v in sending.values],
                 ensure_ascii=False,
                 separators=(",", ":"),
             ),
@@ -76,7 +79,7 @@ class History:
             connection.execute(f"insert or replace into sendings ({_COLUMNS}) values ({places})", row)
 
     def read(self) -> tuple[Sending, ...]:
-        """All sendings in the order of their moments."""
+        """All sendings in the order of their times."""
         if not SCORECARDS.exists(self._state):
             return ()
         with SCORECARDS.open(self._state) as connection:
@@ -84,20 +87,20 @@ class History:
         return tuple(_sending(row) for row in rows)
 
     def operator_knows(self, digest: str) -> bool:
-        """Whether the operator was told this before."""
+        """Whether the operator was sent this note before."""
         with SCORECARDS.open(self._state) as connection:
             found = connection.execute("select 1 from operator_notes where digest = ?", [digest]).fetchone()
         return found is not None
 
     def note_for_operator(self, digest: str) -> None:
-        """Remember that the operator was told this."""
+        """Record that the operator was sent this note."""
         with SCORECARDS.open(self._state) as connection:
             connection.execute("insert or ignore into operator_notes (digest) values (?)", [digest])
 
 
 @dataclass(frozen=True)
-class LastTold:
-    """What a reader was last told about a value of a closed period, and of which publication."""
+class LastSentValue:
+    """A value of a closed period as the last mail reported it, and the publication of that mail."""
 
     value: float | None
     publication_id: str
@@ -121,16 +124,16 @@ class SentRow:
 
 
 def scorecards_sent(state: Path) -> list[SentRow]:
-    """The rows of `marts.scorecards_sent`: every scorecard that was sent, or tried, and the values it told."""
+    """The rows of `marts.scorecards_sent`: every scorecard that was sent, or tried, with its values."""
     return [
         SentRow(
             sending.grain, sending.period, sending.staff_id, sending.publication_id, sending.state, sending.at,
             sending.message_id,
             json.dumps(
                 [
-                    {"kpi": t.kpi, "scope": t.scope, "staff_id": t.staff_id, "period_grain": t.grain,
-                     "period_start": t.period_start.isoformat(), "value": t.value}
-                    for t in sending.told
+                    {"kpi": v.kpi, "scope": v.scope, "staff_id": v.staff_id, "period_grain": v.grain,
+                     "period_start": v.period_start.isoformat(), "value": v.value}
+                    for v in sending.values
                 ],
                 ensure_ascii=False,
             ),
@@ -142,25 +145,25 @@ def scorecards_sent(state: Path) -> list[SentRow]:
 ValueKey = tuple[str, str | None, str, str, date]  # scope, staff_id, kpi, grain, period_start
 
 
-def last_told(sendings: Sequence[Sending], staff_id: str | None = None) -> Mapping[ValueKey, LastTold]:
-    """What was last told about each value, to this reader or, without one, to anybody.
+def last_sent_values(sendings: Sequence[Sending], staff_id: str | None = None) -> Mapping[ValueKey, LastSentValue]:
+    """The last report of each value to this reader or, without a staff_id, to anybody.
 
-    Only what a server took counts, and what is uncertain: the reader may have it.
+    Mails that a server accepted count, and uncertain ones: the reader may have them.
     """
-    found: dict[ValueKey, LastTold] = {}
+    found: dict[ValueKey, LastSentValue] = {}
     for sending in sendings:
         if sending.state not in ("sent", "uncertain") or (staff_id is not None and sending.staff_id != staff_id):
             continue
-        for told in sending.told:
-            key = (told.scope, told.staff_id, told.kpi, told.grain, told.period_start)
-            found[key] = LastTold(
-                told.value, sending.publication_id, sending.delivery, sending.pipeline_version, sending.at
+        for sent in sending.values:
+            key = (sent.scope, sent.staff_id, sent.kpi, sent.grain, sent.period_start)
+            found[key] = LastSentValue(
+                sent.value, sending.publication_id, sending.delivery, sending.pipeline_version, sending.at
             )
     return found
 
 
-def moved(then: float | None, now: float | None) -> bool:
-    """Whether a value is another one, beyond what adding floats in another order does."""
+def differs(then: float | None, now: float | None) -> bool:
+    """Whether a value changed by more than the rounding error of adding floats in another order."""
     if then is None or now is None:
         return then is not now
     return abs(then - now) > 1e-9 * max(1.0, abs(then), abs(now))
@@ -168,8 +171,8 @@ def moved(then: float | None, now: float | None) -> bool:
 
 def _sending(row: tuple[object, ...]) -> Sending:
     values = dict(zip((field.name for field in fields(Sending)), row, strict=True))
-    told = tuple(
-        Told(scope, staff_id, kpi, grain, date.fromisoformat(start), value)
-        for scope, staff_id, kpi, grain, start, value in json.loads(str(values["told"]))
+    sent = tuple(
+        SentValue(scope, staff_id, kpi, grain, date.fromisoformat(start), value)
+        for scope, staff_id, kpi, grain, start, value in json.loads(str(values["values"]))
     )
-    return Sending(**(values | {"at": datetime.fromisoformat(str(values["at"])), "told": told}))  # type: ignore[arg-type]
+    return Sending(**(values | {"at": datetime.fromisoformat(str(values["at"])), "values": sent}))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A scorecard as a message: the same bytes for the same publication and sending history."""
+"""A scorecard as a mail message: equal bytes for an equal publication and sending history."""
 
 from __future__ import annotations
 
@@ -16,16 +16,22 @@ from typing import Any
 from urllib.parse import quote
 
 from amkpi.core.errors import AmkpiError
-from amkpi.core.language.i18n import plain
-from amkpi.scorecards import render
-from amkpi.scorecards.mail.history import edition_of
-from amkpi.scorecards.model import Scorecard, Told
+from amkpi.core.language.names import plain
+from amkpi.scorecards.mail.history import edition
+from amkpi.scorecards.mail.options import Options
+from amkpi.scorecards.model import Scorecard, SentValue
+from amkpi.scorecards.render.chart import chart
+from amkpi.scorecards.render.html import fitted, html
+from amkpi.scorecards.render.jinja import CHART_ID
+from amkpi.scorecards.render.pdf import pdf
+from amkpi.scorecards.render.text import text
+from amkpi.scorecards.render.workbook import workbook
 
 SCORECARD_HEADER = "X-Amkpi-Scorecard"
 
 
 class _WholeWords(EmailPolicy):
-    """Writes headers that are not ASCII by the older of Python's two ways.
+    """Writes headers that are not ASCII with Python's older encoder.
 
     The newer one loses the space where it folds a long line: `5 chỉ số cần chú ý` arrived as `5 chỉ sốcần chú ý`.
     """
@@ -52,13 +58,13 @@ class _WholeWords(EmailPolicy):
         return Header(text, "utf-8", maxlinelen=75, header_name="x" * (before - 2)).encode(linesep=self.linesep)
 
 
-# How every message of ours is written.
+# The policy of every message that the pipeline writes.
 POLICY = _WholeWords(linesep=SMTP.linesep)
 
 
 @dataclass(frozen=True)
 class Mail:
-    """One message for one person. It alone says to whom it goes: envelope, header and payload come from here."""
+    """One message for one person. Envelope, header and payload all take the recipient from here."""
 
     staff_id: str
     address: str
@@ -68,15 +74,15 @@ class Mail:
     message_id: str
     subject: str
     content: bytes
-    told: tuple[Told, ...]
+    sent_values: tuple[SentValue, ...]
 
     @property
     def file_name(self) -> str:
-        """Its file in an outbox; a staff_id with signs that a file name cannot carry is quoted."""
+        """Its file in an outbox. Characters of a staff_id that a file name cannot have are quoted."""
         return f"{self.grain}_{self.period}_{quote(self.staff_id, safe='')}.eml"
 
     def check(self) -> None:
-        """See that envelope, header and payload name the same person. Raises AmkpiError: then nothing may be sent."""
+        """Raise AmkpiError where envelope, header and payload do not name the same person: then nothing may be sent."""
         parsed = message_from_bytes(self.content, policy=default)
         body = parsed.get_body(("plain",))
         named = f"({plain(self.staff_id)})"
@@ -91,29 +97,30 @@ class Mail:
             )
 
 
-def sender_address(text: str) -> Address:
+def sender_address(given: str) -> Address:
     """`Name <address>` as an address. Raises AmkpiError."""
-    name, spec = parseaddr(text)
+    name, spec = parseaddr(given)
     try:
         address = Address(display_name=plain(name), addr_spec=spec)
     except (MessageError, ValueError, IndexError) as error:
-        raise AmkpiError(f"{text!r} is no address: say it as `KPI <kpi@agency.vn>`") from error
+        raise AmkpiError(f"{given!r} is not an address: write it as `KPI <kpi@agency.vn>`") from error
     if not address.domain or not spec.isascii():
-        raise AmkpiError(f"{text!r} is no address: say it as `KPI <kpi@agency.vn>`")
+        raise AmkpiError(f"{given!r} is not an address: write it as `KPI <kpi@agency.vn>`")
     return address
 
 
-def message(card: Scorecard, sender: Address, reply_to: str | None = None, workbook: bool = False) -> Mail:
-    """Make the message of a scorecard.
+def message(card: Scorecard, options: Options) -> Mail:
+    """The message of a scorecard.
 
-    reply_to: the operator, who is also asked to take a reader off the list. workbook: attach the evidence as XLSX.
+    The operator of the options gets the replies, and the requests to be taken off the list.
     """
-    whole, card = card, render.fitted(card)
+    sender, reply_to = sender_address(options.mail_from), options.operator_email
+    whole, card = card, fitted(card)
     recipient, staff = card.recipient, quote(card.recipient.staff_id, safe="")
-    edition = edition_of(card.is_provisional, card.as_of)
+    card_edition = edition(card.is_provisional, card.as_of)
     digest = hashlib.sha256(
         "\n".join(
-            (card.grain, card.period, recipient.staff_id, recipient.language, edition, card.publication_id)
+            (card.grain, card.period, recipient.staff_id, recipient.language, card_edition, card.publication_id)
         ).encode()
     ).hexdigest()[:32]
     mail = EmailMessage(policy=POLICY)
@@ -130,22 +137,22 @@ def message(card: Scorecard, sender: Address, reply_to: str | None = None, workb
     if reply_to:
         mail["Reply-To"] = sender_address(reply_to)
     mail[SCORECARD_HEADER] = f"{card.grain} {card.period} {staff}"
-    mail.set_content(render.text(card), cte="quoted-printable")
-    mail.add_alternative(render.html(card), subtype="html", cte="base64")
+    mail.set_content(text(card), cte="quoted-printable")
+    mail.add_alternative(html(card), subtype="html", cte="base64")
     payload = mail.get_payload()
     assert isinstance(payload, list)
     page = payload[1]
     assert isinstance(page, EmailMessage)
     page.add_related(
-        render.chart(card), "image", "png", cid=f"<{render.CHART_ID}>", disposition="inline",
+        chart(card), "image", "png", cid=f"<{CHART_ID}>", disposition="inline",
         filename="chart.png",
     )  # fmt: skip
     name = f"scorecard_{card.grain}_{card.period}_{staff}"
-    mail.add_attachment(render.pdf(whole), "application", "pdf", filename=f"{name}.pdf")
-    if workbook:
+    mail.add_attachment(pdf(whole), "application", "pdf", filename=f"{name}.pdf")
+    if options.workbook:
         kind = "vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-        mail.add_attachment(render.workbook(whole), "application", kind, filename=f"{name}.xlsx")
-    # Last: Python moves what is called Content-* into the first part when a second one comes.
+        mail.add_attachment(workbook(whole), "application", kind, filename=f"{name}.xlsx")
+    # Set last: Python moves Content-* headers into the first part when a second part is added.
     mail["Content-Language"] = recipient.language
     for number, part in enumerate(part for part in mail.walk() if part.is_multipart()):
         part.set_boundary(f"=_{number}_{digest}")
@@ -154,23 +161,23 @@ def message(card: Scorecard, sender: Address, reply_to: str | None = None, workb
         address=recipient.address.addr_spec,
         grain=card.grain,
         period=card.period,
-        edition=edition,
+        edition=card_edition,
         message_id=f"<{digest}@{sender.domain}>",
         subject=card.subject,
         content=mail.as_bytes(),
-        told=card.told,
+        sent_values=card.sent_values,
     )
     made.check()
     return made
 
 
-def note(sender: Address, to: Address, subject: str, text: str, at: datetime, digest: str) -> bytes:
-    """A mail of plain text, such as the operator's. digest: what it is known by; the same gives the same Message-ID."""
+def note(sender: Address, to: Address, subject: str, body: str, at: datetime, digest: str) -> bytes:
+    """A plain text mail to the operator. digest: identifies it; the same digest gives the same Message-ID."""
     mail = EmailMessage(policy=POLICY)
     mail["From"], mail["To"] = sender, to
     mail["Subject"] = plain(subject)
     mail["Date"] = format_datetime(at)
     mail["Message-ID"] = f"<{digest}@{sender.domain}>"
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(text, cte="quoted-printable")
+    mail.set_content(body, cte="quoted-printable")
     return mail.as_bytes()

@@ -1,4 +1,4 @@
-"""What became of everybody's scorecard, and how the operator is told of it."""
+"""What happened to the mail of each reader."""
 
 from __future__ import annotations
 
@@ -7,101 +7,74 @@ from datetime import date
 from typing import Literal
 
 from amkpi.core.language import formatting
-from amkpi.core.language.i18n import Said, Speech, plain, say_later
+from amkpi.core.language.translator import Message
 
-Fate = Literal["written", "sent", "sent_before", "deferred", "refused", "uncertain", "unreachable", "no_scorecard"]
-# What the operator must know of; the rest went as it should.
-TROUBLE: tuple[Fate, ...] = ("uncertain", "refused", "deferred", "unreachable")
+Outcome = Literal["written", "sent", "sent_before", "deferred", "refused", "uncertain", "unreachable", "no_scorecard"]
+# The outcomes that the operator must look at.
+PROBLEMS: tuple[Outcome, ...] = ("uncertain", "refused", "deferred", "unreachable")
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one person's scorecard."""
+class MailResult:
+    """The outcome for one person. detail: the server's answer as it is, or a text of ours."""
 
     staff_id: str
-    fate: Fate
-    what: Said
+    outcome: Outcome
+    detail: str | Message
 
 
 @dataclass(frozen=True)
-class Report:
-    """What became of everybody's. held: why nobody was sent anything, as logs say it; empty when nothing was held."""
+class DeliveryReport:
+    """The outcomes for all readers. held: why nothing was sent to anybody, in English for logs; empty otherwise."""
 
     grain: str
     period: str
     publication_id: str
-    outcomes: tuple[Outcome, ...]
+    results: tuple[MailResult, ...]
     held: str = ""
 
-    def count(self, *fates: Fate) -> int:
-        """How many people met one of these fates."""
-        return sum(outcome.fate in fates for outcome in self.outcomes)
+    def count(self, *outcomes: Outcome) -> int:
+        """How many people had one of these outcomes."""
+        return sum(result.outcome in outcomes for result in self.results)
 
     @property
-    def trouble(self) -> tuple[Outcome, ...]:
-        """Whom the operator must look after."""
-        return tuple(outcome for outcome in self.outcomes if outcome.fate in TROUBLE)
+    def problems(self) -> tuple[MailResult, ...]:
+        """The results that the operator must look at."""
+        return tuple(result for result in self.results if result.outcome in PROBLEMS)
 
 
-def answered(answer: str, address: str = "") -> Said:
-    """What a server or a network said, as it said it."""
-    return (
-        say_later("{address}: {answer}", address=address, answer=answer)
-        if address
-        else say_later("{answer}", answer=answer)
+def server_answer(answer: str, address: str = "") -> str:
+    """A server's answer as it is, after the address that it is about."""
+    return f"{address}: {answer}" if address else answer
+
+
+def ask_and_resend(answer: str, address: str, staff_id: str) -> Message:
+    """What to do about a reader who may or may not have the mail."""
+    return Message(
+        "{answer}; ask {address}, and send again by hand with --resend {id}",
+        answer=answer,
+        address=address,
+        id=staff_id,
     )
 
 
-def ask_and_resend(answer: str, address: str, staff_id: str) -> Said:
-    """What is to be done about somebody who may have got a mail, or not."""
-    return say_later(
-        "{answer}; ask {address}, and send again by hand with --resend {id}",
-        answer=answer, address=address, id=staff_id,
-    )  # fmt: skip
-
-
 def too_old(published: date, today: date) -> str:
-    """The publication lies too far back."""
+    """Nothing is sent: the publication is too old."""
     days = (today - published).days
     return (
         f"the publication is of {formatting.day(published)}, {days} days before {formatting.day(today)}:"
-        " run `amkpi run` and see why nothing newer came"
+        " run `amkpi run` and see why there is no newer one"
     )
 
 
 def not_yet(published: date, due: date) -> str:
-    """The publication is of before the scorecards fell due."""
+    """Nothing is sent: the publication is of a date before the scorecards were due."""
     return (
-        f"the publication is of {formatting.day(published)}, and these scorecards fell due on {formatting.day(due)}:"
-        " a newer one must come first"
+        f"the publication is of {formatting.day(published)}, and these scorecards were due on {formatting.day(due)}:"
+        " they wait for a newer publication"
     )
 
 
 def blocked(as_of: date, findings: str, page: str) -> str:
-    """An audit blocked what would have taken the publication's place."""
+    """Nothing is sent: the audit blocked a newer publication."""
     return f"the audit as of {formatting.day(as_of)} blocked a newer publication: {findings} (see {page})"
-
-
-def operator_text(report: Report, speech: Speech) -> str:
-    """What the operator must know of people, or nothing."""
-    say = speech.say
-    lines: list[str] = []
-    titles: dict[Fate, str] = {
-        "uncertain": say("Uncertain: the connection broke before the server's answer. Not sent again by itself."),
-        "refused": say("Refused for good by the server. Mend the address in the staff extract, or --resend by hand."),
-        "deferred": say("Not taken for now. The next run tries again."),
-        "unreachable": say("No scorecard could be addressed."),
-    }
-    for fate, title in titles.items():
-        found = [outcome for outcome in report.outcomes if outcome.fate == fate]
-        if found:
-            lines += [title, *(f"- {plain(each.staff_id)}: {plain(each.what.in_(speech))}" for each in found), ""]
-    return "\n".join(lines)
-
-
-def operator_subject(report: Report, speech: Speech) -> str:
-    """The subject of the mail that tells it."""
-    return speech.count(
-        "Scorecards {period}: {n} person needs you", "Scorecards {period}: {n} people need you",
-        len(report.trouble), period=report.period,
-    )  # fmt: skip

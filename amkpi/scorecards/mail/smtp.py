@@ -1,4 +1,4 @@
-"""One connection to an SMTP server, and what its answer to a message means."""
+"""A connection to an SMTP server, and the meaning of its answers."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import re
 import smtplib
 import ssl
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from amkpi.core.errors import AmkpiError
 from amkpi.scorecards.mail.history import State
 from amkpi.scorecards.mail.messages import Mail
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where mail is handed in. security: `starttls` (587), `tls` from the first byte (465), or `none` inside a house.
+    """The mail server. security: `starttls` (587), `tls` from the first byte (465), or `none` in a private network.
 
-    ca_file: the authority to trust beside the system's.
+    ca_file: a certificate authority to trust besides those of the system.
     """
 
     host: str
@@ -28,15 +29,30 @@ class Server:
     ca_file: str | None = None
 
 
+def server_of(connection: Any) -> Server:
+    """The SMTP server of an Airflow connection. Raises AmkpiError where the connection is incomplete."""
+    extra = connection.extra_dejson
+    security = extra.get("security", "starttls")
+    if not connection.host or security not in ("starttls", "tls", "none"):
+        raise AmkpiError(
+            "the connection amkpi_smtp needs a host, and as extra security: starttls, tls or none"
+            f" (it says {security!r})"
+        )
+    port = connection.port or {"starttls": 587, "tls": 465, "none": 25}[security]
+    return Server(
+        connection.host, port, security, connection.login or None, connection.password, ca_file=extra.get("ca_file")
+    )
+
+
 class NoConnection(Exception):
-    """The server cannot be reached, or does not let us in. Nothing was given to it."""
+    """The server cannot be reached, or refuses the login. No mail was handed to it."""
 
 
 class Session:
-    """An open connection. `deliver` never raises for what a server or a network does."""
+    """An open connection. `deliver` does not raise for errors of the server or the network."""
 
     def __init__(self, server: Server, sender: str) -> None:
-        """Connect, secure, log in. Raises NoConnection."""
+        """Connect, start TLS, log in. Raises NoConnection."""
         self._sender = sender
         context = ssl.create_default_context(cafile=server.ca_file)
         try:
@@ -57,33 +73,33 @@ class Session:
         self.is_open = True
 
     def deliver(self, mail: Mail) -> tuple[State, str]:
-        """Hand in one message; returns what became of it and the server's answer.
+        """Hand one message to the server; returns its state and the server's answer.
 
-        Cut off before the server was ready for the content: deferred, it surely has nothing. After that and before its
-        answer: uncertain.
+        Interrupted before the server was ready for the content: deferred, the server certainly has nothing. Interrupted
+        after that and before the answer: uncertain.
         """
-        begun = False
+        content_sent = False
         try:
             for verb, argument in (("MAIL", f"FROM:<{self._sender}>"), ("RCPT", f"TO:<{mail.address}>"), ("DATA", "")):
                 if verb == "MAIL":
                     self._smtp.ehlo_or_helo_if_needed()
-                code, said = self._smtp.docmd(verb, argument)
+                code, answer = self._smtp.docmd(verb, argument)
                 if not (code == 354 if verb == "DATA" else 200 <= code < 300):
-                    return self._refused(code, said)
-            begun = True
+                    return self._refused(code, answer)
+            content_sent = True
             content = mail.content if mail.content.endswith(b"\r\n") else mail.content + b"\r\n"
             self._smtp.send(re.sub(rb"(?m)^\.", b"..", content) + b".\r\n")
-            code, said = self._smtp.getreply()
+            code, answer = self._smtp.getreply()
         except (OSError, smtplib.SMTPException) as error:
             self.is_open = False
             self._smtp.close()
-            return ("uncertain" if begun else "deferred"), f"cut off: {_one_line(error)}"
+            return ("uncertain" if content_sent else "deferred"), f"interrupted: {_one_line(error)}"
         if 200 <= code < 300:
-            return "sent", _answer(code, said)
-        return self._refused(code, said)
+            return "sent", _answer(code, answer)
+        return self._refused(code, answer)
 
     def close(self) -> None:
-        """Take leave; a server that is gone does not matter."""
+        """End the session. A server that is gone is no error."""
         if self.is_open:
             self.is_open = False
             try:
@@ -91,8 +107,8 @@ class Session:
             except (OSError, smtplib.SMTPException):
                 self._smtp.close()
 
-    def _refused(self, code: int, said: bytes) -> tuple[State, str]:
-        """The server's no: 4xx for now, 5xx for good. The connection is made ready for the next message."""
+    def _refused(self, code: int, answer: bytes) -> tuple[State, str]:
+        """A refusal: 4xx is temporary, 5xx is permanent. The connection is made ready for the next message."""
         try:
             if code == 421:
                 raise smtplib.SMTPServerDisconnected("421")
@@ -100,12 +116,12 @@ class Session:
         except (OSError, smtplib.SMTPException):
             self.is_open = False
             self._smtp.close()
-        return ("refused" if code >= 500 else "deferred"), _answer(code, said)
+        return ("refused" if code >= 500 else "deferred"), _answer(code, answer)
 
 
-def _answer(code: int, said: bytes) -> str:
-    return f"{code} {_one_line(said.decode('utf-8', 'replace'))}"
+def _answer(code: int, answer: bytes) -> str:
+    return f"{code} {_one_line(answer.decode('utf-8', 'replace'))}"
 
 
-def _one_line(what: object) -> str:
-    return " ".join(str(what).split())[:300]
+def _one_line(value: object) -> str:
+    return " ".join(str(value).split())[:300]

@@ -12,7 +12,7 @@ import sys
 
 # Slow imports: modules of the pipeline, and libraries that its steps import inside functions.
 OF_TASKS = (
-    "amkpi.alerts.causes",
+    "amkpi.alerts.notify",
     "amkpi.pipeline.steps",
     "dbt.adapters.duckdb",
     "dbt.cli.main",

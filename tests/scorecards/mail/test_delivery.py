@@ -24,12 +24,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from amkpi.alerts import causes
+from amkpi.alerts.incidents import find_incidents
 from amkpi.core.errors import AmkpiError
 from amkpi.core.run import Run
-from amkpi.scorecards.mail.delivery import Options, due, log_lines, send
+from amkpi.scorecards.mail.delivery import send
 from amkpi.scorecards.mail.history import History, scorecards_sent
-from amkpi.scorecards.mail.report import Report
+from amkpi.scorecards.mail.operator_mail import log_lines
+from amkpi.scorecards.mail.options import Options
+from amkpi.scorecards.mail.report import DeliveryReport
+from amkpi.scorecards.mail.schedule import due
 from amkpi.scorecards.mail.smtp import Server
 from tests.paths import ROOT
 from tests.scorecards import agency
@@ -95,7 +98,7 @@ class Postbox:
                 found[address] += 1
         return found
 
-    def told_operator(self) -> str:
+    def to_operator(self) -> str:
         """What the operator was told, all mails together."""
         return "\n".join(
             str(message_from_bytes(content, policy=default).get_content())
@@ -150,14 +153,14 @@ def _port(controller: Controller) -> int:
     return int(controller.port)
 
 
-def go(run: Run, server: Server, **given: Any) -> Report:
+def go(run: Run, server: Server, **given: Any) -> DeliveryReport:
     return send(run, server, period="2026-09", options=given.pop("options", OPTIONS), sleep=lambda _: None, **given)
 
 
-def uncertain_alarms(run: Run) -> int:
-    """How many alarms `watch_over` would raise for mails whose fate nobody knows; each names D2."""
-    found = [each for each in causes.troubles(run, None, ()) if each.slug == "mails-uncertain"]
-    assert all("D2 <d2@agency.example>" in each.what for each in found)
+def uncertain_incidents(run: Run) -> int:
+    """How many incidents there are of mails with an uncertain outcome; each names D2."""
+    found = [each for each in find_incidents(run, None, ()) if each.type == "mails-uncertain"]
+    assert all("D2 <d2@agency.example>" in each.facts for each in found)
     return len(found)
 
 
@@ -165,7 +168,7 @@ def test_everybody_due_gets_one_and_a_second_run_sends_nothing(run: Run, server:
     first, second = go(run, server), go(run, server)
     assert first.count("sent") == second.count("sent_before") == 6
     assert postbox.readers() == Counter(EVERYBODY)
-    assert not postbox.told_operator()
+    assert not postbox.to_operator()
     rows = scorecards_sent(run.home.state)
     assert [(row.staff_id, row.state, row.publication_id) for row in rows] == [
         (each, "sent", agency.ID) for each in ("D1", "D2", "G1", "M1", "M2", "M3")
@@ -190,11 +193,11 @@ def test_starttls_with_a_login_that_must_be_right(run: Run, postbox: Postbox, ce
         server = Server("localhost", _port(controller), "starttls", "kpi", "wrong", 5, str(certificate[0]))
         refused = go(run, server)
         assert refused.count("deferred") == 6
-        assert "535" in str(refused.trouble[0].what)
+        assert "535" in str(refused.problems[0].detail)
         assert not postbox.taken
         assert History(run.home.state).read() == (), "nothing was intended: no server was open"
         stranger = go(run, replace(server, password="right", ca_file=None))
-        assert "CERTIFICATE_VERIFY_FAILED" in str(stranger.trouble[0].what)
+        assert "CERTIFICATE_VERIFY_FAILED" in str(stranger.problems[0].detail)
         assert not postbox.taken
         assert go(run, replace(server, password="right")).count("sent") == 6
     finally:
@@ -235,8 +238,8 @@ def test_a_permanent_refusal_is_reported_once_and_stops_nobody_else(
     assert (first.count("sent"), first.count("refused")) == (5, 1)
     assert (second.count("sent_before"), second.count("refused")) == (5, 1)
     assert postbox.readers() == Counter(EVERYBODY - {"m1@agency.example"})
-    assert "- M1: m1@agency.example: 550 no such user" in postbox.told_operator()
-    assert postbox.told_operator().count("M1") == 1
+    assert "- M1: m1@agency.example: 550 no such user" in postbox.to_operator()
+    assert postbox.to_operator().count("M1") == 1
     assert go(run, server, resend=("M1",)).count("refused") == 1, "the second no"
     assert go(run, server, resend=("M1",)).count("sent") == 1
     assert postbox.readers() == Counter(EVERYBODY)
@@ -251,7 +254,7 @@ def test_a_temporary_refusal_is_tried_again_in_the_run_and_by_the_next(
     first = go(run, server)
     assert (first.count("sent"), first.count("deferred")) == (5, 1)
     assert "- M2: m2@agency.example: 451 later" in log_lines(first)
-    assert not postbox.told_operator(), "the alarm of the task that fails tells it, once"
+    assert not postbox.to_operator(), "the alarm of the task that fails tells it, once"
     assert go(run, server).count("sent") == 1
     assert postbox.readers() == Counter(EVERYBODY)
 
@@ -266,11 +269,11 @@ def test_who_was_cut_off_before_the_answer_is_uncertain_and_only_a_person_sends_
     assert (second.count("sent_before"), second.count("uncertain")) == (5, 1)
     assert postbox.readers()["d2@agency.example"] == (1 if moment == "cut after" else 0)
     assert ["--resend D2" in line for line in log_lines(second)].count(True) == 1
-    assert uncertain_alarms(run) == 1
-    assert not postbox.told_operator(), "the alarm tells it, once"
+    assert uncertain_incidents(run) == 1
+    assert not postbox.to_operator(), "the alarm tells it, once"
     assert go(run, server, resend=("D2",)).count("sent") == 1
     assert postbox.readers()["d2@agency.example"] == (2 if moment == "cut after" else 1)
-    assert uncertain_alarms(run) == 0
+    assert uncertain_incidents(run) == 0
     assert go(run, server).count("sent_before") == 6
 
 
@@ -290,8 +293,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from tests.scorecards import agency
-from tests.scorecards.test_sending import OPTIONS
-from scorecards import delivering, history, smtp
+from tests.scorecards.mail.test_delivery import OPTIONS
+from amkpi.scorecards.mail import delivery, history, smtp
 moment, port = sys.argv[2], int(sys.argv[3])
 def die(*_): os.kill(os.getpid(), signal.SIGKILL)
 count = 0
@@ -305,13 +308,13 @@ def writing(self, sending):
     if moment == "after answer" and count == 4: die()
 history.History.write = writing
 deliver = smtp.Session.deliver
-def delivering_(self, mail):
+def delivering(self, mail):
     found = deliver(self, mail)
     if moment == "before answer" and mail.staff_id == "D2": die()
     return found
-smtp.Session.deliver = delivering_
+smtp.Session.deliver = delivering
 run = agency.run_of(Path(sys.argv[1]))
-delivering.send(run, smtp.Server("127.0.0.1", port, "none", timeout=5), period="2026-09", options=OPTIONS)
+delivery.send(run, smtp.Server("127.0.0.1", port, "none", timeout=5), period="2026-09", options=OPTIONS)
 """
 
 
@@ -334,7 +337,7 @@ def test_a_kill_at_any_step_sends_nobody_two_and_names_who_may_have_none(
     readers = postbox.readers()
     assert all(count == 1 for count in readers.values())
     if uncertain:
-        assert uncertain_alarms(run) == 1
+        assert uncertain_incidents(run) == 1
     else:
         assert set(readers) == EVERYBODY
 
@@ -342,7 +345,7 @@ def test_a_kill_at_any_step_sends_nobody_two_and_names_who_may_have_none(
 def test_who_cannot_be_addressed_is_told_to_the_operator(run: Run, server: Server, postbox: Postbox) -> None:
     agency.change(run.home.current.resolve(), "update dim_staff set email = null where staff_id = 'M3'")
     assert go(run, server).count("unreachable") == 1
-    assert "- M3: chưa có địa chỉ email" in postbox.told_operator()
+    assert "- M3: chưa có địa chỉ email" in postbox.to_operator()
 
 
 def test_a_stale_publication_goes_to_nobody_and_what_holds_it_is_left_to_its_alarm(
@@ -414,7 +417,7 @@ def test_a_sender_killed_before_it_noted_that_the_operator_knows_tells_them_agai
     monkeypatch.undo()
     go(run, server)
     go(run, server)
-    assert postbox.told_operator().count("- M3: ") == 2, "rather twice than never; then no more"
+    assert postbox.to_operator().count("- M3: ") == 2, "rather twice than never; then no more"
     assert postbox.readers() == Counter(EVERYBODY - {"m3@agency.example"})
 
 
@@ -424,7 +427,7 @@ def test_the_operator_is_told_in_the_language_of_the_settings(
 ) -> None:
     agency.change(run.home.current.resolve(), "update dim_staff set email = null where staff_id = 'M3'")
     go(run, server, options=replace(OPTIONS, default_language=language))
-    assert f"- M3: {words}" in postbox.told_operator()
+    assert f"- M3: {words}" in postbox.to_operator()
 
 
 @pytest.mark.parametrize(("since", "is_held"), [(agency.AS_OF, False), (agency.AS_OF + timedelta(days=1), True)])

@@ -13,7 +13,7 @@ from amkpi.interfaces.cli.options import FOLDER, with_run
 
 if TYPE_CHECKING:
     from amkpi.core.run import Run
-    from amkpi.scorecards.mail.report import Report
+    from amkpi.scorecards.mail.report import DeliveryReport
     from amkpi.scorecards.mail.smtp import Server
 
 # The name that Airflow gives to the connection `amkpi_smtp`: the command and the DAG use the same server.
@@ -65,20 +65,20 @@ def alarms(run: Run) -> None:
 
 
 def _alerts(run: Run) -> None:
-    from amkpi.alerts import causes
+    from amkpi.alerts import notify
     from amkpi.core import terminal
     from amkpi.interfaces.cli import console
 
     with console.step("alerts") as (progress, result):
-        lasting = causes.watch_over(run, server_by_environment, progress)
-        result(f"{len(lasting)} open" if lasting else "no open incident")
-    for alarm in lasting:
-        terminal.warn(f"{alarm.trouble.slug} {alarm.trouble.about}: {alarm.trouble.what}")
+        found = notify.monitor(run, server_by_environment, progress)
+        result(f"{len(found)} open" if found else "no open incident")
+    for alert in found:
+        terminal.warn(f"{alert.incident.type} {alert.incident.about}: {alert.incident.facts}")
 
 
 def server_by_environment() -> Server:
     """The mail server that the variable of the connection `amkpi_smtp` names. Raises AmkpiError where it is not set."""
-    from amkpi.scorecards.mail import delivery
+    from amkpi.scorecards.mail.smtp import server_of
 
     text = os.environ.get(CONNECTION)
     if not text:
@@ -88,17 +88,18 @@ def server_by_environment() -> Server:
     from airflow.models.connection import Connection  # Airflow costs 4 s to import
 
     given = Connection.from_json(text) if text.lstrip().startswith("{") else Connection(uri=text)
-    return delivery.server_of(given)
+    return server_of(given)
 
 
 def _write(run: Run, grain: str, period: str | None, to: tuple[str, ...], outbox: Path | None) -> None:
     """Write one file a recipient into the outbox, HOME/outbox when None, and print what happened to each."""
     from amkpi.interfaces.cli import console
-    from amkpi.scorecards.mail import delivery
+    from amkpi.scorecards.mail.options import options_of
+    from amkpi.scorecards.mail.outbox import write_to_outbox
 
     target = outbox or run.home.outbox
     with console.step("scorecards") as (progress, result):
-        report = delivery.render(run, target, grain, period, to, delivery.options_of(run.settings), progress)
+        report = write_to_outbox(run, target, grain, period, to, options_of(run.settings), progress)
         written = report.count("written")
         result(f"{written} mail{'' if written == 1 else 's'} in {target}, {report.grain} {report.period}")
     _show(report)
@@ -107,21 +108,20 @@ def _write(run: Run, grain: str, period: str | None, to: tuple[str, ...], outbox
 def _send(run: Run, grain: str, period: str | None, to: tuple[str, ...], resend: tuple[str, ...]) -> None:
     """Send the scorecards by the connection `amkpi_smtp`. Raises AmkpiError without one, or when all are held back."""
     from amkpi.interfaces.cli import console
-    from amkpi.scorecards.mail import delivery
+    from amkpi.scorecards.mail.delivery import send
+    from amkpi.scorecards.mail.options import options_of
 
     server = server_by_environment()
     with console.step("scorecards") as (progress, result):
-        report = delivery.send(
-            run, server, grain, period, to, resend, options=delivery.options_of(run.settings), progress=progress
-        )
+        report = send(run, server, grain, period, to, resend, options=options_of(run.settings), progress=progress)
         result(f"{report.count('sent')} sent, {report.count('sent_before')} sent before")
     _show(report)
     if report.held:
         raise AmkpiError(f"no mail was sent: {report.held}")
 
 
-def _show(report: Report) -> None:
+def _show(report: DeliveryReport) -> None:
     from amkpi.core import terminal
 
-    for outcome in report.trouble:
-        terminal.warn(f"{outcome.staff_id}: {outcome.fate}: {outcome.what}")
+    for result in report.problems:
+        terminal.warn(f"{result.staff_id}: {result.outcome}: {result.detail}")

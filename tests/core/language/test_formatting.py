@@ -1,0 +1,61 @@
+"""Numbers and periods as people of the agency read them."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from amkpi.core.catalogue import Language
+from amkpi.core.language import formatting
+from amkpi.core.language.formatting import Formatter
+
+
+def test_per_cent_round_half_up_of_the_number_that_was_published() -> None:
+    # 100 * 1.025 is 102.49999999999999 for a machine.
+    assert [formatting.percent(share, 0, "vi") for share in (1.025, 0.285, 0.2849)] == ["103", "29", "28"]
+    assert formatting.kpi_value(0.0285, "ratio", "VND", "vi") == "2,9%"
+
+
+def test_money_is_scaled_to_millions_and_billions_in_the_words_of_the_language() -> None:
+    amounts = (455e6, 1.315e9, 999_999.5, 0.0)
+    assert [formatting.money(amount, "VND", "vi") for amount in amounts] == [
+        "455 triệu VND", "1,32 tỷ VND", "999.999,50 VND", "0 VND",
+    ]  # fmt: skip
+    assert [formatting.money(amount, "", "en") for amount in amounts] == ["455 m", "1.32 bn", "999,999.50", "0"]
+
+
+@pytest.mark.parametrize(
+    ("change", "unit", "language", "expected"),
+    [
+        (0.025, "ratio", "vi", "+2,5 điểm phần trăm"),
+        (-0.025, "ratio", "en", "−2.5 percentage points"),
+        (0.0004, "ratio", "en", "0.0 percentage points"),
+        (-3.0, "score", "vi", "−3,0 điểm"),
+        (-1e6, "money", "vi", "−1 triệu ₫"),
+    ],
+)
+def test_a_change_has_its_sign_and_the_unit_of_its_kpi(
+    change: float, unit: str, language: Language, expected: str
+) -> None:
+    assert formatting.change(change, unit, "₫", language) == expected
+
+
+def test_a_mail_names_the_size_of_a_change_in_few_words() -> None:
+    sizes = [(0.025, "ratio"), (3.0, "score"), (1e6, "money")]
+    assert [Formatter.with_symbol("vi", "VND").size_of_change(*each) for each in sizes] == [
+        "2,5 điểm %", "3,0 điểm", "1 triệu ₫",
+    ]  # fmt: skip
+    assert Formatter.with_symbol("en", "VND").size_of_change(0.025, "ratio") == "2.5 pp"
+
+
+def test_a_narrow_column_shows_no_currency() -> None:
+    figures = Formatter.with_symbol("vi", "VND")
+    assert (figures.value(1e9, "money"), figures.value_without_currency(1e9, "money")) == ("1 tỷ ₫", "1 tỷ")
+    assert figures.value(None, "money") == figures.value_without_currency(None, "money") == "–"
+
+
+def test_a_trailing_period_is_named_in_both_languages() -> None:
+    year = ("trailing_12m", date(2025, 10, 1), date(2026, 9, 30))
+    assert formatting.period(*year, "vi") == "12 tháng đến tháng 9 năm 2026"
+    assert formatting.period(*year, "en") == "12 months to September 2026"
