@@ -18,7 +18,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.catalog import Message as BabelMessage
 from babel.messages.pofile import read_po, write_po
 
-from amkpi.core.catalogue import Language
+from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import catalogue_file
 from amkpi.core.paths import PACKAGE
 from amkpi.layers import LAYERS

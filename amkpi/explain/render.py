@@ -16,10 +16,11 @@ from rich.padding import Padding
 from rich.table import Table
 
 from amkpi.core import terminal
-from amkpi.core.catalogue import Kpi, Language
+from amkpi.core.catalogue import Kpi
 from amkpi.core.language import formatting
 from amkpi.core.language.names import plain
 from amkpi.core.language.terms import STATUS
+from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Translator
 from amkpi.explain.evidence import PRIVATE, CountedRecord, ExcludedRecord, Explanation, period_key
 from amkpi.explain.text import (

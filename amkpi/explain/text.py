@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from amkpi.core.catalogue import Kpi, Language
+from amkpi.core.catalogue import Kpi
 from amkpi.core.language import formatting
 from amkpi.core.language.terms import NO_VALUE
+from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Message, Translator
 from amkpi.explain.evidence import ExcludedRecord, Explanation
 

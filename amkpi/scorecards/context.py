@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from amkpi.core.catalogue import Kpi, Language, Words
+from amkpi.core.catalogue import Kpi
 from amkpi.core.language.formatting import Formatter
 from amkpi.core.language.names import given_name, plain
 from amkpi.core.language.periods import Period
+from amkpi.core.language.translation import Language, Translation
 from amkpi.core.language.translator import Message, Translator
 from amkpi.scorecards.facts import Facts, KpiValue, ScopeMember, Score, ScorecardLine
 from amkpi.scorecards.recipients import Recipient
@@ -55,9 +56,9 @@ class ReaderContext:
         """The period of the mail."""
         return self.facts.period
 
-    def choose(self, words: Words) -> str:
+    def choose(self, text: Translation) -> str:
         """A text of the KPI catalogue in the reader's language."""
-        return words[self.language]
+        return text[self.language]
 
     def members(self) -> tuple[ScopeMember, ...]:
         """Whose scorecards this mail contains, the widest scope first; those without a row in the period are left out.

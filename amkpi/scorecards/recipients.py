@@ -8,7 +8,7 @@ from datetime import date
 from email.errors import MessageError
 from email.headerregistry import Address
 
-from amkpi.core.catalogue import Language
+from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Message
 
 COMPANY_ROLE = "group_account_director"

@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from babel.dates import format_skeleton
 from babel.numbers import format_decimal, get_currency_symbol
 
-from amkpi.core.catalogue import Language
+from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Message, Translator
 
 # Babel's compact form stops at billions in Vietnamese and rounds half to even: money is scaled here.

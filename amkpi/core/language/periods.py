@@ -8,9 +8,9 @@ from datetime import date, timedelta
 
 from babel.dates import format_skeleton
 
-from amkpi.core.catalogue import Language
 from amkpi.core.errors import AmkpiError
 from amkpi.core.language import formatting
+from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Translator
 
 GRAINS = ("month", "quarter", "year", "trailing_12m")

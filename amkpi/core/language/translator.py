@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from amkpi.core.catalogue import Language
+from amkpi.core.language.translation import Language
 
 LOCALES = Path(__file__).resolve().parent / "locales"
 DOMAIN = "amkpi"

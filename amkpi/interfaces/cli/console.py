@@ -16,11 +16,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from amkpi.core.catalogue import Language, kpis
+from amkpi.core.catalogue import kpis
 from amkpi.core.errors import AmkpiError
 from amkpi.core.findings import Finding
 from amkpi.core.language import formatting
 from amkpi.core.language.terms import STATUS
+from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Translator
 from amkpi.core.run import Run
 from amkpi.core.terminal import STATUS_SIGNS, out

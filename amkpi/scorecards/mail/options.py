@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amkpi.core.catalogue import Language
+from amkpi.core.language.translation import Language
 from amkpi.core.settings import Settings
 
 

@@ -6,9 +6,9 @@ from datetime import date
 
 import pytest
 
-from amkpi.core.catalogue import Language
 from amkpi.core.language import formatting
 from amkpi.core.language.formatting import Formatter
+from amkpi.core.language.translation import Language
 
 
 def test_per_cent_round_half_up_of_the_number_that_was_published() -> None:

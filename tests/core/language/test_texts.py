@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 from babel.messages.catalog import Message as BabelMessage
 
-from amkpi.core.catalogue import Language
+from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Message, Translator
 from amkpi.core.paths import PACKAGE
 from amkpi.expectations.discovery import all_suites

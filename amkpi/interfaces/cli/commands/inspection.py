@@ -11,7 +11,7 @@ from amkpi.core.errors import AmkpiError
 from amkpi.interfaces.cli.options import FOLDER, with_run
 
 if TYPE_CHECKING:
-    from amkpi.core.catalogue import Language
+    from amkpi.core.language.translation import Language
     from amkpi.core.run import Run
     from amkpi.explain.evidence import Scope
 
