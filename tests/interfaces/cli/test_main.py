@@ -22,7 +22,7 @@ def put(home: Path, name: str, text: str) -> None:
 
 
 def test_no_home_is_one_line() -> None:
-    assert "say --home DIR, or set AMKPI_HOME" in failed(amkpi(None, "load"), 1)
+    assert "use --home DIR, or set AMKPI_HOME" in failed(amkpi(None, "load"), 1)
 
 
 def test_options_may_stand_before_the_command_and_one_behind_it_wins(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_options_may_stand_before_the_command_and_one_behind_it_wins(tmp_path: P
     both = amkpi(None, "--home", str(tmp_path / "a"), "status", "--home", str(tmp_path / "b"))
     assert f"nothing yet in {tmp_path / 'b'}" in both.stdout
     assert f"nothing yet in {tmp_path / 'a'}" in amkpi(tmp_path, "--home", str(tmp_path / "a"), "status").stdout
-    assert "--as-of 'x' is no date" in failed(amkpi(tmp_path, "--as-of", "x", "build"), 1)
+    assert "--as-of 'x' is not a date" in failed(amkpi(tmp_path, "--as-of", "x", "build"), 1)
 
 
 def test_options_before_a_command_of_a_group_are_taken_too(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_name_of_version_0_1_0_is_still_a_command(tmp_path: Path) -> None:
 
 
 def test_a_date_that_is_none_is_one_line(tmp_path: Path) -> None:
-    assert "--as-of '17/10/2026' is no date" in failed(amkpi(tmp_path, "load", "--as-of", "17/10/2026"), 1)
+    assert "--as-of '17/10/2026' is not a date" in failed(amkpi(tmp_path, "load", "--as-of", "17/10/2026"), 1)
 
 
 def test_a_landing_folder_elsewhere_must_exist(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_landing_folder_elsewhere_must_exist(tmp_path: Path) -> None:
 
 def test_a_home_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    assert "cannot make the folder" in failed(amkpi(tmp_path / "file", "load"), 1)
+    assert "cannot create the folder" in failed(amkpi(tmp_path / "file", "load"), 1)
 
 
 def test_a_typo_in_the_settings_is_one_line(tmp_path: Path) -> None:

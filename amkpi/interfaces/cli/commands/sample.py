@@ -34,6 +34,6 @@ def sample(directory: Path, seed: int, months: int, scale: float, as_of: str | N
     try:
         last = date.fromisoformat(as_of) if as_of else sample_date()
     except ValueError as error:
-        raise AmkpiError(f"--as-of {as_of!r} is no date: write it as YYYY-MM-DD") from error
+        raise AmkpiError(f"--as-of {as_of!r} is not a date: write it as YYYY-MM-DD") from error
     counts = write_sample(directory, seed=seed, months=months, scale=scale, as_of=last)
     click.echo(f"{sum(counts.values())} rows of {len(counts)} extracts in {directory}, as of {last.isoformat()}")
