@@ -13,7 +13,7 @@ import duckdb
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.settings import Settings
-from amkpi.core.storage.warehouse import transaction
+from amkpi.core.storage.transactions import transaction
 from amkpi.ingestion import delivery_log, ledger
 from amkpi.ingestion.archive import archived
 from amkpi.ingestion.delivery_log import Delivery

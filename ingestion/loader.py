@@ -17,7 +17,7 @@ import duckdb
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.settings import Settings
-from amkpi.core.storage.warehouse import transaction
+from amkpi.core.storage.transactions import transaction
 from amkpi.ingestion import archive, landing, ledger, snapshots
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Family
 from amkpi.ingestion.delivery_log import Delivery

@@ -16,7 +16,7 @@ import duckdb
 from amkpi.core import terminal
 from amkpi.core.storage.migrations import warehouse as warehouse_layout
 from amkpi.core.storage.sql import literal
-from amkpi.core.storage.warehouse import transaction
+from amkpi.core.storage.transactions import transaction
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Column, Extract
 from amkpi.ingestion.readers.record_batches import ERROR_CELL, WHITE_SPACE, loose
 

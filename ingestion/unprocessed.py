@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from amkpi.core.storage.warehouse import transaction
+from amkpi.core.storage.transactions import transaction
 from amkpi.ingestion.contracts.extracts import EXTRACTS, FAMILIES, Family
 
 

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from amkpi.core.storage.sql import literal
-from amkpi.core.storage.warehouse import registered
+from amkpi.core.storage.transactions import registered
 from amkpi.ingestion import snapshots
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Extract
 from amkpi.ingestion.delivery_log import Delivery

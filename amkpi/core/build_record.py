@@ -13,7 +13,8 @@ from amkpi.core.findings import Finding
 from amkpi.core.home import Home
 from amkpi.core.publication_id import pipeline_version, publication_id
 from amkpi.core.settings import Settings
-from amkpi.core.storage.warehouse import connect, table_exists, transaction
+from amkpi.core.storage.transactions import transaction
+from amkpi.core.storage.warehouse import connect, table_exists
 
 
 def mark_building(connection: duckdb.DuckDBPyConnection) -> None:

@@ -37,9 +37,10 @@ def published(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnect
         made_by = _made_by(connection)
         if made_by in (None, pipeline_version()):
             raise
+        problem = " ".join(str(error).splitlines()[0].split()).rstrip("!.")
         raise AmkpiError(
-            f"{' '.join(str(error).splitlines()[0].split())}: the current publication was made by {made_by}, this is"
-            f" {pipeline_version()}: run `amkpi run`, which publishes it again"
+            f"{problem}: the current publication was made by {made_by}, this is {pipeline_version()}: run `amkpi run`,"
+            " which publishes it again"
         ) from error
     finally:
         connection.close()

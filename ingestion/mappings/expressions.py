@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from amkpi.core.storage.sql import literal
-from amkpi.core.storage.warehouse import registered
+from amkpi.core.storage.transactions import registered
 from amkpi.ingestion.readers.record_batches import WHITE_SPACE
 
 MAX_CHARACTERS = 4_000

@@ -27,7 +27,8 @@ import duckdb
 
 from amkpi.core.paths import PACKAGE
 from amkpi.core.storage.sql import literal
-from amkpi.core.storage.warehouse import table_exists, transaction
+from amkpi.core.storage.transactions import transaction
+from amkpi.core.storage.warehouse import table_exists
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Extract
 
 _WAITING = "('unknown_reference', 'missing_fx_rate')"

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from amkpi.core.errors import AmkpiError
-from amkpi.core.storage.warehouse import transaction
+from amkpi.core.storage.transactions import transaction
 from amkpi.ingestion import loader
 from amkpi.ingestion.contracts.extracts import EXTRACTS
 from amkpi.ingestion.delivery_log import Delivery

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import duckdb
 
+from amkpi.core import terminal
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.settings import Settings
+from amkpi.core.storage.migrations import warehouse as layout
 
 
 @contextmanager
 def connect(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the warehouse for reading and writing; the caller holds HOME's lock.
+    """Open the warehouse for reading and writing, in the newest layout; the caller holds HOME's lock.
 
-    Raises AmkpiError if the file cannot be opened.
+    Raises AmkpiError if the file cannot be opened, or a newer version wrote it.
     """
+    with open_warehouse(home, settings) as connection:
+        # `locked` has done this, unless the file was replaced by an older one.
+        applied = layout.bring_up_to_date(connection)
+        if applied:
+            terminal.report(f"{home.warehouse} was brought up to date: {applied}")
+        yield connection
+
+
+@contextmanager
+def open_warehouse(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse as it is. Raises AmkpiError if the file cannot be opened."""
     try:
         connection = duckdb.connect(str(home.warehouse))
     except duckdb.Error as error:
@@ -34,34 +47,6 @@ def connect(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnectio
         yield connection
     finally:
         connection.close()
-
-
-@contextmanager
-def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """One transaction: committed at the end of the block, rolled back if it raises. The block's own error is raised."""
-    connection.begin()
-    try:
-        yield
-        connection.commit()
-    except BaseException:
-        # DuckDB refuses to roll back after a failed commit; that refusal must not replace the error that matters.
-        with suppress(duckdb.Error):
-            connection.rollback()
-        raise
-
-
-@contextmanager
-def registered(connection: duckdb.DuckDBPyConnection, name: str, rows: object) -> Iterator[None]:
-    """Arrow rows as a table of that name, for the block. The block's own error is raised."""
-    connection.register(name, rows)
-    try:
-        yield
-    except BaseException:
-        # After a fatal error DuckDB refuses this too; that refusal must not replace the error that matters.
-        with suppress(duckdb.Error):
-            connection.unregister(name)
-        raise
-    connection.unregister(name)
 
 
 def table_exists(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:

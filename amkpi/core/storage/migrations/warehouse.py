@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import duckdb
 
 from amkpi.core.storage.migrations.migration import Applied, Migration, missing, newest, refuse_newer
-from amkpi.core.storage.warehouse import transaction
+from amkpi.core.storage.transactions import transaction
 
 # What dbt and the steps after it make anew with every full build.
 _BUILT = ("staging", "intermediate", "kpis", "marts", "audit")
@@ -52,9 +54,10 @@ MIGRATIONS: tuple[Migration[duckdb.DuckDBPyConnection], ...] = (
 
 def version(connection: duckdb.DuckDBPyConnection) -> int | None:
     """The layout of the warehouse; None for one without tables."""
-    tables = _tables(connection, "raw")
-    if "warehouse_layout" in tables:
+    # Every connection asks this: without a look at the catalogue it takes 1 ms instead of 30.
+    with suppress(duckdb.CatalogException):
         return int(connection.execute("select version from raw.warehouse_layout").fetchall()[0][0])
+    tables = _tables(connection, "raw")
     if "ledger" not in tables:
         return None
     return 0 if any("_sha256 " in create for name, create in tables.items() if name != "ledger") else 1
