@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
+IS_CHECKOUT = (PACKAGE / "dbt_project").is_symlink()
 DBT_PROJECT = (PACKAGE / "dbt_project").resolve()
 DAGS = (PACKAGE / "dags").resolve()
 SHIPPED_MAPPINGS = (PACKAGE / "ingestion" / "mappings" / "shipped").resolve()

@@ -5,11 +5,9 @@ from __future__ import annotations
 import gc
 import importlib
 import json
-import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -40,6 +38,11 @@ class BuildReport:
 def dbt_variables(settings: Settings, as_of: date) -> dict[str, Any]:
     """The dbt variables of a run."""
     return {"as_of": as_of.isoformat(), **settings.kpi.model_dump(mode="json")}
+
+
+def profile_variables(home: Home, settings: Settings) -> dict[str, str]:
+    """The dbt variables that profiles.yml reads: the warehouse file, and the memory that DuckDB may use."""
+    return {"warehouse_file": str(home.warehouse), "memory_limit": settings.storage.memory_limit}
 
 
 def build(
@@ -148,27 +151,23 @@ def run_dbt(
             progress(f"{event.data.index}/{event.data.total} {event.data.node_info.node_name}")
 
     home.dbt_target.mkdir(parents=True, exist_ok=True)
-    with _environment(
-        AMKPI_WAREHOUSE=str(home.warehouse),
-        AMKPI_MEMORY_LIMIT=settings.storage.memory_limit,
-        DBT_SEND_ANONYMOUS_USAGE_STATS="false",
-    ):
-        project = manifest_cache.load(home)
-        result = dbtRunner(manifest=project, callbacks=[on_event]).invoke(
-            [
-                *arguments,
-                "--quiet",
-                "--no-use-colors",
-                "--log-level", "none",
-                "--log-level-file", "info",
-                "--log-path", str(home.dbt_target),
-                "--target-path", str(home.dbt_target),
-                "--project-dir", str(DBT_PROJECT),
-                "--profiles-dir", str(DBT_PROJECT),
-                "--vars", json.dumps(dbt_variables(settings, as_of)),
-            ]
-        )  # fmt: skip
-        _release_warehouse()
+    project = manifest_cache.load(home)
+    result = dbtRunner(manifest=project, callbacks=[on_event]).invoke(
+        [
+            *arguments,
+            "--quiet",
+            "--no-use-colors",
+            "--no-send-anonymous-usage-stats",
+            "--log-level", "none",
+            "--log-level-file", "info",
+            "--log-path", str(home.dbt_target),
+            "--target-path", str(home.dbt_target),
+            "--project-dir", str(DBT_PROJECT),
+            "--profiles-dir", str(DBT_PROJECT),
+            "--vars", json.dumps(dbt_variables(settings, as_of) | profile_variables(home, settings)),
+        ]
+    )  # fmt: skip
+    _release_warehouse()
     if project is None and result.exception is None:
         manifest_cache.save(home)
     if result.exception is not None:
@@ -183,21 +182,6 @@ def run_dbt(
         raise AuditBlocked(f"a rule of the models is broken, nothing is published: {names}")
     tests = sum(node.node.resource_type == "test" for node in nodes)
     return len(nodes) - tests, tests
-
-
-@contextmanager
-def _environment(**variables: str) -> Iterator[None]:
-    """Set the variables of dbt's profile while it runs; the next run in this process may be for another agency."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _release_warehouse() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from amkpi.core.home import Home
-from amkpi.core.paths import DBT_PROJECT
+from amkpi.core.paths import DBT_PROJECT, IS_CHECKOUT
 from amkpi.core.publication_id import pipeline_version
 
 # The file that dbt writes to its target folder when it has parsed the project.
@@ -40,10 +40,10 @@ def _read(place: Path) -> Any | None:
 
 
 def save(home: Home) -> None:
-    """Store what dbt has just parsed: in the project's folder for all homes, else in the dbt folder of this home."""
+    """Store what dbt has just parsed: for all homes in a checkout, else for this home."""
     parsed = home.dbt_target / _OF_DBT
     for place in _places(home):
-        # An installed project may be read-only. Without a cache, the next build parses again.
+        # A checkout may be read-only, as in the image. Without a cache, the next build parses again.
         with suppress(OSError):
             place.parent.mkdir(exist_ok=True)
             partial = place.with_name(f".{place.name}.{os.getpid()}")
@@ -54,8 +54,12 @@ def save(home: Home) -> None:
             return
 
 
-def _places(home: Home) -> tuple[Path, Path]:
-    """Where the cache may be; its name is a hash of the code, the engine and the warehouse file that it is for."""
+def _places(home: Home) -> tuple[Path, ...]:
+    """Where the cache may be; its name is a hash of the code, the engine and the warehouse file that it is for.
+
+    In a checkout it may be in the project's folder, for all homes. An installed package is never written to.
+    """
     basis = [pipeline_version(), version("dbt-core"), version("dbt-duckdb"), home.warehouse.stem, str(DBT_PROJECT)]
     name = f"parsed_{hashlib.sha256('|'.join(basis).encode()).hexdigest()[:16]}.msgpack"
-    return DBT_PROJECT / "target" / name, home.dbt_target / name
+    of_home = home.dbt_target / name
+    return (DBT_PROJECT / "target" / name, of_home) if IS_CHECKOUT else (of_home,)

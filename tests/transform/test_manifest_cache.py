@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,34 @@ def test_a_project_that_cannot_be_written_is_kept_in_the_home(
     assert len(list(agency.home.dbt_target.glob("parsed_*.msgpack"))) == 1
     build_one_model(agency, agency.run.as_of.replace(day=1))
     assert FULL_PARSE not in log_of(agency)
+
+
+def test_an_installed_package_is_not_written_to(beside: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency) -> None:
+    monkeypatch.setattr(manifest_cache, "IS_CHECKOUT", False)
+    loaded(agency)
+    build_one_model(agency)
+    assert not beside.exists()
+    assert len(list(agency.home.dbt_target.glob("parsed_*.msgpack"))) == 1
+
+
+def test_dbt_gets_the_warehouse_of_the_run_and_the_environment_stays_as_it_is(
+    beside: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency
+) -> None:
+    monkeypatch.setenv("AMKPI_WAREHOUSE", "/of/another/agency.duckdb")
+    environment = dict(os.environ)
+    changed: list[set[str]] = []
+    loaded(agency)
+    arguments = ["run", "--select", "+int_fx_history", "--full-refresh"]
+    dbt_runner.run_dbt(
+        agency.home,
+        agency.run.settings,
+        agency.run.as_of,
+        arguments,
+        lambda line: changed.append({name for name, _ in dict(os.environ).items() ^ environment.items()}),
+    )
+    assert changed
+    assert not any("AMKPI" in name for names in changed for name in names)
+    assert agency.rows("select count(*) from intermediate.int_fx_history")
 
 
 def test_a_damaged_one_is_read_anew(beside: Path, agency: Agency) -> None:
