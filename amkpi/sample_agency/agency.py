@@ -17,7 +17,7 @@ from amkpi.sample_agency.targets import target_rows
 from amkpi.sample_agency.timeline import Window
 from amkpi.sample_agency.work import deliver
 
-# People are hired up to four years before the first month; long before this nobody exports anything anyway.
+# People are hired up to four years before the first month.
 _EARLIEST_YEAR = 1950
 
 
@@ -61,7 +61,7 @@ def write_sample(
 def _write_block(
     landing: Landing, window: Window, rates: Rates, names: Directory, seed: int, number: int, size: float, chief: str
 ) -> Org:
-    """One group account director with everybody below, their clients, and all records of theirs."""
+    """One group account director with all people below, their clients and all their records."""
     rng = random.Random(f"{seed}:{number}")
     org = hire_block(rng, landing, names, window, size, number, chief)
     clients = gather_clients(rng, landing, window, org, size, number)
@@ -75,7 +75,7 @@ def _write_block(
     scene = Scene(window, org, rates, landing)
     cancellations = CancellationsDue.one_of_each() if number == 0 else CancellationsDue()
     for client in clients:
-        # A generator of its own for each client: what happens to one does not shift the story of the next.
+        # Each client has its own generator: a change for one client does not change the others.
         own = random.Random(f"{seed}:{client.client_id}")
         deals = Deals(scene, client, own, cancellations)
         deals.play()

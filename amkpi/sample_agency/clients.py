@@ -1,4 +1,4 @@
-"""The clients of one block: who they are, how they came, and who looks after them when."""
+"""The clients of one block: who they are, how they came, and their managers over time."""
 
 import random
 from collections.abc import Container
@@ -22,7 +22,7 @@ class Entry(Enum):
 
 @dataclass(frozen=True)
 class Assignment:
-    """Who looks after a client from a day on; `valid_to` only where nobody follows at once."""
+    """The manager of a client from a day on; `valid_to` only where nobody takes over at once."""
 
     valid_from: Day
     manager_id: str
@@ -54,7 +54,7 @@ class Client:
 
 @dataclass(frozen=True)
 class _Seat:
-    """A client before it has a name: who has it at first, and how it comes."""
+    """A client before it has a name: its first manager, and how it comes."""
 
     manager_id: str
     entry: Entry
@@ -63,10 +63,10 @@ class _Seat:
 
 @dataclass(frozen=True)
 class _Move:
-    """On a day, clients of some people pass to others in turn, at most `limit` of them.
+    """On a day, clients of some people are handed over to others in turn, at most `limit` of them.
 
-    Every second one is without a manager for `gap_days`. `newest`: those won last go first, for they are the likeliest
-    to be served still.
+    Every second one has no manager for `gap_days`. `newest`: the clients that were won last are handed over first,
+    because most of them are still served.
     """
 
     day: Day
@@ -85,10 +85,10 @@ def _moves(org: Org) -> list[_Move]:
     if cast.promoted:
         away = org.people[cast.on_leave_executive].posts[0].manager_id
         left = org.people[cast.leaving_executive].posts[0].manager_id
-        heirs = (cast.promoted, cast.promoted_beside)
+        heirs = (cast.promoted, cast.promoted_colleague)
         moves += [
             _Move(stories.leave_begins, (cast.on_leave_executive,), (away,)),
-            _Move(stories.promotion, (cast.promoted_beside,), (cast.promoted,), limit=2),
+            _Move(stories.promotion, (cast.promoted_colleague,), (cast.promoted,), limit=2),
             _Move(stories.executive_leaves, (cast.leaving_executive,), (left,)),
             _Move(stories.manager_leaves, (cast.leaver,), heirs, gap_days=17),
         ]
@@ -99,9 +99,9 @@ def _moves(org: Org) -> list[_Move]:
 
 
 def _seats(rng: random.Random, window: Window, org: Org, count: int, foreign: Container[int]) -> list[_Seat]:
-    """The managers have two thirds of the clients, the executives small ones, the directors a few.
+    """Account managers have two thirds of the clients, executives have small ones, directors a few.
 
-    Foreign clients have been there from the start.
+    Foreign clients are there from the start.
     """
     cast = org.cast
     directing = [*cast.directors, cast.group_director]
@@ -151,7 +151,7 @@ def _histories(org: Org, window: Window, seats: list[_Seat]) -> list[list[Assign
             taker = move.to_ids[turn % len(move.to_ids)]
             has_gap = move.gap_days > 0 and turn % 2 == 1
             if has_gap:
-                # Nobody has the client for a while: what happens then counts for the company alone.
+                # The client has no manager for a while: its records count for the company only.
                 history[-1] = replace(history[-1], valid_to=move.day - 1)
             history.append(Assignment(move.day + (move.gap_days if has_gap else 0), taker))
     return histories
@@ -166,7 +166,7 @@ def gather_clients(
     foreign = dict(zip(range(1, count, max(1, count // 6)), FOREIGN_CLIENTS, strict=False)) if number == 0 else {}
     seats = _seats(rng, window, org, count, foreign)
     histories = _histories(org, window, seats)
-    # One prospect is nobody's: whoever pitches for it, the records count for the company alone.
+    # One prospect has no manager at all: its records count for the company only.
     nobodys = max((index for index, seat in enumerate(seats) if seat.entry is Entry.PROSPECT), default=None)
     if nobodys is not None:
         histories[nobodys] = []

@@ -14,7 +14,7 @@ _LEAST, _MOST = 50e6, 3e9
 
 @dataclass(frozen=True)
 class Contract:
-    """What the work of a client needs to know. `last_day` is the end, or the day before the contract was cancelled."""
+    """A contract. `last_day` is its end, or the day before it was cancelled."""
 
     contract_id: str
     kind: str
@@ -30,7 +30,7 @@ class Contract:
 class CancellationsDue:
     """Which kinds are still to be cancelled at which stage, so that each happens at least once in an agency.
 
-    Chance alone would leave some of the eight out of a small agency.
+    In a small agency, chance alone would not produce all eight.
     """
 
     due: set[tuple[str, str]] = field(default_factory=set)
@@ -50,7 +50,7 @@ class CancellationsDue:
 
 @dataclass(frozen=True)
 class _Offer:
-    """What is proposed: the yield of a proposal chain where it was won."""
+    """A proposal that was won, or an order without a proposal."""
 
     kind: str
     amount: float
@@ -71,10 +71,10 @@ class Deals:
     contracts: list[Contract] = field(default_factory=list)
 
     def play(self) -> None:
-        """The client's whole story."""
+        """Writes everything that happens with the client."""
         first = self.scene.window.first
         if self.client.entry is Entry.FROM_THE_START:
-            # The running retainer is renewed in the first month, for what is left of its year.
+            # The retainer of before is renewed in the first month, for the rest of its year.
             months = 2 + int(self.rng.random() * 12)
             signed = working(first + int(self.rng.random() * 9))
             doer, owner = self.scene.doer(self.client, signed, self.rng, 0.0)
@@ -114,7 +114,7 @@ class Deals:
             amount = self.client.fee * months_next * (0.98 + 0.16 * rng.random())
             start = contract.last_day + 1
             if rng.random() < 0.15:
-                # Rolled over without a proposal, or let go in silence.
+                # Renewed without a proposal, or ended without one.
                 if rng.random() > chance(0.85, scene.org.form(manager, asked)):
                     return
                 signed = working(contract.last_day - int(rng.random() * 12))
@@ -128,7 +128,7 @@ class Deals:
             contract = self._sign(offer, signed, start, months_later(start, months_next) - 1)
 
     def _expand(self) -> None:
-        """Upsell and cross-sell while the client is served; now and then a pitch for another brand of theirs."""
+        """Upsell and cross-sell while the client is served; sometimes a pitch for another brand of the client."""
         rng, window = self.rng, self.scene.window
         for index in range(window.first_month, window.last_month + 1):
             month = month_at(index)
@@ -227,7 +227,7 @@ class Deals:
         return None
 
     def _claim(self, kind: str, stage: str, day: Day) -> bool:
-        # Before as_of's month only: what is claimed must not depend on the day within it.
+        # Only before the month of as_of: the result must not depend on the day within it.
         return day < month_at(self.scene.window.last_month).first and self.cancellations.claim(kind, stage)
 
 

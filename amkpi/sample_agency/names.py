@@ -69,7 +69,7 @@ def _ascii(text: str) -> str:
 
 @dataclass
 class Directory:
-    """Hands out personal names with addresses that nobody else has."""
+    """Gives names of people, with unique addresses."""
 
     _taken: Counter[str] = field(default_factory=Counter)
 
@@ -81,7 +81,7 @@ class Directory:
         return f"{family} {middle} {given}", self.address(given, family)
 
     def address(self, given: str, family: str) -> str:
-        """`given.family@…`, with a number from the second bearer on."""
+        """`given.family@…`, with a number from the second person of that name on."""
         base = f"{_ascii(given)}.{_ascii(family)}"
         self._taken[base] += 1
         number = self._taken[base]

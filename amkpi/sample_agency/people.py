@@ -15,7 +15,7 @@ SENIOR_MANAGER = "senior_account_manager"
 EXECUTIVE = "account_executive"
 ACCOUNT_ROLES = (EXECUTIVE, MANAGER, SENIOR_MANAGER, DIRECTOR, GROUP_DIRECTOR)
 
-# Whoever of the other departments reviews the account people, with how many of a block's 25 each role has.
+# The people of other departments, who review the account people: department, role, and their number in a full block.
 _OTHER_ROLES = (
     ("creative", "creative_director", 1), ("creative", "art_director", 2), ("creative", "copywriter", 3),
     ("creative", "designer", 3), ("media", "media_director", 1), ("media", "media_planner", 3),
@@ -27,7 +27,7 @@ _OTHER_ROLES = (
 
 @dataclass(frozen=True)
 class Post:
-    """One row of a person's history: what they are from a day on."""
+    """One row of a person's history: role and manager from a day on."""
 
     valid_from: Day
     role: str
@@ -50,7 +50,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Cast:
-    """Who plays which part in the stories; an empty id where the block is too small for the part."""
+    """The person of each story; an empty id where the block is too small for the story."""
 
     group_director: str
     directors: tuple[str, ...]
@@ -61,7 +61,7 @@ class Cast:
     gives_clients: str = ""
     takes_clients: str = ""
     promoted: str = ""
-    promoted_beside: str = ""
+    promoted_colleague: str = ""
     leaver: str = ""
     reorganised: str = ""
     new_hire: str = ""
@@ -71,7 +71,7 @@ class Cast:
 
 @dataclass
 class Org:
-    """Answers who is what on a day. Answers are remembered between two days on which anything changes."""
+    """The organisation by day. Results are cached for the time between two changes."""
 
     people: dict[str, Person]
     cast: Cast
@@ -120,7 +120,7 @@ class Org:
         return self._executives[key]
 
     def form(self, staff_id: str, day: Day) -> float:
-        """How well a person's work goes on a day: skill, and how the team is doing; 0 is ordinary."""
+        """How good a person's work is on a day: skill plus the state of the team; 0 is average."""
         key = (staff_id, bisect_right(self._changes, day))
         if key not in self._forms:
             form = self.people[staff_id].skill
@@ -154,7 +154,7 @@ class _Hiring:
 
 
 def hire_chief(rng: random.Random, landing: Landing, directory: Directory, window: Window) -> Person:
-    """The managing director, who is over everybody and no account staff."""
+    """The managing director. Everybody reports to this person, who is no account staff."""
     return _Hiring(rng, landing, directory, window).hire("managing_director", "management", "")
 
 
@@ -201,10 +201,10 @@ def _cast(
     executives: list[Person],
     newcomer: Person | None,
 ) -> Cast:
-    """Gives the parts to people.
+    """Chooses the people of the stories.
 
-    A full block has all stories where the window leaves room for them; in later blocks only some teams shine or
-    struggle.
+    The first block has all stories if it is full and the window is long enough. Later blocks only have teams that do
+    well or badly.
     """
     ids = [person.staff_id for person in directors]
     if number == 0:
@@ -225,13 +225,13 @@ def _cast(
     )
     if len(managers) < 6 or len(executives) < 2 * len(managers) or window.months < 6:
         return full
-    beside = managers[-2]
-    # An executive of the last team but one is promoted; the first team's second executive leaves, the third one's
-    # first is away for some months.
+    colleague = managers[-2]
+    # An executive of the second to last team is promoted. The second executive of the first team leaves. The first
+    # executive of the third team is on leave for some months.
     return replace(
         full,
         promoted=executives[len(managers) - 2].staff_id,
-        promoted_beside=beside.staff_id,
+        promoted_colleague=colleague.staff_id,
         leaver=managers[-1].staff_id,
         reorganised=managers[-3].staff_id,
         leaving_executive=executives[len(managers)].staff_id,
@@ -263,7 +263,7 @@ def _play(people: dict[str, Person], cast: Cast, stories: Stories) -> None:
 
 
 def staff_rows(people: dict[str, Person], window: Window) -> list[tuple[str, ...]]:
-    """The extract `staff`, a row a post that began by as_of."""
+    """The extract `staff`: one row for each post that began by as_of."""
     return [
         (
             person.staff_id, iso(post.valid_from), person.full_name, person.email, post.role, person.department,

@@ -1,4 +1,4 @@
-"""Peer reviews: what the other departments say about the account people."""
+"""Peer reviews of the account people by other departments."""
 
 import random
 from dataclasses import dataclass

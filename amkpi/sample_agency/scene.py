@@ -1,4 +1,4 @@
-"""What everybody who writes records of a block needs to know."""
+"""What all parts that write records of a block share."""
 
 import math
 import random
@@ -12,7 +12,7 @@ from amkpi.sample_agency.timeline import Day, Window
 
 
 def chance(base: float, form: float) -> float:
-    """A probability that is `base` for ordinary form and moves with it on the logistic scale; 0 stays 0."""
+    """A probability: `base` for form 0, moved by the form on the logistic scale; 0 stays 0."""
     if base <= 0.0:
         return 0.0
     return 1.0 / (1.0 + (1.0 / base - 1.0) * math.exp(-form))
@@ -30,9 +30,9 @@ class Scene:
     def doer(self, client: Client, day: Day, rng: random.Random, delegated: float) -> tuple[str, str]:
         """Who does something for a client on a day, and what the record's owner column says.
 
-        `delegated` is the probability that an executive of the manager's team does it. Where the client's manager does
-        it, the owner is left empty three times in ten: the credit goes to the same person. Without a manager the
-        group account director stands in and nobody is the owner.
+        `delegated` is the probability that an executive of the manager's team does it. If the client's manager
+        does it, the owner is empty in three of ten cases: the credit goes to the same person. Without a manager the
+        group account director does it, and the owner is empty.
         """
         manager = client.manager(day)
         if manager is None:

@@ -5,8 +5,8 @@ from datetime import date
 from amkpi.sample_agency.people import DIRECTOR, EXECUTIVE, GROUP_DIRECTOR, MANAGER, SENIOR_MANAGER, Org
 from amkpi.sample_agency.timeline import Day, Window, iso, month_at
 
-# Beyond revenue, ratios mean something else over a longer period: of a year's opening clients fewer are left than of a
-# month's, and more have bought again. Grain: month, quarter, and year with trailing_12m.
+# Some ratios have other values over a longer period: of the clients at the start of a year fewer stay than of those at
+# the start of a month, and more of them have bought again. For month, quarter, and year with trailing_12m.
 _BY_GRAIN = {
     "client_retention_rate": (0.98, 0.95, 0.85),
     "upsell_cross_sell_rate": (0.07, 0.2, 0.6),
@@ -28,8 +28,8 @@ _WEIGHTS = {
     "cost_to_budget_ratio": 10,
     "internal_collaboration_score": 5,
 }
-# Executives have few clients of their own: they are measured by the work. Directors are measured by their teams; of
-# their own they have few clients, and what the other departments say about them.
+# Executives have few own clients and are measured by their projects. Directors are measured by their teams; their own
+# scorecard has few clients, and the reviews of other departments.
 _ROLE_WEIGHTS = {
     EXECUTIVE: {
         "client_revenue": 10,
@@ -45,7 +45,7 @@ _ROLE_WEIGHTS = {
 _OWN_REVENUE = {EXECUTIVE: 10e6, MANAGER: 80e6, SENIOR_MANAGER: 95e6, DIRECTOR: 0.0, GROUP_DIRECTOR: 0.0}
 _TEAM_REVENUE = {MANAGER: 110e6, SENIOR_MANAGER: 130e6, DIRECTOR: 430e6, GROUP_DIRECTOR: 1_250e6}
 _COMPANY_REVENUE = 1_250e6
-# What is sold is not spread evenly over a year: where there is a goal for the grain, it counts instead of the months'.
+# Sales are not even over a year: a target of the grain replaces the sum of the monthly targets.
 _REVENUE_BY_GRAIN = {("own", MANAGER): {"month": 60e6}, ("company", ""): {"year": 15_000e6}}
 _RAISE = 1.08
 _GRAINS = (("month", 0), ("quarter", 1), ("year", 2), ("trailing_12m", 2))

@@ -17,7 +17,7 @@ _COST_DEPARTMENTS = (
 
 @dataclass(frozen=True)
 class _Project:
-    """A project as it will have gone; dates may lie after as_of."""
+    """A project with its whole course; dates may be after as_of."""
 
     project_id: str
     doer: str
@@ -31,7 +31,7 @@ def deliver(scene: Scene, client: Client, contracts: list[Contract], rng: random
     """Writes the client's projects, costs and surveys."""
     window = scene.window
     for index in months_served(contracts, window.first_month, window.last_month):
-        # One to three projects in a busy month; the fraction decides by chance.
+        # One to three projects in a busy month; the fraction is a probability.
         expected = _PROJECTS_A_MONTH * month_season(index)
         for _ in range(int(expected + rng.random()) + (rng.random() < 0.08)):
             _project(scene, client, contracts, rng, busy_day(rng, month_at(index)))
@@ -83,9 +83,9 @@ def _ending(rng: random.Random, form: float, start: Day, due: Day) -> tuple[Day 
 
 
 def _agreement(rng: random.Random, start: Day, due: Day, delivered: Day | None) -> tuple[Day | None, Day | None]:
-    """A new due date and when it was agreed: mostly in time, at times after the promise was broken or undated."""
+    """A new due date and when it was agreed: mostly before the first one, sometimes after it or without a date."""
     roll = rng.random()
-    # Late projects are re-dated more often, which is why some were on time after all.
+    # A late project more often gets a new date, so some late projects are on time after all.
     if roll > (0.22 if delivered is not None and delivered > due else 0.05):
         return None, None
     agreed = working(due + 5 + int(rng.random() * 16))
