@@ -1,13 +1,13 @@
-"""Take every extract that is ready in LANDING into `raw`, and ring for `build_marts` when rows came.
+"""Load every extract that is ready in LANDING, and start `build_marts` when there are new rows.
 
-**When.** As soon as a file is ready: a watch looks into LANDING every second. And every ten minutes besides
-(AMKPI_SWEEP_MINUTES), as a second net. Each run takes all that is ready, whoever rang. A run that finds nothing new is
-*skipped*: no asset event, nothing is built. The event of each family that got rows says how many.
+**When.** As soon as a file is ready: a trigger looks into LANDING every second. Also every ten minutes
+(AMKPI_SWEEP_MINUTES), in case an event is lost. Each run takes every ready file, not just the one of its event. A run
+that finds nothing new is *skipped*: no asset event, no build. Each family that received rows gets an event with counts.
 
-**When it fails.** The last line of the task's log says what, where and how to mend it. What was loaded before stays
-loaded, the rest stays in landing/, and the next run takes it: there is nothing to clear or to repeat by hand. Rows
-that came before the failure are rung for by the next run. A lock held by another run is waited for with the retries. A
-file that cannot be read does not fail this DAG: it lies in rejected/ beside its `.reason.json`.
+**When it fails.** The last line of the task's log says what, where and how to fix it. What was loaded before stays
+loaded, the rest stays in landing/, and the next run takes it. You do not have to clear or repeat anything. If rows were
+loaded before the failure, the next run emits their event. A lock that another run holds is retried. A file that cannot
+be read does not fail this DAG: it is moved to rejected/, with its `.reason.json`.
 
 **What readers see meanwhile.** The last publication; loading never touches it.
 """
@@ -22,21 +22,14 @@ from typing import Any
 from airflow.sdk import dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from amkpi.interfaces.airflow.assets import (
-    BEFORE_BUILDS,
-    DEFAULT_ARGS,
-    RAW,
-    ROWS,
-    WHEN,
-    load_schedule,
-    run_for_task,
-    say,
-    told_to_airflow,
-)
+from amkpi.interfaces.airflow.assets import RAW, ROWS
+from amkpi.interfaces.airflow.schedules import SCHEDULE_SETTINGS, load_schedule
+from amkpi.interfaces.airflow.task_defaults import DEFAULT_ARGS, PRIORITY_LOAD
+from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, run_from_params
 
 
 @dag(
-    schedule=load_schedule(WHEN),
+    schedule=load_schedule(SCHEDULE_SETTINGS),
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
@@ -44,13 +37,13 @@ from amkpi.interfaces.airflow.assets import (
     doc_md=__doc__,
 )
 def load_extracts() -> None:
-    @task(outlets=[RAW], **BEFORE_BUILDS)
+    @task(outlets=[RAW], **PRIORITY_LOAD)
     def load(*, outlet_events: Any) -> dict[str, int]:
-        """One look into LANDING. Skips itself when no build has anything to take up."""
+        """Take what is ready in LANDING. The task is skipped when there is nothing for a build."""
         from amkpi.pipeline import steps
 
-        with told_to_airflow():
-            report = steps.load(run_for_task(), say)
+        with raise_as_airflow_error():
+            report = steps.load(run_from_params(), log)
         counts = {status: report.count(status) for status in ("loaded", "duplicate", "rejected")}
         if not report.unprocessed:
             raise AirflowSkipException(f"no new rows in landing: {counts}")

@@ -1,20 +1,20 @@
 """Send the scorecards that are due: every Monday the month to date, some days after a month's end the whole month.
 
-**When.** Every day at 07:00 in AMKPI_TIMEZONE, and whenever new marts are published: what fell due while a publication
-was held is sent as soon as a good one comes. Nobody is sent the same scorecard twice, however often this runs: what was
-sent stands in HOME/state/. A run that finds nothing due is *skipped*. So is one that holds all of them back: the
-publication is too old, is of before the day they fell due, or an audit blocked a newer one. That has an alarm of its
-own, and the next publication starts this DAG again. By hand: `amkpi scorecards --send`.
+**When.** Every day at 07:00 in AMKPI_TIMEZONE, and when new marts are published: scorecards that were due while the
+publication was blocked are sent as soon as there is a good one. Nobody gets the same scorecard twice, however often
+this runs: HOME/state/ has what was sent. A run that finds nothing due is *skipped*. So is one that holds all mails
+back: the publication is too old, is from before the day on which they were due, or an audit blocked a newer one. That
+raises an incident of its own, and the next publication starts this DAG again. By hand: `amkpi scorecards --send`.
 
 **Needs.** An Airflow connection `amkpi_smtp`: host, port, login, password; extra `{"security": "starttls"}`, `"tls"` or
 `"none"`, and `"ca_file"` where the server's authority is the agency's own.
 
-**When it fails.** The last line of the task's log says what, where and how to mend it.
+**When it fails.** The last line of the task's log says what, where and how to fix it.
 
-- *deferred*: the server would not take a mail now, or cannot be reached. Tried again with the retries and every day.
-- *uncertain*: the connection broke before the server's answer. Not sent again by itself: ask the reader, then
+- *deferred*: the server did not accept a mail now, or cannot be reached. The retries and every later run try again.
+- *uncertain*: the connection broke before the server's answer. It is not sent again by itself: ask the reader, then
   `amkpi scorecards --send --resend STAFF_ID`.
-- *refused*: mend the address in the staff extract; the next run takes the new one.
+- *refused*: correct the address in the staff extract; the next run takes the new one.
 
 **What readers see meanwhile.** The last scorecard they got.
 """
@@ -29,7 +29,10 @@ from typing import TYPE_CHECKING
 from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, dag, task
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
-from amkpi.interfaces.airflow.assets import DEFAULT_ARGS, MARTS, TIMEZONE, run_for_task, say, told_to_airflow
+from amkpi.interfaces.airflow.assets import MARTS
+from amkpi.interfaces.airflow.schedules import TIMEZONE
+from amkpi.interfaces.airflow.task_defaults import WITHOUT_POOL
+from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, run_from_params
 
 if TYPE_CHECKING:
     from amkpi.scorecards.mail.report import Outcome
@@ -43,8 +46,8 @@ AT_SEVEN = CronTriggerTimetable("0 7 * * *", timezone=TIMEZONE)
     schedule=AssetOrTimeSchedule(timetable=AT_SEVEN, assets=MARTS),
     catchup=False,
     max_active_runs=1,
-    # It reads the published file alone: no need of the one writer's slot.
-    default_args={**DEFAULT_ARGS, "pool": "default_pool"},
+    # It only reads the published file, so it does not need the slot of the writer.
+    default_args=WITHOUT_POOL,
     tags=["amkpi", "scorecards"],
     doc_md=__doc__,
 )
@@ -63,8 +66,8 @@ def send_scorecards() -> None:
         from amkpi.scorecards.mail.smtp import server_of
 
         reports = []
-        with told_to_airflow():
-            run = run_for_task()
+        with raise_as_airflow_error():
+            run = run_from_params()
             if not run.home.current.exists():
                 raise AirflowSkipException("nothing is published yet; the first publication starts this DAG")
             options = options_of(run.settings)
@@ -74,15 +77,15 @@ def send_scorecards() -> None:
             server = server_of(Connection.get("amkpi_smtp"))
             for each in wanted:
                 reports.append(
-                    delivery.send(run, server, each.grain, each.period, since=each.since, options=options, progress=say)
+                    delivery.send(run, server, each.grain, each.period, since=each.since, options=options, progress=log)
                 )
                 for line in log_lines(reports[-1]):
-                    say(line)
+                    log(line)
         waiting = [report for report in reports if report.count("deferred")]
         if waiting:
             raise AirflowException("; ".join(line for report in waiting for line in log_lines(report)))
         if all(report.held for report in reports):
-            # No retry would change it, and `watch_over` tells the operator what holds them.
+            # A retry would not change it, and `watch_over` mails the operator the reason.
             raise AirflowSkipException("; ".join(report.held for report in reports))
         return {outcome: sum(report.count(outcome) for report in reports) for outcome in COUNTED}
 

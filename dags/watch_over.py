@@ -1,15 +1,15 @@
-"""Look every ten minutes for what needs the operator, and mail them: once when it begins, and once when it is over.
+"""Look every ten minutes for incidents, and mail the operator: once when an incident begins, once when it is resolved.
 
-**When.** Every ten minutes. Failed tasks tell of themselves at once; this looks at the facts: a task that was killed on
-its last try and could not tell, a blocked publication, a night's publication that is not out by AMKPI_PUBLISH_BY_HOUR,
-a family that has gone stale, mails whose fate nobody knows, files that stay in LANDING. It also sends what could not be
-sent before. By hand: `amkpi alarms`, which cannot tell of killed tasks, and `amkpi status` lists what lasts.
+**When.** Every ten minutes. A failed task raises its incident at once. This DAG checks the facts: a task that was
+killed in its last try, a blocked publication, a night's publication that is missing at AMKPI_PUBLISH_BY_HOUR, a family
+without new rows for too long, mails with the outcome *uncertain*, files that stay in LANDING. It also sends the alerts
+that could not be sent before. By hand: `amkpi alerts`, which does not see killed tasks. `amkpi status` lists the open
+incidents.
 
-**Needs.** The setting `operator_email`, and the Airflow connection `amkpi_smtp`. Without the setting, all this stands
-in the log alone.
+**Needs.** The setting `operator_email`, and the Airflow connection `amkpi_smtp`. Without the setting, incidents are
+only in the log.
 
-**When it fails.** The operator could not be told: the last line of the task's log says why. What was to be told is
-kept, and told by the next run.
+**When it fails.** The operator did not get the mail: the last line of the task's log says why. The next run sends it.
 
 **What readers see meanwhile.** The last publication; it touches none.
 """
@@ -21,33 +21,28 @@ from __future__ import annotations
 
 from airflow.sdk import dag, task
 
-from amkpi.interfaces.airflow.assets import (
-    ALARMS_ARGS,
-    TEN_MINUTELY,
-    has_failed,
-    mail_server,
-    run_for_task,
-    say,
-    told_to_airflow,
-)
+from amkpi.interfaces.airflow.callbacks import has_failed, mail_server
+from amkpi.interfaces.airflow.schedules import EVERY_TEN_MINUTES
+from amkpi.interfaces.airflow.task_defaults import ALERT_ARGS
+from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, run_from_params
 
 
 @dag(
-    schedule=TEN_MINUTELY,
+    schedule=EVERY_TEN_MINUTES,
     catchup=False,
     max_active_runs=1,
-    default_args=ALARMS_ARGS,
+    default_args=ALERT_ARGS,
     tags=["amkpi", "operations"],
     doc_md=__doc__,
 )
 def watch_over() -> None:
     @task
     def look() -> dict[str, int]:
-        """Compare the facts with what the operator knows, and tell them the difference."""
+        """Compare the facts with the open incidents, and mail the difference."""
         from amkpi.alerts import notify
 
-        with told_to_airflow():
-            lasting = notify.monitor(run_for_task(), mail_server, say, has_failed)
+        with raise_as_airflow_error():
+            lasting = notify.monitor(run_from_params(), mail_server, log, has_failed)
         return {"lasting": len(lasting)}
 
     look()

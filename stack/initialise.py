@@ -39,7 +39,7 @@ def prepare_database() -> None:
     """Create or upgrade Airflow's tables and those of its users, and set the pool and the mail connection."""
     from airflow.utils.db import initdb
 
-    from amkpi.interfaces.airflow.assets import ensure_pool
+    from amkpi.interfaces.airflow.task_defaults import ensure_pool
 
     initdb()
     ensure_pool()

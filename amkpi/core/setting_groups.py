@@ -94,7 +94,7 @@ class Retention(Group):
         default=14, ge=1, description="days after which a backup is removed; the newest is always kept"
     )
     airflow_days: Annotated[int, FlatName("keep_airflow_days"), RESULT_NEUTRAL] = Field(
-        default=30, ge=1, description="days after which Airflow's records and task logs are removed"
+        default=30, ge=0, description="days after which Airflow's records and task logs are removed; 0: never"
     )
 
 

@@ -1,4 +1,4 @@
-"""`amkpi status`: what readers see, what waits, and what is held back."""
+"""`amkpi status`: what is published, what waits, and what is in quarantine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from amkpi.publishing.reader import published
 
 
 def show_status(run: Run) -> None:
-    """Print the current publication, the files that wait or that a run has taken, and the rows held back, by reason."""
+    """Print the current publication, quarantined rows by reason, the last audit, open incidents, and waiting files."""
     screen = terminal.out()
     waiting = landing.waiting(run.home.landing) if run.home.landing.is_dir() else []
     if current_file(run.home) is None:
@@ -52,14 +52,14 @@ def show_status(run: Run) -> None:
         for file, date in historical_publications(run.home):
             screen.print(f"historical  {file}, as of {formatting.day(date)}", soft_wrap=True)
         if reasons:
-            table = Table(title="held back", title_justify="left", box=box.SIMPLE_HEAD)
+            table = Table(title="quarantine", title_justify="left", box=box.SIMPLE_HEAD)
             for name in ("extract", "reason", "rows", "since"):
                 table.add_column(name, justify="right" if name == "rows" else "left")
             for extract, reason, rows, since in reasons:
                 table.add_row(extract, reason, str(rows), f"{since:%d/%m/%Y %H:%M}")
             screen.print(table)
         else:
-            screen.print("held back   no rows")
+            screen.print("quarantine  no rows")
         screen.print(f"rejected    {rejected} files since the beginning (see {run.home.rejected})", soft_wrap=True)
         for suite, expectation, observed in failed:
             terminal.warn(f"{suite}: {expectation}: {observed}")
@@ -79,26 +79,26 @@ def show_status(run: Run) -> None:
     claimed = archive.claimed(run.home)
     if claimed:
         screen.print(
-            f"taken       {_files(claimed)}; taken by a run that is at work or was cut off: the next run finishes what"
-            " that one leaves",
+            f"claimed     {_files(claimed)}; by a run that is still working or was killed; the next run loads"
+            " what is left",
             soft_wrap=True,
         )
     screen.print(f"waiting     {_files(waiting, f'in {escape(str(run.home.landing))}')}", soft_wrap=True)
 
 
 def _files(seen: Sequence[LandingFile], where: str = "") -> str:
-    """How many files, and the names of the first."""
+    """The number of files, and the names of the first."""
     names = ", ".join(escape(each.name) for each in seen[:5]) + (" …" if len(seen) > 5 else "")
     count = f"{len(seen)} file{'' if len(seen) == 1 else 's'}"
     return " ".join([count, *([where] if where else [])]) + (f": {names}" if names else "")
 
 
 def show_quarantine(run: Run, extract: str | None, file_name: str | None, reason: str | None) -> None:
-    """Print how many rows are held back, by extract, file, reason and column, and how to get at them."""
-    with _judged(run) as connection:
+    """Print the number of quarantined rows by extract, file, reason and column, and how to export them."""
+    with _with_row_checks(run) as connection:
         found = quarantine.counts(connection, extract=extract, file_name=file_name, reason=reason)
     if not found:
-        terminal.out().print("no rows are held back")
+        terminal.out().print("no rows are in quarantine")
         return
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in ("extract", "file", "reason", "column", "rows", "first line", "since"):
@@ -115,21 +115,21 @@ def show_quarantine(run: Run, extract: str | None, file_name: str | None, reason
         )
     terminal.out().print(table)
     terminal.out().print(
-        f"[dim]to mend: amkpi quarantine --extract {found[0].extract} --export {found[0].extract}.xlsx, correct the"
-        f" rows, drop the file into landing/{found[0].extract}/[/]",
+        f"[dim]to correct them: amkpi quarantine --extract {found[0].extract} --export {found[0].extract}.xlsx,"
+        f" correct the rows, drop the file into landing/{found[0].extract}/[/]",
         soft_wrap=True,
     )
 
 
 def export_quarantine(run: Run, extract: str, target: Path, file_name: str | None, reason: str | None) -> int:
-    """Write the rows of an extract that are held back; returns how many. Raises AmkpiError."""
-    with _judged(run) as connection:
+    """Write the quarantined rows of an extract to a file; returns how many. Raises AmkpiError."""
+    with _with_row_checks(run) as connection:
         return quarantine.export(connection, extract, target, file_name=file_name, reason=reason)
 
 
 @contextmanager
-def _judged(run: Run) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The warehouse with its rows judged by all that was delivered until now."""
+def _with_row_checks(run: Run) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse after the row checks with everything that was delivered until now."""
     with locked(run.home, run.settings), connect(run.home, run.settings) as connection:
         create_tables(connection)
         check_rows(connection, run.settings.kpi.reporting_currency)

@@ -1,6 +1,6 @@
-"""The steps of the pipeline. An `amkpi` command and a DAG task are these same functions.
+"""The steps of the pipeline. An `amkpi` command and a DAG task call the same function.
 
-Each takes HOME's lock for itself, so that steps can run in processes of their own, hours apart.
+Each step takes HOME's lock itself, so that the steps can run in different processes, hours apart.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from amkpi.publishing.publications import PublishReport
 from amkpi.transform import dbt_runner
 from amkpi.transform.dbt_runner import BuildReport
 
-# As `amkpi.expectations.runner.audit_warehouse`.
+# The signature of `amkpi.expectations.runner.audit_warehouse`.
 Auditor = Callable[[Path, Settings, AuditContext, Progress], list[Finding]]
 
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What the audit found, and the page that shows it; nothing was looked at where readers have this build already."""
+    """The findings of an audit and its page. is_new: False if the build was published already."""
 
     findings: tuple[Finding, ...]
     is_new: bool = True
@@ -47,12 +47,12 @@ class AuditReport:
 
     @property
     def blocking(self) -> tuple[Finding, ...]:
-        """What keeps the build from being published."""
+        """The findings that stop the publication."""
         return tuple(finding for finding in self.findings if finding.blocks)
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """What is published all the same, and said."""
+        """The findings that are published and reported."""
         return tuple(finding for finding in self.findings if not finding.success and not finding.blocks)
 
 
@@ -64,29 +64,29 @@ def load(run: Run, progress: Progress = silent) -> LoadReport:
 
 
 def rebuild(run: Run, progress: Progress = silent) -> int:
-    """Make the warehouse anew from archive/ and state/; returns how many deliveries it holds. Raises AmkpiError."""
+    """Restore the warehouse from archive/ and state/; returns how many deliveries it has. Raises AmkpiError."""
     with locked(run.home, run.settings, warehouse=False):
         fresh = run.home.warehouse.with_name("rebuild.duckdb")
         for leftover in (fresh, _log_of(fresh)):
             leftover.unlink(missing_ok=True)
-        aside = Home(run.home.root, run.home.landing, warehouse_name=fresh.name)
-        with connect(aside, run.settings) as connection:
+        unfinished = Home(run.home.root, run.home.landing, warehouse_name=fresh.name)
+        with connect(unfinished, run.settings) as connection:
             count = from_archive.rebuild(connection, run.home, SHIPPED_MAPPINGS, progress)
-        # The old file goes only when the new one is whole; a log that a killed run left belongs to the old one.
+        # The old file is replaced only when the new one is complete. A log of a killed run belongs to the old file.
         _log_of(run.home.warehouse).unlink(missing_ok=True)
         fresh.replace(run.home.warehouse)
         return count
 
 
 def _log_of(database: Path) -> Path:
-    """Where DuckDB keeps what it has not yet written into the file."""
+    """The file of changes that DuckDB has not yet written into the database file."""
     return database.with_name(database.name + ".wal")
 
 
 def replay(run: Run, wanted: str) -> LoadReport:
-    """Load bytes that were loaded before once more, on purpose: a file of them, its name in the ledger, or its hash.
+    """Load a known file again, on purpose. wanted: the file, its name in the load ledger, or its hash.
 
-    Raises AmkpiError when no such bytes were loaded.
+    Raises AmkpiError when it was never loaded.
     """
     with locked(run.home, run.settings), connect(run.home, run.settings) as connection:
         return from_archive.replay(connection, run.home, run.settings, run.now, SHIPPED_MAPPINGS, wanted)
@@ -138,7 +138,7 @@ def publish(run: Run, progress: Progress = silent) -> PublishReport:
     """Publish the audited build. Raises AmkpiError when there is none, or AuditBlocked when its audit failed."""
     with locked(run.home, run.settings):
         return publications.publish(
-            run.home, run.settings, run.as_of, run.now(), lambda connection: _tell_of_mails(run.home, connection),
+            run.home, run.settings, run.as_of, run.now(), lambda connection: _fill_mail_marts(run.home, connection),
             run.historical,
         )  # fmt: skip
 
@@ -150,7 +150,7 @@ def prune_publications(run: Run) -> int:
 
 
 def back_up(run: Run, progress: Progress = silent) -> tuple[BackupReport, int]:
-    """Back up what cannot be computed anew, and let the oldest backups go; returns how many. Raises AmkpiError."""
+    """Back up what cannot be computed again, and remove old backups; returns how many. Raises AmkpiError."""
     run.home.make()
     target = backup_folder(run)
     report = backup.backup(run.home, target, run.now(), progress)
@@ -158,26 +158,26 @@ def back_up(run: Run, progress: Progress = silent) -> tuple[BackupReport, int]:
 
 
 def backup_folder(run: Run) -> Path:
-    """Where the agency's backups lie."""
+    """The folder of the agency's backups."""
     given = run.settings.storage.backup_dir
     return run.home.root / Path(given).expanduser() if given else run.home.backups
 
 
 def restore(run: Run, folder: Path, progress: Progress = silent) -> int:
-    """Put a backup into an empty home, and make the warehouse from it; returns the deliveries. Raises AmkpiError."""
+    """Restore a backup into an empty home, with its warehouse; returns the deliveries. Raises AmkpiError."""
     backup.restore(folder, run.home, progress)
-    # What the run was prepared with came before the settings file did.
+    # The run was prepared before the home had its settings file.
     return rebuild(replace(run, settings=load_settings(run.home)), progress)
 
 
 def is_past(run: Run) -> bool:
-    """Whether readers see a later date than the run's: what it publishes must not take that one's place."""
+    """Whether the current publication has a later date than the run: the run must not replace it."""
     seen = publications.current_as_of(run.home)
     return seen is not None and run.as_of < seen
 
 
-def audit_afresh(run: Run, progress: Progress = silent) -> AuditReport:
-    """Audit, after building anew where a load came in between: a run that has begun ends with a publication.
+def audit_rebuilding_if_stale(run: Run, progress: Progress = silent) -> AuditReport:
+    """Audit; build again first if files were loaded since the build. So a DAG run ends with a publication.
 
     Raises AmkpiError, AuditBlocked.
     """
@@ -189,8 +189,8 @@ def audit_afresh(run: Run, progress: Progress = silent) -> AuditReport:
         return audit(run, progress)
 
 
-def publish_afresh(run: Run, progress: Progress = silent) -> PublishReport:
-    """Publish, after building and auditing anew where a load came in between. Raises AmkpiError, AuditBlocked."""
+def publish_rebuilding_if_stale(run: Run, progress: Progress = silent) -> PublishReport:
+    """Publish; build and audit again first if files were loaded since. Raises AmkpiError, AuditBlocked."""
     try:
         return publish(run, progress)
     except StaleBuild as stale:
@@ -200,8 +200,8 @@ def publish_afresh(run: Run, progress: Progress = silent) -> PublishReport:
         return publish(run, progress)
 
 
-def _tell_of_mails(home: Home, connection: duckdb.DuckDBPyConnection) -> None:
-    """Fill the marts of what was mailed, and of the mailed values that are others now, from HOME/state/."""
+def _fill_mail_marts(home: Home, connection: duckdb.DuckDBPyConnection) -> None:
+    """Fill the marts of sent mails and of restatements from HOME/state/."""
     from amkpi.scorecards.mail.history import scorecards_sent
     from amkpi.scorecards.restatements import restatements
 

@@ -39,7 +39,7 @@ def airflow() -> None:
     from airflow.configuration import conf
     from airflow.utils.db import initdb
 
-    from amkpi.interfaces.airflow.assets import ensure_pool
+    from amkpi.interfaces.airflow.task_defaults import ensure_pool
 
     found = conf.get("database", "sql_alchemy_conn")
     assert found == DATABASE, f"Airflow was imported before this conftest: the tests would write into {found}"

@@ -104,15 +104,15 @@ def test_every_task_is_retried_ends_in_time_and_waits_for_the_one_writer(bag: An
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
 def test_a_task_tells_the_operator_when_it_fails_but_for_the_one_that_tells(bag: Any, dag_id: str) -> None:
-    from amkpi.interfaces.airflow.assets import alarm, all_clear, begins
+    from amkpi.interfaces.airflow.callbacks import on_task_failure, on_task_start, on_task_success
 
     for task in bag.dags[dag_id].tasks:
         if dag_id == "watch_over":
             assert not task.has_on_failure_callback
         else:
-            assert list(task.on_execute_callback) == [begins]
-            assert list(task.on_failure_callback) == [alarm]
-            assert list(task.on_success_callback) == list(task.on_skipped_callback) == [all_clear]
+            assert list(task.on_execute_callback) == [on_task_start]
+            assert list(task.on_failure_callback) == [on_task_failure]
+            assert list(task.on_success_callback) == list(task.on_skipped_callback) == [on_task_success]
 
 
 def test_the_pool_lets_one_writer_in(airflow: None) -> None:
@@ -405,8 +405,8 @@ def test_a_lock_held_by_another_run_is_waited_for(bag: Any, home: Path, monkeypa
 def test_a_failure_keeps_the_one_line_that_a_person_needs(error: type[AmkpiError], raised: str) -> None:
     from airflow.sdk.exceptions import AirflowException
 
-    from amkpi.interfaces.airflow.assets import told_to_airflow
+    from amkpi.interfaces.airflow.task_run import raise_as_airflow_error
 
-    with pytest.raises(AirflowException, match=r"^what, where, and the mend$") as caught, told_to_airflow():
+    with pytest.raises(AirflowException, match=r"^what, where, and the mend$") as caught, raise_as_airflow_error():
         raise error("what, where, and the mend")
     assert type(caught.value).__name__ == raised

@@ -33,17 +33,17 @@ def test_old_records_of_airflow_go_though_tasks_cannot_see_its_database(
     # As the supervisor of a task leaves it, where the stack names its database by a command.
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "airflow-db-not-allowed:///")
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD", f"printf %s {database}")
-    housekeeping.clean_airflow(30, NOW)
+    housekeeping.clean_records(30, NOW)
     with create_session() as session:
         events = set(session.scalars(select(Log.event).where(Log.event.startswith("amkpi"))))
     assert events == {"amkpi young"}
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD", "printf %s sqlite:////nowhere/at/all.db")
     with pytest.raises(AmkpiError, match=r"airflow db clean failed: .*nable to open"):
-        housekeeping.clean_airflow(30, NOW)
+        housekeeping.clean_records(30, NOW)
     # Airflow itself calls this a success.
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD", f"printf %s sqlite:///{tmp_path}/another.db")
     with pytest.raises(AmkpiError, match="dag_run not found"):
-        housekeeping.clean_airflow(30, NOW)
+        housekeeping.clean_records(30, NOW)
 
 
 def test_old_logs_go_and_the_folders_that_they_leave_empty(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_the_tasks_do_not_wait_for_each_other_and_one_that_fails_leaves_the_rest
         raise AmkpiError("the disk is full")
 
     monkeypatch.setattr(
-        "amkpi.interfaces.airflow.housekeeping.clean_airflow", lambda days, moment: cleaned.append((days, None))
+        "amkpi.interfaces.airflow.housekeeping.clean_records", lambda days, moment: cleaned.append((days, None))
     )
     monkeypatch.setattr(
         "amkpi.interfaces.airflow.housekeeping.clean_logs", lambda folder, days, moment: cleaned.append((days, folder))

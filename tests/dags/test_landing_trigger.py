@@ -1,4 +1,4 @@
-"""The watch over LANDING: when it rings, what it remembers, and what it survives. Here because it imports Airflow."""
+"""The landing trigger: when it emits events, what it remembers, and what it survives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from amkpi.ingestion.landing import LandingFile
-from amkpi.interfaces.airflow.landing_trigger import FIRST_AGAIN, SELDOM_AGAIN, Doorbell, LandingTrigger
+from amkpi.interfaces.airflow.landing_trigger import FIRST_WAIT, LONGEST_WAIT, LandingPoller, LandingTrigger
 
 NOON = 1_790_000_000.0
 
@@ -23,77 +23,77 @@ def seen(name: str, changed: float = NOON - 60, size: int = 1) -> LandingFile:
     return LandingFile(name, Path("/landing") / name, 0o100644, 1, size, int(changed * 1e9))
 
 
-def rings(bell: Doorbell, files: Iterable[LandingFile], *moments: float) -> list[int]:
-    """What the doorbell does at moments after noon, while the same files lie there."""
-    return [bell.hears(list(files), NOON + moment) for moment in moments]
+def counts(poller: LandingPoller, files: Iterable[LandingFile], *moments: float) -> list[int]:
+    """What the poller returns at these seconds after noon, while the files stay the same."""
+    return [poller.poll(list(files), NOON + moment) for moment in moments]
 
 
-def test_a_file_is_rung_for_once_it_has_settled() -> None:
-    growing = Doorbell(settle_seconds=2)
-    assert growing.hears([seen("a", NOON, size=1)], NOON) == 0
-    assert growing.hears([seen("a", NOON + 1.5, size=2)], NOON + 2) == 0
-    assert growing.hears([seen("a", NOON + 1.5, size=2)], NOON + 3.5) == 1
+def test_a_file_gets_an_event_when_it_has_settled() -> None:
+    growing = LandingPoller(settle_seconds=2)
+    assert growing.poll([seen("a", NOON, size=1)], NOON) == 0
+    assert growing.poll([seen("a", NOON + 1.5, size=2)], NOON + 2) == 0
+    assert growing.poll([seen("a", NOON + 1.5, size=2)], NOON + 3.5) == 1
 
 
 def test_a_file_from_a_clock_that_is_ahead_is_ready_when_it_stayed_the_same() -> None:
-    assert rings(Doorbell(settle_seconds=2), [seen("a", NOON + 9999)], 0, 1, 2.1, 3) == [0, 0, 1, 0]
+    assert counts(LandingPoller(settle_seconds=2), [seen("a", NOON + 9999)], 0, 1, 2.1, 3) == [0, 0, 1, 0]
 
 
-def test_a_burst_is_one_ring_and_each_later_file_is_one_more() -> None:
-    bell = Doorbell(settle_seconds=0)
+def test_a_burst_of_files_is_one_event_and_each_later_file_is_one_more() -> None:
+    poller = LandingPoller(settle_seconds=0)
     burst = [seen(f"{number}") for number in range(3000)]
-    assert rings(bell, burst, 0, 1, 2) == [3000, 0, 0]
-    assert rings(bell, [*burst, seen("late")], 3, 4) == [3001, 0]
+    assert counts(poller, burst, 0, 1, 2) == [3000, 0, 0]
+    assert counts(poller, [*burst, seen("late")], 3, 4) == [3001, 0]
 
 
-def test_what_goes_away_rings_for_nothing_and_is_news_when_it_comes_back() -> None:
-    bell = Doorbell(settle_seconds=0)
-    assert rings(bell, [seen("a"), seen("b")], 0) == [2]
-    assert rings(bell, [seen("b")], 1) == [0]
-    assert rings(bell, [seen("a"), seen("b")], 2) == [2]
-    assert rings(bell, [], 3) == [0]
-    assert rings(bell, [seen("a")], 4) == [1]
+def test_a_file_that_disappears_gives_no_event_and_is_new_when_it_comes_back() -> None:
+    poller = LandingPoller(settle_seconds=0)
+    assert counts(poller, [seen("a"), seen("b")], 0) == [2]
+    assert counts(poller, [seen("b")], 1) == [0]
+    assert counts(poller, [seen("a"), seen("b")], 2) == [2]
+    assert counts(poller, [], 3) == [0]
+    assert counts(poller, [seen("a")], 4) == [1]
 
 
-def test_a_file_of_the_same_name_with_other_bytes_is_news() -> None:
-    bell = Doorbell(settle_seconds=0)
-    assert rings(bell, [seen("a", size=1)], 0) == [1]
-    assert rings(bell, [seen("a", size=2)], 1) == [1]
+def test_a_file_of_the_same_name_with_other_bytes_is_new() -> None:
+    poller = LandingPoller(settle_seconds=0)
+    assert counts(poller, [seen("a", size=1)], 0) == [1]
+    assert counts(poller, [seen("a", size=2)], 1) == [1]
 
 
-def test_what_stays_is_rung_for_again_ever_more_seldom() -> None:
-    bell = Doorbell(settle_seconds=0)
-    rung = [moment for moment in range(4000) if bell.hears([seen("stuck")], NOON + moment)]
-    assert rung[:3] == [0, FIRST_AGAIN, FIRST_AGAIN + 2 * FIRST_AGAIN]
-    assert {later - sooner for sooner, later in pairwise(rung[5:])} == {SELDOM_AGAIN}
+def test_a_file_that_stays_gets_further_events_after_growing_waits() -> None:
+    poller = LandingPoller(settle_seconds=0)
+    events = [moment for moment in range(4000) if poller.poll([seen("stuck")], NOON + moment)]
+    assert events[:3] == [0, FIRST_WAIT, FIRST_WAIT + 2 * FIRST_WAIT]
+    assert {later - sooner for sooner, later in pairwise(events[5:])} == {LONGEST_WAIT}
 
 
-def test_what_is_new_sets_the_waits_back() -> None:
-    bell = Doorbell(settle_seconds=0)
-    rings(bell, [seen("stuck")], *range(0, 1000, 10))
+def test_a_new_file_resets_the_wait() -> None:
+    poller = LandingPoller(settle_seconds=0)
+    counts(poller, [seen("stuck")], *range(0, 1000, 10))
     both = [seen("stuck"), seen("new")]
-    assert rings(bell, both, 1001, 1001 + FIRST_AGAIN - 1, 1001 + FIRST_AGAIN) == [2, 0, 2]
+    assert counts(poller, both, 1001, 1001 + FIRST_WAIT - 1, 1001 + FIRST_WAIT) == [2, 0, 2]
 
 
-def test_after_a_restart_nothing_is_rung_for_twice_and_what_came_meanwhile_is() -> None:
-    before = Doorbell(settle_seconds=2)
-    assert rings(before, [seen("a"), seen("b")], 0) == [2]
-    same = Doorbell(settle_seconds=2, memory=dict(before.memory))
-    assert rings(same, [seen("b"), seen("a")], 1, 2) == [0, 0]
-    more = Doorbell(settle_seconds=2, memory=dict(before.memory))
-    assert rings(more, [seen("a"), seen("b"), seen("c")], 1, 2) == [3, 0]
+def test_after_a_restart_known_files_get_no_event_and_new_ones_do() -> None:
+    before = LandingPoller(settle_seconds=2)
+    assert counts(before, [seen("a"), seen("b")], 0) == [2]
+    same = LandingPoller(settle_seconds=2, memory=dict(before.memory))
+    assert counts(same, [seen("b"), seen("a")], 1, 2) == [0, 0]
+    more = LandingPoller(settle_seconds=2, memory=dict(before.memory))
+    assert counts(more, [seen("a"), seen("b"), seen("c")], 1, 2) == [3, 0]
 
 
-def test_after_a_restart_what_stays_is_rung_for_when_it_was_due() -> None:
-    before = Doorbell(settle_seconds=0)
-    rings(before, [seen("a")], 0)
-    after = Doorbell(settle_seconds=0, memory=dict(before.memory))
-    assert rings(after, [seen("a")], FIRST_AGAIN - 1, FIRST_AGAIN) == [0, 1]
+def test_after_a_restart_a_file_that_stays_gets_its_event_when_it_was_due() -> None:
+    before = LandingPoller(settle_seconds=0)
+    counts(before, [seen("a")], 0)
+    after = LandingPoller(settle_seconds=0, memory=dict(before.memory))
+    assert counts(after, [seen("a")], FIRST_WAIT - 1, FIRST_WAIT) == [0, 1]
 
 
-def test_a_restart_before_anything_was_rung_for_rings() -> None:
-    assert rings(Doorbell(settle_seconds=0, memory={}), [seen("a")], 0) == [1]
-    assert rings(Doorbell(settle_seconds=0, memory={}), [], 0, 1) == [0, 0]
+def test_a_restart_before_any_event_gives_one() -> None:
+    assert counts(LandingPoller(settle_seconds=0, memory={}), [seen("a")], 0) == [1]
+    assert counts(LandingPoller(settle_seconds=0, memory={}), [], 0, 1) == [0, 0]
 
 
 class Store:
@@ -117,7 +117,7 @@ class Watched:
 
     def __init__(self, trigger: LandingTrigger) -> None:
         self._trigger = trigger
-        self.looks = 0
+        self.polls = 0
         self.events: list[Any] = []
 
     async def run(self) -> None:
@@ -130,9 +130,9 @@ class Watched:
             while not done():
                 await asyncio.sleep(0.002)
 
-    async def a_few_looks(self) -> None:
-        at = self.looks
-        await self.until(lambda: self.looks > at + 3)
+    async def a_few_polls(self) -> None:
+        at = self.polls
+        await self.until(lambda: self.polls > at + 3)
 
 
 @asynccontextmanager
@@ -145,14 +145,14 @@ async def watching(
     trigger = LandingTrigger(str(landing), poll_seconds=0.005)
     trigger.asset_state_store = store
     watched = Watched(trigger)
-    look = module._look
+    look = module._list_files
 
     def counted(folder: Path) -> Any:
-        watched.looks += 1
+        watched.polls += 1
         return look(folder)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_look", counted)
+        patch.setattr(module, "_list_files", counted)
         task = asyncio.create_task(watched.run())
         try:
             yield watched
@@ -187,14 +187,16 @@ def errors(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return lines
 
 
-def test_the_trigger_rings_as_files_land_and_reads_no_data(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_trigger_emits_events_for_new_files_and_reads_no_data(
+    landing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scene() -> list[Any]:
         async with watching(landing, monkeypatch) as watched:
-            await watched.a_few_looks()
+            await watched.a_few_polls()
             assert watched.events == []
             for number in range(2000):
                 (landing / f".{number}.csv").write_text("x\n")
-            await watched.a_few_looks()
+            await watched.a_few_polls()
             assert watched.events == []  # being written, by their names
             (landing / "clients").mkdir()
             for number in range(2000):
@@ -206,14 +208,14 @@ def test_the_trigger_rings_as_files_land_and_reads_no_data(landing: Path, monkey
     monkeypatch.setattr("builtins.open", _refuse)
     monkeypatch.setattr(Path, "read_bytes", _refuse)
     events = asyncio.run(scene())
-    assert len(events) < 200  # a few rings for the burst, and not one a file
+    assert len(events) < 200  # a few events for the burst, not one for each file
 
 
 def _refuse(*arguments: Any, **options: Any) -> Any:
-    raise AssertionError("the watch reads no data")
+    raise AssertionError("the trigger reads no data")
 
 
-def test_the_trigger_started_again_is_silent_about_the_old_and_rings_for_what_came_while_it_was_dead(
+def test_a_restarted_trigger_emits_no_event_for_old_files_and_one_for_files_that_came_while_it_was_dead(
     landing: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store()
@@ -222,23 +224,23 @@ def test_the_trigger_started_again_is_silent_about_the_old_and_rings_for_what_ca
     async def first() -> None:
         async with watching(landing, monkeypatch, store) as watched:
             await watched.until(lambda: watched.events == [{"files_ready": 1}] and store.writes == 1)
-            await watched.a_few_looks()
+            await watched.a_few_polls()
             assert len(watched.events) == 1
 
     async def again(expected: list[Any]) -> None:
         async with watching(landing, monkeypatch, store) as watched:
             await watched.until(lambda: len(watched.events) >= len(expected))
-            await watched.a_few_looks()
+            await watched.a_few_polls()
             assert watched.events == expected
 
     asyncio.run(first())
     asyncio.run(again([]))
     drop(landing, "clients/b.csv")
     asyncio.run(again([{"files_ready": 2}]))
-    assert len(str(store.kept)) < 500  # whatever lies there
+    assert len(str(store.kept)) < 500  # however many files there are
 
 
-def test_the_trigger_that_is_killed_between_the_ring_and_its_memory_rings_again(
+def test_a_trigger_that_is_killed_between_event_and_memory_emits_the_event_again(
     landing: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drop(landing, "clients/a.csv")
@@ -257,7 +259,7 @@ def test_the_trigger_that_is_killed_between_the_ring_and_its_memory_rings_again(
     assert asyncio.run(first_event()) == {"files_ready": 1}
 
 
-def test_the_trigger_outlives_a_folder_that_vanishes_and_one_that_cannot_be_read(
+def test_the_trigger_survives_a_folder_that_disappears_and_one_that_cannot_be_read(
     landing: Path, monkeypatch: pytest.MonkeyPatch, errors: list[str]
 ) -> None:
     drop(landing, "clients/a.csv")
@@ -267,10 +269,10 @@ def test_the_trigger_outlives_a_folder_that_vanishes_and_one_that_cannot_be_read
         async with watching(landing, monkeypatch, store) as watched:
             await watched.until(lambda: len(watched.events) == 1)
             landing.rename(landing.with_name("gone"))
-            await watched.a_few_looks()
+            await watched.a_few_polls()
             landing.with_name("gone").rename(landing)
-            await watched.a_few_looks()
-            assert len(watched.events) == 1  # it knows them still
+            await watched.a_few_polls()
+            assert len(watched.events) == 1  # the file is still known
 
             def denied(path: Any, *arguments: Any, **options: Any) -> Any:
                 options["onerror"](PermissionError(13, "Permission denied", str(path)))
@@ -278,19 +280,19 @@ def test_the_trigger_outlives_a_folder_that_vanishes_and_one_that_cannot_be_read
 
             with monkeypatch.context() as patch:
                 patch.setattr("amkpi.ingestion.landing.os.walk", denied)
-                await watched.a_few_looks()
+                await watched.a_few_polls()
             drop(landing, "clients/b.csv")
             await watched.until(lambda: len(watched.events) == 2)
 
     asyncio.run(scene())
-    # Each trouble once, not once a look.
+    # Each problem once, not at every poll.
     assert len(errors) == 2
     assert "no landing folder" in errors[0]
     assert "cannot list" in errors[1]
     assert "give amkpi read access" in errors[1]
 
 
-def test_a_wrong_setting_does_not_stop_the_watch(
+def test_a_wrong_setting_does_not_stop_the_trigger(
     landing: Path, home: Path, monkeypatch: pytest.MonkeyPatch, errors: list[str]
 ) -> None:
     (home / "amkpi.toml").write_text("settle_secnds = 1\n")
@@ -305,7 +307,7 @@ def test_a_wrong_setting_does_not_stop_the_watch(
     assert "did you mean settle_seconds?" in errors[0]
 
 
-def test_the_trigger_finds_landing_by_the_triggerers_environment(
+def test_the_trigger_finds_landing_by_the_environment_of_the_triggerer(
     landing: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trigger = LandingTrigger()
@@ -315,7 +317,7 @@ def test_the_trigger_finds_landing_by_the_triggerers_environment(
         trigger._where({})
 
 
-def test_the_trigger_is_made_anew_from_what_airflow_keeps_of_it() -> None:
+def test_airflow_can_make_the_trigger_again_from_its_serialized_form() -> None:
     from airflow.sdk.module_loading import import_string
 
     path, kwargs = LandingTrigger("/share", poll_seconds=3).serialize()
@@ -331,14 +333,13 @@ def test_the_trigger_is_made_anew_from_what_airflow_keeps_of_it() -> None:
         ({"AMKPI_WATCH_LANDING": "false"}, "*/10 * * * *", False),
         ({"AMKPI_WATCH_LANDING": "0", "AMKPI_SWEEP_MINUTES": "60"}, "0 * * * *", False),
         ({"AMKPI_WATCH_LANDING": "no", "AMKPI_SWEEP_MINUTES": "0"}, None, False),
+        ({"AMKPI_LANDING__WATCH": "no", "AMKPI_LANDING__SWEEP_MINUTES": "5"}, "*/5 * * * *", False),
     ],
 )
-def test_the_watch_and_the_sweep_each_go_without_the_other(
-    given: dict[str, str], cron: str | None, watched: bool
-) -> None:
+def test_trigger_and_sweep_each_work_without_the_other(given: dict[str, str], cron: str | None, watched: bool) -> None:
     from airflow.sdk import DAG
 
-    from amkpi.interfaces.airflow.assets import load_schedule, schedule_settings
+    from amkpi.interfaces.airflow.schedules import load_schedule, schedule_settings
 
     timetable = DAG("any", schedule=load_schedule(schedule_settings(given))).timetable
     assets = getattr(timetable, "asset_condition", None)

@@ -1,4 +1,4 @@
-"""`make run` on a small agency, as a process of its own: Airflow can be set up once a process."""
+"""`make run` on a small agency, in a process of its own: Airflow can be set up only once in a process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def demo(home: Path, dags: Path = ROOT / "dags") -> subprocess.CompletedProcess[
 
 @pytest.fixture
 def without_outlet(tmp_path: Path) -> Path:
-    """The DAGs, but that the load rings for nobody."""
+    """The DAGs, without the outlet of the load."""
     folder = tmp_path / "dags"
     shutil.copytree(ROOT / "dags", folder, ignore=shutil.ignore_patterns("__pycache__"))
     file = folder / "load_extracts.py"
@@ -47,7 +47,7 @@ def without_outlet(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_demo_publishes_by_the_asset_says_when_nothing_is_new_and_sees_a_missing_outlet(
+def test_the_demo_publishes_by_the_asset_reports_when_nothing_is_new_and_detects_a_missing_outlet(
     tmp_path: Path, without_outlet: Path
 ) -> None:
     home = tmp_path / "home"
@@ -62,7 +62,7 @@ def test_the_demo_publishes_by_the_asset_says_when_nothing_is_new_and_sees_a_mis
 
     second = demo(home)
     assert second.returncode == 0, second.stdout + second.stderr
-    assert "Nothing new came" in second.stdout
+    assert "There were no new files" in second.stdout
     assert "build_marts.build" not in second.stdout
     assert (home / "published" / "current.duckdb").resolve() == published
 

@@ -1,4 +1,4 @@
-"""`amkpi status` tells of every file that is not yet loaded, wherever it lies."""
+"""`amkpi status` lists every file that is not yet loaded, wherever it is."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def shown(agency: Agency, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     return {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
 
 
-def test_a_file_that_a_killed_run_had_taken_is_counted_and_named_until_the_next_run_loads_it(
+def test_a_file_that_a_killed_run_had_claimed_is_counted_and_named_until_the_next_run_loads_it(
     agency: Agency, capsys: pytest.CaptureFixture[str]
 ) -> None:
     agency.deliver({"clients/a.csv": CLIENT, "clients/[b].csv": CLIENT, "clients/c.csv.part": CLIENT})
     (seen,) = [each for each in landing.waiting(agency.home.landing) if each.name == "clients/a.csv"]
     assert archive.claim(agency.home, seen, 1) is not None
     found = shown(agency, capsys)
-    assert "1 file: clients/a.csv; taken by a run that is at work or was cut off" in found["taken"]
+    assert "1 file: clients/a.csv; by a run that is still working or was killed" in found["claimed"]
     assert found["waiting"].endswith(f"1 file in {agency.home.landing}: clients/[b].csv")
     assert agency.load().count("loaded") == 1
     found = shown(agency, capsys)
-    assert "taken" not in found
+    assert "claimed" not in found
     assert found["waiting"].endswith(f"0 files in {agency.home.landing}")

@@ -1,4 +1,4 @@
-"""What the command line shows: steps as they run, the KPIs at the end, status, query results."""
+"""What the command line prints: steps while they run, findings, the KPIs of a publication, query results."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def step(name: str) -> Iterator[tuple[Callable[[str], None], Callable[[str], Non
     """
     console = out()
     started = time.monotonic()
-    said = ""
+    summary = ""
 
     def result(text: str) -> None:
-        nonlocal said
-        said = text
+        nonlocal summary
+        summary = text
 
     with console.status(f"[bold]{name}[/]") as status:
 
@@ -55,11 +55,11 @@ def step(name: str) -> Iterator[tuple[Callable[[str], None], Callable[[str], Non
         except BaseException:
             console.print(f"[red]✗[/] {name:<9} [dim]{time.monotonic() - started:6.1f} s[/]")
             raise
-    console.print(f"[green]✓[/] {name:<9} [dim]{time.monotonic() - started:6.1f} s[/]  {escape(said)}")
+    console.print(f"[green]✓[/] {name:<9} [dim]{time.monotonic() - started:6.1f} s[/]  {escape(summary)}")
 
 
 def show_findings(findings: Sequence[Finding]) -> None:
-    """Each finding with what to do about it."""
+    """Print each finding with its advice."""
     console = out()
     for finding in findings:
         sign, style = ("✗", "red") if finding.blocks else ("!", "yellow")
@@ -132,7 +132,7 @@ def _month_title(month: tuple[date, date, bool], as_of: date) -> str:
 
 def _show_company(console: Console, months: list[tuple[date, date, bool]], lines: list[list[Any]], as_of: date) -> None:
     newest, before = {line[0]: line for line in lines[0]}, {line[0]: line for line in lines[-1]}
-    # As narrow as can be: 80 columns show every figure whole, and only a KPI's name may take a second line.
+    # Narrow: in 80 columns every figure is complete, and only the name of a KPI may need a second line.
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("KPI")
     if len(months) == 2:

@@ -1,0 +1,50 @@
+"""The arguments of tasks: pool, retries, priorities, callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from amkpi.interfaces.airflow.callbacks import on_task_failure, on_task_start, on_task_success
+
+# One slot: DuckDB lets one process write. Without the pool, two of three writers failed on the lock.
+POOL = "warehouse"
+
+DEFAULT_ARGS: Mapping[str, Any] = {
+    "owner": "amkpi",
+    "pool": POOL,
+    # Waits of 1, 2 and 4 minutes: longer than an `amkpi run` by hand, which holds the lock.
+    "retries": 3,
+    "retry_delay": timedelta(minutes=1),
+    "retry_exponential_backoff": 2.0,  # a number since Airflow 3; True would mean 1, a constant wait
+    "max_retry_delay": timedelta(minutes=15),
+    "execution_timeout": timedelta(hours=1),
+    "on_execute_callback": on_task_start,
+    "on_failure_callback": on_task_failure,
+    "on_success_callback": on_task_success,
+    "on_skipped_callback": on_task_success,
+}
+# For tasks that do not write the warehouse.
+WITHOUT_POOL: Mapping[str, Any] = {**DEFAULT_ARGS, "pool": "default_pool"}
+# For the task that sends the alerts. It has no callbacks: nobody could be told that it failed.
+ALERT_ARGS: Mapping[str, Any] = {
+    **{name: value for name, value in WITHOUT_POOL.items() if not name.startswith("on_")},
+    "retries": 1,
+}
+
+# The order of tasks that wait for the one slot. A build that has started is finished first, because a load between
+# build and audit makes the build stale. A load goes before a build that has not started: the build then has its rows
+# too, and many files need few builds.
+PRIORITY_FINISH_STARTED: Mapping[str, Any] = {"priority_weight": 10, "weight_rule": "absolute"}
+PRIORITY_LOAD: Mapping[str, Any] = {"priority_weight": 5, "weight_rule": "absolute"}
+PRIORITY_LOW: Mapping[str, Any] = {"priority_weight": 1, "weight_rule": "absolute"}
+
+
+def ensure_pool() -> None:
+    """Create the pool of one slot in Airflow's database, or correct it."""
+    from airflow.models.pool import Pool
+
+    Pool.create_or_update_pool(
+        POOL, slots=1, description="the one writer of the DuckDB warehouse", include_deferred=False
+    )

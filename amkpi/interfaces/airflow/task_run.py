@@ -1,0 +1,48 @@
+"""What every task needs: the run that it is for, a log, and how its errors reach Airflow."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from amkpi.core.errors import AmkpiError, AuditBlocked
+
+if TYPE_CHECKING:
+    from amkpi.core.run import Run
+
+log = logging.getLogger(__name__).info
+
+
+def run_from_params(params: Mapping[str, Any] | None = None) -> Run:
+    """The run of AMKPI_HOME, AMKPI_LANDING and `as_of`; without `as_of`, AMKPI_AS_OF counts.
+
+    params: the params of the DAG, or what an earlier task of the same run returned (`Run.to_xcom`). If a person asks
+    for an earlier date than that of the current publication, the run makes a historical publication. Raises AmkpiError.
+    """
+    from amkpi.core.run import Run
+    from amkpi.pipeline import steps  # DuckDB and Arrow take a second to import: not while Airflow reads DAG files
+
+    given = params or {}
+    run = Run.prepare(as_of=given.get("as_of") or None)
+    past = given["historical"] if "historical" in given else bool(given.get("as_of")) and steps.is_past(run)
+    return replace(run, historical=past)
+
+
+@contextmanager
+def raise_as_airflow_error() -> Iterator[None]:
+    """Raise the errors of a step as the errors of Airflow, with the same text.
+
+    A blocked audit fails at once: the same rows would be blocked again. Every other AmkpiError is retried: a lock is
+    released, a network share comes back, and for a wrong setting the retries are short.
+    """
+    try:
+        yield
+    except AuditBlocked as blocked:
+        raise AirflowFailException(str(blocked)) from blocked
+    except AmkpiError as error:
+        raise AirflowException(str(error)) from error

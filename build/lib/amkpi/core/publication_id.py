@@ -1,0 +1,71 @@
+"""The id of a publication: a hash of the deliveries, the date, the settings that change results, and the code.
+
+The same inputs give the same id. The id names the published file, and an id that is current is not built again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import duckdb
+
+from amkpi import __version__
+from amkpi.core.home import Home
+from amkpi.core.paths import PACKAGE
+from amkpi.core.settings import Settings
+
+# The source files that the rows of a publication depend on.
+RESULT_SOURCES = (
+    "core/*.py",
+    "core/storage/**/*.py",
+    "dbt_project/*.yml",
+    "dbt_project/macros/**/*.sql",
+    "dbt_project/models/**/*.sql",
+    "dbt_project/models/**/*.yml",
+    "dbt_project/tests/**/*.sql",
+    "ingestion/**/*.py",
+    "ingestion/mappings/shipped/*.yml",
+    "publishing/publication_file.py",
+    "publishing/publications.py",
+    "transform/*.py",
+)
+
+
+@cache
+def pipeline_version() -> str:
+    """The version with a hash of the source files that change results: different code never gives the same id."""
+    digest = hashlib.sha256()
+    # Only the code that builds and publishes: another text on the terminal or on a page makes no new publication.
+    for pattern in RESULT_SOURCES:
+        for path in sorted(PACKAGE.glob(pattern)):
+            digest.update(path.relative_to(PACKAGE).as_posix().encode())
+            digest.update(path.read_bytes())
+    return f"{__version__}+{digest.hexdigest()[:8]}"
+
+
+def publication_id(connection: duckdb.DuckDBPyConnection, settings: Settings, as_of: date) -> str:
+    """The id that a publication of the warehouse as it is now would have: sixteen hexadecimal digits."""
+    deliveries = connection.execute(
+        "select run, file_name, extract, source, sha256, status, rows_read from raw.ledger order by delivery"
+    ).fetchall()
+    basis = json.dumps([deliveries, as_of.isoformat(), settings.fingerprint_fields(), pipeline_version()])
+    return hashlib.sha256(basis.encode()).hexdigest()[:16]
+
+
+def published_file(home: Home, identity: str) -> Path:
+    """The file of a publication."""
+    return home.published / f"kpi_{identity}.duckdb"
+
+
+def current_file(home: Home) -> Path | None:
+    """The current publication; None before the first."""
+    return home.current.resolve() if home.current.exists() else None
+
+
+def is_current(home: Home, identity: str) -> bool:
+    """Whether this publication is the current one."""
+    return current_file(home) == published_file(home, identity)

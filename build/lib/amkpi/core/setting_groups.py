@@ -1,0 +1,229 @@
+"""The groups of settings, with defaults, limits and meanings: in this module and nowhere else.
+
+The KPI variables are an exception: their defaults and meanings are in dbt_project.yml, which dbt reads by itself too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_settings import NoDecode
+
+
+@dataclass(frozen=True)
+class FlatName:
+    """The name of a setting outside its group, where it differs from the name in the group."""
+
+    name: str
+
+
+# Marks a setting on which no row of a publication depends. Every other one is a part of the publication id.
+RESULT_NEUTRAL = "result neutral"
+
+
+def _list_from_text(value: Any) -> Any:
+    """A list that a variable gives as text separated by commas."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _bands_from_text(value: Any) -> Any:
+    """Rating bands that a variable gives as A+:110,A:95."""
+    if not isinstance(value, str):
+        return value
+    return [dict(zip(("rating", "at_least"), part.split(":", 1), strict=False)) for part in value.split(",")]
+
+
+TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list_from_text)]
+
+
+class Group(BaseModel):
+    """Some settings that belong together."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Landing(Group):
+    """Files in LANDING: when they are taken, and how."""
+
+    max_unpacked_bytes: Annotated[int, RESULT_NEUTRAL] = Field(
+        default=2 * 1024**3, gt=0, description="a packed file that unpacks to more is rejected"
+    )
+    settle_seconds: Annotated[float, RESULT_NEUTRAL] = Field(
+        default=2.0, ge=0, description="a file that changed within this time may still be being written"
+    )
+    watch: Annotated[bool, FlatName("watch_landing"), RESULT_NEUTRAL] = Field(
+        default=True, description="load as soon as a file is ready; read from Airflow's environment only"
+    )
+    sweep_minutes: Annotated[int, RESULT_NEUTRAL] = Field(
+        default=10,
+        ge=0,
+        le=60,
+        description="load every so many minutes too; 0: never; read from Airflow's environment only",
+    )
+    stuck_minutes: Annotated[int, FlatName("landing_stuck_minutes"), RESULT_NEUTRAL] = Field(
+        default=30, ge=1, description="files that wait in LANDING for longer: an alert"
+    )
+
+
+class Storage(Group):
+    """Memory and places on disk."""
+
+    memory_limit: Annotated[str, RESULT_NEUTRAL] = Field(
+        default="1GB", description="what DuckDB may use before it spills to disk"
+    )
+    backup_dir: Annotated[str, RESULT_NEUTRAL] = Field(
+        default="", description="where backups are written; empty: HOME/backups; another disk is better"
+    )
+
+
+class Retention(Group):
+    """How long things are kept."""
+
+    publications: Annotated[int, FlatName("keep_publications"), RESULT_NEUTRAL] = Field(
+        default=7, ge=1, description="how many of the newest publications are kept"
+    )
+    daily_days: Annotated[int, FlatName("keep_daily_days"), RESULT_NEUTRAL] = Field(
+        default=31, ge=0, description="for so many days the last publication of each day is kept"
+    )
+    audit_pages: Annotated[int, FlatName("keep_audit_pages"), RESULT_NEUTRAL] = Field(
+        default=60, ge=1, description="how many of the newest audit pages are kept"
+    )
+    backup_days: Annotated[int, FlatName("keep_backup_days"), RESULT_NEUTRAL] = Field(
+        default=14, ge=1, description="days after which a backup is removed; the newest is always kept"
+    )
+    airflow_days: Annotated[int, FlatName("keep_airflow_days"), RESULT_NEUTRAL] = Field(
+        default=30, ge=0, description="days after which Airflow's records and task logs are removed; 0: never"
+    )
+
+
+class Audit(Group):
+    """What the audit accepts."""
+
+    max_quarantined_share: float = Field(
+        default=0.2, ge=0, le=1, description="more of an extract in quarantine: not published"
+    )
+    warn_quarantined_share: float = Field(
+        default=0.02, ge=0, le=1, description="this much of an extract in quarantine: a warning"
+    )
+    days: Annotated[int, FlatName("audit_days")] = Field(
+        default=365,
+        ge=1,
+        description="the audit looks at records of this many days before as_of; older ones were seen before",
+    )
+    stale_contract_days: int = Field(
+        default=14, ge=1, description="no rows of the contract family for longer: a warning"
+    )
+    stale_project_days: int = Field(default=7, ge=1, description="no rows of the project family for longer: a warning")
+    stale_survey_days: int = Field(default=45, ge=1, description="no rows of the survey family for longer: a warning")
+    stale_reference_days: int = Field(
+        default=45, ge=1, description="no rows of the reference family for longer: a warning"
+    )
+    volume_factor: float = Field(
+        default=5,
+        gt=1,
+        description="a load of that many times more or fewer rows than usual for its extract: a warning",
+    )
+    volume_min_loads: int = Field(
+        default=5, ge=1, description="earlier loads of an extract before its volume is checked"
+    )
+    volume_min_rows: int = Field(
+        default=20, ge=0, description="a load is not checked where it and the usual one are smaller"
+    )
+    owner_grace_days: int = Field(
+        default=90,
+        ge=0,
+        description="days for which somebody who left, or changed roles, may still own earlier records",
+    )
+    max_share_without_budget: float = Field(
+        default=0.1, ge=0, le=1, description="a greater share of delivered projects without a budget: a warning"
+    )
+    max_share_without_cost: float = Field(
+        default=0.1, ge=0, le=1, description="a greater share of delivered projects without any cost: a warning"
+    )
+    max_rate_age_days: int = Field(default=35, ge=0, description="an exchange rate used later than this: a warning")
+    amount_factor: float = Field(
+        default=10, gt=1, description="a contract of that many times its client's usual amount: a warning"
+    )
+    amount_min_others: int = Field(
+        default=4, ge=1, description="other contracts of a client before its amounts are checked"
+    )
+    max_record_age_years: int = Field(
+        default=30, ge=1, le=1000, description="an older record probably has a wrong year: a warning"
+    )
+
+    @property
+    def stale_days(self) -> dict[str, int]:
+        """By family, the days without rows after which it is stale."""
+        return {
+            "contract": self.stale_contract_days,
+            "project": self.stale_project_days,
+            "survey": self.stale_survey_days,
+            "reference": self.stale_reference_days,
+        }
+
+
+class Scorecards(Group):
+    """The scorecards: for whom, when, in which language."""
+
+    language: Annotated[Literal["vi", "en"], FlatName("scorecard_language"), RESULT_NEUTRAL] = Field(
+        default="vi", description="the language of a mail where the reader's locale gives none"
+    )
+    leadership: Annotated[TextList, FlatName("scorecard_leadership"), RESULT_NEUTRAL] = Field(
+        default=(), description="staff ids of those who get the company's scorecard too"
+    )
+    workbook: Annotated[bool, FlatName("scorecard_workbook"), RESULT_NEUTRAL] = Field(
+        default=False, description="attach the evidence as XLSX"
+    )
+    stale_after_days: Annotated[int, FlatName("scorecard_stale_after_days"), RESULT_NEUTRAL] = Field(
+        default=1, ge=0, description="a publication that is older than this is not mailed"
+    )
+    hour: Annotated[int, FlatName("scorecard_hour"), RESULT_NEUTRAL] = Field(
+        default=7, ge=0, le=23, description="scorecards that are due are sent from this hour on"
+    )
+    close_after_days: Annotated[int, FlatName("scorecard_close_after_days"), RESULT_NEUTRAL] = Field(
+        default=5, ge=0, description="days after a month's end until it is mailed as closed"
+    )
+
+
+class Mail(Group):
+    """Mail: from whom, and who runs the pipeline."""
+
+    sender: Annotated[str, FlatName("mail_from"), RESULT_NEUTRAL] = Field(
+        default="KPI scorecards <scorecards@localhost.localdomain>", description="the sender of the mails"
+    )
+    operator: Annotated[str, FlatName("operator_email"), RESULT_NEUTRAL] = Field(
+        default="", description="the address of who runs the pipeline and gets the alerts; empty: nobody"
+    )
+
+
+class Schedule(Group):
+    """When something must have happened."""
+
+    publish_by_hour: Annotated[int, RESULT_NEUTRAL] = Field(
+        default=6, ge=3, le=23, description="if the night's publication is not there at this hour: an alert"
+    )
+
+
+class RatingBand(BaseModel):
+    """A rating and the lowest weighted score that earns it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    rating: str
+    at_least: float
+
+
+class KpiVariables(Group):
+    """The dbt variables of the KPI rules. dbt_project.yml has their defaults, and explains each."""
+
+    reporting_currency: str = Field(pattern=r"^[A-Z]{3}$")
+    account_roles: Annotated[TextList, Field(min_length=1)]
+    revenue_kinds: Annotated[TextList, Field(min_length=1)]
+    retention_grace_days: int = Field(ge=0)
+    csat_threshold: float = Field(ge=0, le=1)
+    min_raters: int = Field(ge=1)
+    attainment_floor: float
+    attainment_cap: float = Field(gt=0)
+    min_weight_covered: float = Field(ge=0, le=1)
+    rating_bands: Annotated[tuple[RatingBand, ...], NoDecode, BeforeValidator(_bands_from_text), Field(min_length=1)]

@@ -1,0 +1,221 @@
+"""Settings in groups: `AMKPI_*` variables, then HOME/amkpi.toml, then the defaults.
+
+Each setting has a name in its group (`retention.publications`: the table [retention] of the file, the variable
+AMKPI_RETENTION__PUBLICATIONS) and a flat name (`keep_publications`, AMKPI_KEEP_PUBLICATIONS). Both are accepted. An
+unknown name is an error, so that a typo never leaves a default in force.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from amkpi.core.errors import AmkpiError
+from amkpi.core.home import Home
+from amkpi.core.paths import DBT_PROJECT
+from amkpi.core.setting_groups import (
+    RESULT_NEUTRAL,
+    Audit,
+    FlatName,
+    Group,
+    KpiVariables,
+    Landing,
+    Mail,
+    Retention,
+    Schedule,
+    Scorecards,
+    Storage,
+)
+
+ENV_PREFIX = "AMKPI_"
+# Between the group and the name in a variable.
+DELIMITER = "__"
+# Variables that say where and when, not how: read by the command line, and the warehouse by dbt's profile.
+NOT_SETTINGS = frozenset({"HOME", "LANDING", "AS_OF", "WAREHOUSE"})
+
+
+class Settings(BaseSettings):
+    """How the pipeline runs. `load_settings` reads them; the constructor takes values and looks nowhere else."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=ENV_PREFIX, env_nested_delimiter=DELIMITER, validate_default=False
+    )
+    timezone: str = Field(
+        default="Asia/Ho_Chi_Minh", description="the agency's time zone: for today, and for moments without an offset"
+    )
+    landing: Landing = Landing()
+    storage: Storage = Storage()
+    retention: Retention = Retention()
+    audit: Audit = Audit()
+    scorecards: Scorecards = Scorecards()
+    mail: Mail = Mail()
+    schedule: Schedule = Schedule()
+    kpi: KpiVariables
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Values that are given, then dbt's defaults of the KPI variables. Not the environment of the process."""
+        return init_settings, InitSettingsSource(settings_cls, {"kpi": kpi_defaults()})
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("not a time zone; write it as in Asia/Ho_Chi_Minh") from error
+        return value
+
+    def today(self) -> date:
+        """The date it is in the agency's time zone."""
+        return datetime.now(ZoneInfo(self.timezone)).date()
+
+    def fingerprint_fields(self) -> dict[str, Any]:
+        """The settings that the content of a publication depends on, JSON-ready."""
+        neutral: dict[str, set[str]] = {}
+        for setting in all_settings():
+            if not setting.shapes_results:
+                neutral.setdefault(setting.group, set()).add(setting.name)
+        values = self.model_dump(mode="json", exclude=neutral)
+        return {name: value for name, value in values.items() if value != {}}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its group (empty for one without), its name there, and its field."""
+
+    group: str
+    name: str
+    field: FieldInfo
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The keys that lead to its value."""
+        return (self.group, self.name) if self.group else (self.name,)
+
+    @property
+    def flat_name(self) -> str:
+        """Its name outside the group."""
+        return next((mark.name for mark in self.field.metadata if isinstance(mark, FlatName)), self.name)
+
+    @property
+    def shapes_results(self) -> bool:
+        """Whether a change of it can change a row of a publication."""
+        return RESULT_NEUTRAL not in self.field.metadata
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return _variable(self.path)
+
+
+def _variable(path: tuple[str, ...]) -> str:
+    return ENV_PREFIX + DELIMITER.join(path).upper()
+
+
+def all_settings() -> Iterator[Setting]:
+    """Every setting and KPI variable, in the order of the documentation."""
+    for group, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Group):
+            yield from (Setting(group, name, each) for name, each in field.annotation.model_fields.items())
+        else:
+            yield Setting("", group, field)
+
+
+def kpi_defaults() -> dict[str, Any]:
+    """The KPI variables' defaults, as dbt_project.yml has them."""
+    project = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    return {name: value for name, value in project["vars"].items() if name in KpiVariables.model_fields}
+
+
+def load_settings(home: Home, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings of this home.
+
+    environment: the variables to read, `os.environ` when None. Raises AmkpiError that names the setting and the fix.
+    """
+    in_file = _resolve((str(home.settings_file), name, value) for name, value in _flattened(_read_file(home)))
+    variables = _resolve(
+        (variable, variable.removeprefix(ENV_PREFIX).lower().replace(DELIMITER, "."), text)
+        for variable, text in sorted((os.environ if environment is None else environment).items())
+        if variable.startswith(ENV_PREFIX) and variable.removeprefix(ENV_PREFIX) not in NOT_SETTINGS
+    )
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {_variable(path).lower(): given.value for path, given in variables.items()}
+    values: dict[str, Any] = {}
+    for (*group, name), given in in_file.items():
+        (values.setdefault(group[0], {}) if group else values)[name] = given.value
+    for name, value in source().items():
+        values[name] = {**values.get(name, {}), **value} if isinstance(value, dict) else value
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        path = tuple(map(str, problem["loc"]))
+        guilty = next((given for key, given in (in_file | variables).items() if path[: len(key)] == key), None)
+        where, name = (guilty.origin, guilty.name) if guilty else ("the settings", ".".join(path))
+        raise AmkpiError(f"{where}: setting {name} = {problem['input']!r}: {problem['msg']}") from error
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A value as it was given: where, under which name."""
+
+    origin: str
+    name: str
+    value: Any
+
+
+def _read_file(home: Home) -> dict[str, Any]:
+    """HOME/amkpi.toml, empty where there is none. Raises AmkpiError."""
+    if not home.settings_file.is_file():
+        return {}
+    try:
+        with home.settings_file.open("rb") as file:
+            return tomllib.load(file)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise AmkpiError(f"{home.settings_file}: not valid TOML: {error}") from error
+    except OSError as error:
+        raise AmkpiError(f"{home.settings_file}: cannot be read: {error.strerror}") from error
+
+
+def _flattened(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each value by its name, `group.name` in a table."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}.{inner}", each) for inner, each in value.items())
+        else:
+            yield name, value
+
+
+def _resolve(values: Iterable[tuple[str, str, Any]]) -> dict[tuple[str, ...], _Given]:
+    """Values by the path of their setting, from (origin, name, value). Raises AmkpiError for an unknown name."""
+    known = {name: setting for setting in all_settings() for name in (setting.flat_name, ".".join(setting.path))}
+    found: dict[tuple[str, ...], _Given] = {}
+    for origin, name, value in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"
+            raise AmkpiError(f"{origin}: no setting {name}{hint}")
+        before = found.setdefault(known[name].path, _Given(origin, name, value))
+        if before.name != name:
+            raise AmkpiError(f"{origin}: {before.name} and {name} are the same setting; remove one of them")
+    return found

@@ -1,0 +1,93 @@
+"""The state stores of a HOME with their migrations. The first of each creates the tables as version 0.1.0 did."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from amkpi.core.storage.migrations.migration import Migration
+from amkpi.core.storage.state_store import StateStore
+
+
+def _statements(*statements: str) -> Callable[[sqlite3.Connection], None]:
+    def apply(connection: sqlite3.Connection) -> None:
+        # One by one: `executescript` would commit what came before it.
+        for statement in statements:
+            connection.execute(statement)
+
+    return apply
+
+
+DELIVERY_LOG = StateStore(
+    "delivery_log.sqlite",
+    (
+        Migration(
+            1,
+            "deliveries",
+            _statements(
+                "create table deliveries (delivery integer primary key, run integer not null, file_name text not null,"
+                " extract text, source text, sha256 text, bytes integer not null, status text not null, reason text,"
+                " rows_read integer not null, loaded_at text not null)"
+            ),
+        ),
+    ),
+    # What is in the warehouse is safe: the next run writes what the log lacks.
+    remedy="make room, or bring it back from its backup, and run again",
+    former_name="journal.sqlite",
+)
+
+AUDITS = StateStore(
+    "audits.sqlite",
+    (
+        Migration(
+            1,
+            "audits and their findings",
+            _statements(
+                "create table audits (audit integer primary key, moment text not null, publication_id text not null,"
+                " as_of text not null, passed integer not null, newest_run integer not null, page text not null)",
+                "create table findings (audit integer not null references audits, suite text not null,"
+                " expectation text not null, table_name text not null, column_name text, success integer not null,"
+                " severity text not null, observed text not null, unexpected_count integer not null)",
+                "create index by_expectation on findings (suite, expectation, table_name)",
+            ),
+        ),
+    ),
+    remedy="if it stays, move it away: only since when checks fail is lost",
+)
+
+SCORECARDS = StateStore(
+    "scorecards.sqlite",
+    (
+        Migration(
+            1,
+            "sent scorecards and notes to the operator",
+            _statements(
+                "create table sendings (grain text not null, period text not null, edition text not null,"
+                " staff_id text not null, address text not null, publication_id text not null,"
+                " delivery integer not null, pipeline_version text not null, message_id text not null,"
+                " state text not null, at text not null, answer text not null, tries integer not null,"
+                " told text not null, primary key (grain, period, edition, staff_id))",
+                "create table operator_notes (digest text primary key)",
+            ),
+        ),
+    ),
+    remedy="bring it back from a backup: without it readers would get their scorecards again",
+)
+
+ALARMS = StateStore(
+    "alarms.sqlite",
+    (
+        Migration(
+            1,
+            "alarms and tasks that have begun",
+            _statements(
+                "create table alarms (slug text not null, about text not null, what text not null, since text not null,"
+                " over text, told integer not null, over_told integer not null, primary key (slug, about, since))",
+                "create table begun (task text primary key, run_id text not null)",
+            ),
+        ),
+    ),
+    remedy="if it stays, move it away: the operator gets its alarms again",
+)
+
+STORES = (DELIVERY_LOG, AUDITS, SCORECARDS, ALARMS)

@@ -1,0 +1,51 @@
+-- Grain: staff_id × manager_id × valid_from. Everyone over a person, directly or through others, from when to when.
+-- A chain that comes back to somebody in it is cut there and marked: the audit blocks its publication.
+with recursive links as (
+    select
+        staff_id,
+        manager_id,
+        valid_from,
+        valid_to,
+        is_account_staff
+    from {{ ref('int_staff_history') }}
+    where manager_id is not null
+),
+
+chain as (
+    select
+        staff_id,
+        manager_id,
+        valid_from,
+        valid_to,
+        is_account_staff,
+        -- Unit separators, because an id may hold any printed sign.
+        chr(31) || staff_id || chr(31) || manager_id || chr(31) as path,
+        staff_id = manager_id as is_loop
+    from links
+
+    union all
+
+    select
+        chain.staff_id,
+        links.manager_id,
+        greatest(chain.valid_from, links.valid_from) as valid_from,
+        least(chain.valid_to, links.valid_to) as valid_to,
+        chain.is_account_staff,
+        chain.path || links.manager_id || chr(31) as path,
+        {{ dbt.position('chr(31) || links.manager_id || chr(31)', 'chain.path') }} > 0 as is_loop
+    from chain
+    inner join links
+        on chain.manager_id = links.staff_id
+        and chain.valid_from <= links.valid_to
+        and chain.valid_to >= links.valid_from
+    where not chain.is_loop
+)
+
+select
+    staff_id,
+    manager_id,
+    valid_from,
+    valid_to,
+    is_account_staff,
+    is_loop
+from chain

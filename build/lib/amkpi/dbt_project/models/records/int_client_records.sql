@@ -1,0 +1,18 @@
+-- Grain: kpi × period_grain × period_start × client_id. The records of the KPIs that count the clients of an opening
+-- day. A view: they stand in the KPIs' own tables.
+{% for kpi in ['client_retention_rate', 'upsell_cross_sell_rate'] %}
+select
+    '{{ kpi }}' as kpi,
+    period_grain,
+    period_start,
+    source_extract,
+    source_id,
+    client_id,
+    staff_id,
+    event_date,
+    numerator,
+    denominator,
+    sample_size
+from {{ ref('kpi_' ~ kpi) }}
+{{ 'union all' if not loop.last }}
+{% endfor %}

@@ -1,0 +1,100 @@
+"""Somebody may have seen a figure of a closed period that is different now."""
+
+from __future__ import annotations
+
+import re
+
+from amkpi.core.settings import Settings
+from amkpi.expectations.context import AuditContext
+from amkpi.expectations.expectation import WARNING, FailingRowsExpectation
+from amkpi.expectations.sql.kpis import is_private, listed, names
+from amkpi.expectations.sql.numbers import TOLERANCE
+
+
+class ClosedPeriodsStandStill(FailingRowsExpectation):
+    """Values of closed periods equal those of the last publication of the same date."""
+
+    name = "closed_periods_stand_still"
+    table = "intermediate.int_kpi_values"
+    column_name = "value"
+    severity = WARNING
+    singular, plural = "value", "values"
+    advice = (
+        "Find the cause in marts.load_ledger and tell those who were shown the old figures. The last publication of"
+        " this date had other values for a closed period: late rows, a changed setting or a new version cause that."
+    )
+
+    @classmethod
+    def note(cls, context: AuditContext) -> str:
+        return "" if context.published else ", as nothing of this date is published to compare with"
+
+    @classmethod
+    def failing_rows(cls, settings: Settings, context: AuditContext) -> str:
+        if context.published is None:
+            return "select kpi_number as what from {batch} where false"
+        # A file with another name belongs to no build; its values are compared in full.
+        named = re.fullmatch(r"kpi_([0-9a-f]{16})", context.published.stem)
+        # If the build is based on that publication, only the periods that it computed again are compared, by the tables
+        # behind the mart: the views would read all periods. `materialized`, because DuckDB otherwise joined old and new
+        # values in an order that did not end. Of a private KPI no numbers are shown: two means and the number of raters
+        # between them reveal what the last rater said.
+        return f"""
+            with kept as materialized (
+                select period_id
+                from intermediate.int_periods
+                where period_id not in (select period_id from intermediate.int_changed_periods)
+                    and (select max(based_on) from audit.build) = '{named[1] if named else ""}'
+            ),
+            compared_periods as materialized (
+                select period_id from intermediate.int_periods
+                union
+                select period_id from published.intermediate.int_period_months
+                except
+                select period_id from kept
+            ),
+            before as materialized (
+                select kpi, scope, person_key as person, period_grain, period_start, value
+                from published.intermediate.int_kpi_values
+                inner join published.intermediate.{context.members_table} using (subject_id, period_id)
+                inner join published.intermediate.int_kpi_catalogue using (kpi_number)
+                where period_id in (select period_id from compared_periods)
+                    and not is_provisional
+                    and (select max(as_of) from published.marts.publication) = date '{context.as_of}'
+            ),
+            now as materialized (
+                select kpi, scope, person_key as person, period_grain, period_start, value
+                from {{batch}}
+                inner join intermediate.int_scope_members using (subject_id, period_id)
+                inner join intermediate.int_kpi_catalogue using (kpi_number)
+                where period_id in (select period_id from compared_periods)
+                    and not is_provisional and exists (select 1 from before)
+            ),
+            compared as (
+                select
+                    coalesce(now.kpi, before.kpi) as kpi,
+                    coalesce(now.scope, before.scope) as scope,
+                    coalesce(now.person, before.person) as person,
+                    coalesce(now.period_grain, before.period_grain) as period_grain,
+                    coalesce(now.period_start, before.period_start) as period_start,
+                    before.value as value_before,
+                    now.value as value_now
+                from now
+                full join before
+                    on now.kpi = before.kpi
+                    and now.scope = before.scope
+                    and now.person = before.person
+                    and now.period_grain = before.period_grain
+                    and now.period_start = before.period_start
+            )
+            select
+                kpi || ' ' || scope || case when person = '' then '' else ' ' || person end
+                || ' ' || period_grain || ' ' || period_start
+                || case
+                    when kpi in ({listed(names(is_private))}) then ''
+                    else ', ' || coalesce(cast(round(value_before, 6) as varchar), 'nothing')
+                        || ' → ' || coalesce(cast(round(value_now, 6) as varchar), 'nothing')
+                end as what
+            from compared
+            where (value_before is null) <> (value_now is null)
+                or abs(value_before - value_now) > {TOLERANCE} * greatest(abs(value_before), abs(value_now))
+        """

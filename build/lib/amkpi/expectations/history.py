@@ -1,0 +1,167 @@
+"""The audit history in HOME/state/audits.sqlite: earlier audits and their findings.
+
+It tells since when an expectation fails, which loads no audit has checked yet, and which publication of the same date
+was the last one. None of that can be computed again, so the file is part of every backup.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from amkpi.core.findings import Finding
+from amkpi.core.home import Home
+from amkpi.core.publication_id import current_file, published_file
+from amkpi.core.settings import Settings
+from amkpi.core.storage.migrations.state_stores import AUDITS
+from amkpi.core.storage.warehouse import connect
+from amkpi.expectations.context import AuditContext
+from amkpi.expectations.page import link_latest, prune_pages, render, write_page
+
+
+@dataclass(frozen=True)
+class RecordedAudit:
+    """An audit of the history. `moment` has a time zone; `page` is the name of its page in HOME/audits/.
+
+    blocking: the findings that stopped the publication, each as `expectation: what was observed`.
+    """
+
+    moment: datetime
+    publication_id: str
+    as_of: date
+    passed: bool
+    warnings: int
+    page: str
+    blocking: tuple[str, ...] = ()
+
+
+def audit_context(home: Home, settings: Settings, as_of: date, moment: datetime) -> AuditContext:
+    """The context of an audit that begins now: what earlier audits have checked, and what to compare with."""
+    with AUDITS.open(home.state) as audits:
+        seen = audits.execute(
+            "select max(newest_run) from audits where newest_run < ?", [_newest_run(home, settings)]
+        ).fetchone()[0]
+        same_date = audits.execute("select distinct publication_id from audits where as_of = ?", [as_of.isoformat()])
+        files = {published_file(home, identity) for (identity,) in same_date.fetchall()}
+    published = _last_of_date(home, files, as_of)
+    if published is None:
+        return AuditContext(as_of, moment, seen or 0)
+    return AuditContext(as_of, moment, seen or 0, published, _members_table(published))
+
+
+def _newest_run(home: Home, settings: Settings) -> int:
+    with connect(home, settings) as connection:
+        found = connection.execute("select coalesce(max(run), 0) from raw.ledger").fetchall()
+    return int(found[0][0])
+
+
+def _last_of_date(home: Home, files: set[Path], as_of: date) -> Path | None:
+    """The newest file among these and the current publication that can be read and has that date; None if none."""
+    current = current_file(home)
+    candidates = [path for path in files | ({current} if current else set()) if path.is_file()]
+    for path in sorted(candidates, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+        try:
+            with closing(duckdb.connect(str(path), read_only=True)) as connection:
+                if connection.execute("select as_of from marts.publication").fetchall() == [(as_of,)]:
+                    return path
+        except duckdb.Error:
+            # A broken publication must not stop the build that will replace it.
+            continue
+    return None
+
+
+def _members_table(publication: Path) -> str:
+    """The table of scope members in a published file; that of version 0.1.0 has another name."""
+    with closing(duckdb.connect(str(publication), read_only=True)) as connection:
+        found = connection.execute("select 1 from duckdb_tables() where table_name = 'int_scope_people'").fetchone()
+    return "int_scope_members" if found is None else "int_scope_people"
+
+
+def record(
+    home: Home, settings: Settings, publication_id: str, context: AuditContext, findings: Sequence[Finding]
+) -> tuple[tuple[Finding, ...], Path]:
+    """Add an audit to the history and write its page.
+
+    Returns the findings, each failed one with `since`, and the path of the page. Raises OSError and AmkpiError if HOME
+    cannot be written; then nothing is recorded.
+    """
+    page = home.audits / f"audit_{context.as_of}_{publication_id}.html"
+    passed = not any(finding.blocks for finding in findings)
+    newest_run = _newest_run(home, settings)
+    zone = ZoneInfo(settings.timezone)
+    with AUDITS.open(home.state) as audits:
+        audit = audits.execute(
+            "insert into audits (moment, publication_id, as_of, passed, newest_run, page) values (?, ?, ?, ?, ?, ?)",
+            [context.moment.isoformat(), publication_id, context.as_of.isoformat(), passed, newest_run, page.name],
+        ).lastrowid
+        audits.executemany(
+            "insert into findings (audit, suite, expectation, table_name, column_name, success, severity, observed,"
+            " unexpected_count) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                [audit, f.suite, f.expectation, f.table_name, f.column_name, f.success, f.severity, f.observed,
+                 f.unexpected_count]
+                for f in findings
+            ],
+        )  # fmt: skip
+        dated = tuple(f if f.success else replace(f, since=_since(audits, f).astimezone(zone)) for f in findings)
+        write_page(page, render(publication_id, context, dated, settings, current_file(home)))
+    link_latest(home, page)
+    prune_pages(home, settings)
+    return dated, page
+
+
+def _since(audits: sqlite3.Connection, finding: Finding) -> datetime:
+    """The moment of the first audit since which it has always failed; the present audit is recorded already.
+
+    Not by table: a later version may rename the table of an expectation.
+    """
+    own = [finding.suite, finding.expectation]
+    is_own = "suite = ? and expectation = ?"
+    (moment,) = audits.execute(
+        f"select moment from findings join audits using (audit) where {is_own} and not success and audit >"
+        f" coalesce((select max(audit) from findings where {is_own} and success), 0) order by audit limit 1",
+        [*own, *own],
+    ).fetchone()
+    return datetime.fromisoformat(moment)
+
+
+def last_audit(home: Home) -> RecordedAudit | None:
+    """The last audit of the history; None if there is none."""
+    if not AUDITS.exists(home.state):
+        return None
+    with AUDITS.open(home.state) as audits:
+        row = audits.execute(
+            "select moment, publication_id, as_of, passed, (select count(*) from findings where"
+            " findings.audit = audits.audit and not success and severity = 'warning'), page, audit"
+            " from audits order by audit desc limit 1"
+        ).fetchone()
+        if row is None:
+            return None
+        moment, identity, as_of, passed, warnings, page, audit = row
+        blocking = tuple(
+            f"{expectation}: {observed}"
+            for expectation, observed in audits.execute(
+                "select expectation, observed from findings where audit = ? and not success and severity = 'blocking'"
+                " order by expectation, table_name",
+                [audit],
+            )
+        )
+    return RecordedAudit(
+        datetime.fromisoformat(moment), identity, date.fromisoformat(as_of), bool(passed), warnings, page, blocking
+    )
+
+
+def blocking_audit(home: Home, as_of: date, published_at: datetime) -> RecordedAudit | None:
+    """The last audit, if it blocked a publication newer than the one of that date and moment; otherwise None."""
+    audit = last_audit(home)
+    # An audit of an earlier date belongs to a historical publication, which readers do not wait for.
+    if audit is None or audit.passed or audit.as_of < as_of or audit.moment < published_at:
+        return None
+    return audit

@@ -1,0 +1,295 @@
+"""An explanation on the screen, as CSV and as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from amkpi.core import terminal
+from amkpi.core.catalogue import Kpi
+from amkpi.core.language import formatting
+from amkpi.core.language.names import plain
+from amkpi.core.language.terms import STATUS
+from amkpi.core.language.translation import Language
+from amkpi.core.language.translator import Translator
+from amkpi.explain.evidence import PRIVATE, CountedRecord, ExcludedRecord, Explanation, period_key
+from amkpi.explain.text import (
+    EVENT_DATE,
+    change,
+    credit,
+    is_of_money,
+    named,
+    null_reason,
+    numbers,
+    part,
+    sentence,
+    why_excluded,
+)
+
+MOST_RECORDS = 60
+MOST_NAMED = 8
+CSV_COLUMNS = (
+    "part", "kpi", "scope", "staff_id", "period", "event_date", "client_id", "client_name", "source_extract",
+    "source_id", "credit_staff_id", "credit_name", "numerator", "denominator", "reason", "detail", "amount", "records",
+)  # fmt: skip
+
+
+def show(explanation: Explanation, form: str, language: Language) -> None:
+    """Print an explanation. form: json, csv, or table for a screen."""
+    if form == "json":
+        print(json.dumps(as_json(explanation, language), ensure_ascii=False, indent=2))
+    elif form == "csv":
+        print(as_csv(explanation), end="")
+    else:
+        _Screen(explanation, language).show()
+
+
+def definition(kpi: Kpi) -> str:
+    """The model that defines the KPI. Its catalogue entry is the .yml of the same name."""
+    return f"dbt_project/models/kpis/kpi_{kpi.name}.sql"
+
+
+def as_csv(explanation: Explanation) -> str:
+    """The records, one for each line; `part` is counted or left_out. The counted ones add up to the value.
+
+    The collaboration score is one line without client or source, as in kpi_evidence.
+    """
+    question = explanation.question
+    head = (question.kpi.name, question.scope, question.staff_id, period_key(question.period))
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    if question.kpi.name == PRIVATE and explanation.value.sample_size:
+        writer.writerow(["counted", *head, *[None] * 7, explanation.value.numerator, None, None, None, None, None])
+    for record in explanation.counted:
+        writer.writerow(["counted", *head, *_cells(record), record.numerator, record.denominator, None, None, None, 1])
+    for left in explanation.excluded:
+        why = (None, None, left.reason, left.detail, left.amount, left.records)
+        writer.writerow(["left_out", *head, *_cells(left), *why])
+    return buffer.getvalue()
+
+
+def _cells(record: CountedRecord | ExcludedRecord) -> list[Any]:
+    return [
+        record.event_date, record.client_id, record.client_name, record.extract, record.source_id, record.staff_id,
+        record.full_name,
+    ]  # fmt: skip
+
+
+def as_json(explanation: Explanation, language: Language) -> dict[str, Any]:
+    """Everything, with numbers as the marts have them; texts in the language."""
+    question, kpi = explanation.question, explanation.question.kpi
+    return {
+        "sentence": sentence(explanation, language),
+        "kpi": kpi.name,
+        "label": kpi.label[language],
+        "scope": question.scope,
+        "staff_id": question.staff_id,
+        "full_name": explanation.full_name,
+        "period": {
+            "key": period_key(question.period),
+            "grain": question.period.grain,
+            "start": question.period.start.isoformat(),
+            "end": question.period.end.isoformat(),
+        },
+        "unit": kpi.unit,
+        **asdict(explanation.value),
+        "null_reason_text": null_reason(explanation, language) or None,
+        "formula": kpi.formula[language],
+        "formula_with_numbers": numbers(explanation, language),
+        "counted": [_record_as_json(record) for record in explanation.counted],
+        "left_out": [
+            {**_record_as_json(record), "reason_text": why_excluded(record.reason, language)}
+            for record in explanation.excluded
+        ],
+        "held_back": [asdict(rows) for rows in explanation.quarantined],
+        "definition": definition(kpi),
+        "publication_id": explanation.publication_id,
+        "as_of": explanation.as_of.isoformat(),
+        "reporting_currency": explanation.currency,
+    }
+
+
+def _record_as_json(record: CountedRecord | ExcludedRecord) -> dict[str, Any]:
+    return {**asdict(record), "event_date": record.event_date.isoformat()}
+
+
+class _Screen:
+    """An explanation as tables of a terminal."""
+
+    def __init__(self, explanation: Explanation, language: Language) -> None:
+        self._explanation = explanation
+        self._language: Language = language
+        self.t = Translator(language).t
+        self._console: Console = terminal.out()
+
+    def show(self) -> None:
+        """Print the answer, the facts about the value, and the records."""
+        t, explanation = self.t, self._explanation
+        self._console.print(f"[bold]{escape(plain(sentence(explanation, self._language)))}[/]", soft_wrap=True)
+        self._console.print(self._facts())
+        self._show_counted()
+        self._show_excluded()
+        self._show_quarantined()
+        kpi = explanation.question.kpi
+        where = f"KPI {kpi.number} {kpi.name}, {definition(kpi)} (.yml)"
+        self._console.print(f"[bold]{t('Definition')}[/]  {escape(where)}", soft_wrap=True)
+
+    def _number(self, value: float) -> str:
+        return formatting.number(value, 0, self._language)
+
+    def _value(self, value: float) -> str:
+        explanation = self._explanation
+        return formatting.kpi_value(value, explanation.question.kpi.unit, explanation.currency, self._language)
+
+    def _amount(self, amount: float) -> str:
+        """Money in a column whose heading names the currency."""
+        return part(amount, self._explanation, self._language).removesuffix(f" {self._explanation.currency}")
+
+    def _facts(self) -> Padding:
+        t, explanation, language = self.t, self._explanation, self._language
+        kpi, value = explanation.question.kpi, explanation.value
+        facts = Table.grid(padding=(0, 2))
+        facts.add_column(style="dim", no_wrap=True)
+        facts.add_column()
+        facts.add_row(t("Formula"), escape(kpi.formula[language]))
+        # The numbers behind a collaboration score are private.
+        if value.value is not None and kpi.name != PRIVATE:
+            facts.add_row(t("In numbers"), escape(numbers(explanation, language)))
+        if value.wilson_low is not None and value.wilson_high is not None:
+            low, high = self._value(value.wilson_low), self._value(value.wilson_high)
+            facts.add_row(t("Interval"), t("{low} to {high} (95%, Wilson)", low=low, high=high))
+        facts.add_row(t("Target"), self._target())
+        style = "" if not value.change else ("green" if (value.change > 0) == (kpi.better == "higher") else "red")
+        changed = escape(change(explanation, language))
+        facts.add_row(t("Change"), f"[{style}]{changed}[/]" if style else changed)
+        facts.add_row(t("Credit"), escape(plain(credit(explanation, language))))
+        facts.add_row(t("Period"), self._period())
+        return Padding(facts, (1, 0, 1, 2))
+
+    def _period(self) -> str:
+        t, explanation = self.t, self._explanation
+        period = explanation.question.period
+        first, last = formatting.day(period.start), formatting.day(period.end)
+        if explanation.value.is_provisional:
+            as_of = formatting.day(explanation.as_of)
+            days = t("{first} to {last}, provisional: data to {as_of}", first=first, last=last, as_of=as_of)
+            days = f"[yellow]{days}[/]"
+        else:
+            days = t("{first} to {last}, closed", first=first, last=last)
+        return f"{days} [dim]· {t('publication {id}', id=explanation.publication_id)}[/]"
+
+    def _target(self) -> str:
+        t, value, language = self.t, self._explanation.value, self._language
+        parts = []
+        if value.target is not None:
+            parts.append(self._value(value.target))
+        if value.attainment is not None:
+            parts.append(t("attained {share}", share=f"{formatting.percent(value.attainment, 0, language)}%"))
+        if value.weight is not None:
+            weight = formatting.number(value.weight, 0 if value.weight == int(value.weight) else 2, language)
+            parts.append(t("weight {weight}", weight=weight))
+        sign, style = terminal.STATUS_SIGNS[value.status]
+        return " · ".join([*map(escape, parts), f"[{style}]{sign} {escape(t(STATUS[value.status]))}[/]"])
+
+    def _table(self, *columns: tuple[str, str]) -> Table:
+        """A table of (title, justify) columns: r is right, anything else left."""
+        table = Table(box=box.SIMPLE_HEAD)
+        for title, justify in columns:
+            table.add_column(escape(title), justify="right" if justify == "r" else "left")
+        return table
+
+    def _show_counted(self) -> None:
+        t, explanation = self.t, self._explanation
+        kpi, counted = explanation.question.kpi, explanation.counted
+        if kpi.name == PRIVATE:
+            self._console.print(t("Reviews are counted without naming reviewers or departments.") + "\n")
+            return
+        if not counted:
+            self._console.print(t("No record counts in this period.") + "\n")
+            return
+        self._console.print(f"[bold]{t('Records that count')}[/]  [dim]{self._number(len(counted))}[/]")
+        table = self._table(
+            (t(EVENT_DATE.get(kpi.name, EVENT_DATE["client_revenue"])), "l"), (t("client"), "l"), (t("record"), "l"),
+            *self._columns_of_value(), (t("credit"), "l"),
+        )  # fmt: skip
+        for record in counted[:MOST_RECORDS]:
+            table.add_row(
+                formatting.day(record.event_date),
+                escape(plain(record.client_name or "")),
+                escape(plain(record.source_id or "")),
+                *self._cells_of_value(record),
+                escape(plain(record.full_name)) if record.full_name else f"[dim]{t('company alone')}[/]",
+            )
+        if len(counted) > MOST_RECORDS:
+            rest = self._number(len(counted) - MOST_RECORDS)
+            table.add_row("…", f"[dim]… {t('{n} more: --format csv has all', n=rest)}[/]")
+        self._console.print(table)
+
+    def _columns_of_value(self) -> Sequence[tuple[str, str]]:
+        kpi, currency, language = self._explanation.question.kpi, self._explanation.currency, self._language
+        if kpi.unit == "money":
+            return (self.t("event"), "l"), (f"{kpi.numerator[language]}, {currency}", "r")
+        if is_of_money(kpi) and kpi.denominator:
+            names = (f"{name[language]}, {currency}" for name in (kpi.numerator, kpi.denominator))
+            return (*((name, "r") for name in names), ("%", "r"))
+        return ((kpi.numerator[language], "l"),)
+
+    def _cells_of_value(self, record: CountedRecord) -> list[str]:
+        kpi = self._explanation.question.kpi
+        if kpi.unit == "money":
+            event = self.t("signed") if record.samples else self.t("cancelled")
+            return [event, self._amount(record.numerator)]
+        if is_of_money(kpi):
+            share = record.numerator / record.denominator if record.denominator else None
+            shown = "" if share is None else f"{formatting.percent(share, 1, self._language)}%"
+            style = "red" if share is not None and share > 1 else "default"
+            denominator = self._amount(record.denominator or 0.0)
+            return [self._amount(record.numerator), denominator, f"[{style}]{shown}[/]"]
+        return ["[green]✓[/]" if record.numerator else "[red]✗[/]"]
+
+    def _show_excluded(self) -> None:
+        t, explanation = self.t, self._explanation
+        if not explanation.excluded:
+            self._console.print(t("Nothing was left out.") + "\n")
+            return
+        self._console.print(f"[bold]{t('Left out, and why')}[/]")
+        table = self._table((t("reason"), "l"), (t("count"), "r"), (t("which"), "l"))
+        groups: dict[str, list[ExcludedRecord]] = {}
+        for record in explanation.excluded:
+            groups.setdefault(record.reason, []).append(record)
+        for reason, records in groups.items():
+            names = [plain(named(record)) for record in records if record.source_id]
+            which = ", ".join(names[:MOST_NAMED])
+            if len(names) > MOST_NAMED:
+                which += f" … {t('{n} more: --format csv has all', n=self._number(len(names) - MOST_NAMED))}"
+            amounts = [record.amount for record in records if record.amount is not None]
+            if amounts:
+                which = f"{formatting.money(sum(amounts), explanation.currency, self._language)}: {which}"
+            count = self._number(sum(record.records for record in records))
+            table.add_row(why_excluded(reason, self._language), count, escape(which))
+        self._console.print(table)
+
+    def _show_quarantined(self) -> None:
+        t, explanation = self.t, self._explanation
+        if not explanation.quarantined:
+            extracts = ", ".join(explanation.question.kpi.reads)
+            self._console.print(t("No row of {extracts} is held back.", extracts=extracts) + "\n")
+            return
+        self._console.print(f"[bold]{t('Held back now, of any period')}[/]")
+        table = self._table((t("extract"), "l"), (t("reason"), "l"), (t("count"), "r"), (t("where"), "l"))
+        for rows in explanation.quarantined:
+            places = ", ".join(plain(place) for place in rows.places)
+            more = " …" if rows.places and rows.rows > len(rows.places) else ""
+            table.add_row(rows.extract, rows.reason, self._number(rows.rows), escape(places + more))
+        self._console.print(table)

@@ -1,0 +1,159 @@
+"""The sentences of `amkpi explain`. Labels and formulas of a KPI are in the KPI catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from amkpi.core.catalogue import Kpi
+from amkpi.core.language import formatting
+from amkpi.core.language.terms import NO_VALUE
+from amkpi.core.language.translation import Language
+from amkpi.core.language.translator import Message, Translator
+from amkpi.explain.evidence import ExcludedRecord, Explanation
+
+# What the date of a record is.
+EVENT_DATE: Mapping[str, Message] = {
+    "client_revenue": Message("date"),
+    "client_retention_rate": Message("opening"),
+    "on_time_delivery_rate": Message("due"),
+    "client_satisfaction": Message("answered"),
+    "contract_win_rate": Message("sent"),
+    "upsell_cross_sell_rate": Message("opening"),
+    "cost_to_budget_ratio": Message("delivered"),
+    "internal_collaboration_score": Message("month"),
+}
+_OWNER = Message("the record's owner, else who managed the client on that day")
+_MANAGER = Message("who managed the client on the opening day")
+# Who gets the credit for a record.
+CREDIT: Mapping[str, Message] = {
+    "client_revenue": Message(
+        "the contract's owner, else who managed the client at the signing; also for a cancellation"
+    ),
+    "client_retention_rate": _MANAGER,
+    "on_time_delivery_rate": _OWNER,
+    "client_satisfaction": Message("the owner of the survey's project, else who managed the client when it was sent"),
+    "contract_win_rate": _OWNER,
+    "upsell_cross_sell_rate": _MANAGER,
+    "cost_to_budget_ratio": _OWNER,
+    "internal_collaboration_score": Message("the person reviewed"),
+}
+# Why a record does not count: `reason` of the exclusions.
+EXCLUDED: Mapping[str, Message] = {
+    "kind_not_counted": Message("signed, of a kind that does not count as new revenue"),
+    "kind_not_counted_cancelled": Message("cancelled, of a kind that does not count as new revenue"),
+    "cancelled_by_due_date": Message("cancelled on or before the due date"),
+    "not_due_yet": Message("not due yet"),
+    "not_answered": Message("sent, not answered"),
+    "no_score": Message("answered without a score"),
+    "superseded": Message("superseded by a newer proposal"),
+    "cancelled": Message("delivered, then cancelled"),
+    "no_budget": Message("delivered without a budget"),
+    "no_costs": Message("delivered without any cost recorded"),
+    "self_review": Message("a review of oneself"),
+}
+
+
+def who(explanation: Explanation, language: Language) -> str:
+    """Whose value it is: a person, a team or the company."""
+    scope, t = explanation.question.scope, Translator(language).t
+    if scope == "company":
+        return t("Whole company")
+    return t("team of {person}", person=explanation.full_name) if scope == "team" else str(explanation.full_name)
+
+
+def sentence(explanation: Explanation, language: Language) -> str:
+    """The answer in one line: `On-time delivery, Trần Thị Lan, September 2026: 81.8% = 9 / 11 projects due`."""
+    period = explanation.question.period
+    name = formatting.period(period.grain, period.start, period.end, language)
+    label = explanation.question.kpi.label[language]
+    return f"{label}, {who(explanation, language)}, {name}: {_answer(explanation, language)}"
+
+
+def _answer(explanation: Explanation, language: Language) -> str:
+    kpi, value, t = explanation.question.kpi, explanation.value, Translator(language).t
+    if value.value is None:
+        return t("no value: {reason}", reason=null_reason(explanation, language))
+    shown = formatting.kpi_value(value.value, kpi.unit, explanation.currency, language)
+    n = formatting.number(value.sample_size, 0, language)
+    if kpi.denominator is None:
+        return t("{value} from {n} {sample}", value=shown, n=n, sample=kpi.sample[language])
+    numerator, denominator = _parts(explanation, language)
+    if is_of_money(kpi):
+        return f"{shown} = {numerator} / {denominator} ({n} {kpi.sample[language]})"
+    return f"{shown} = {numerator} / {denominator} {kpi.sample[language]}"
+
+
+def null_reason(explanation: Explanation, language: Language) -> str:
+    """Why there is no value; empty where there is one."""
+    reason = explanation.value.null_reason or ""
+    return Translator(language).t(NO_VALUE[reason]) if reason in NO_VALUE else reason
+
+
+def is_of_money(kpi: Kpi) -> bool:
+    """Whether numerator and denominator are money and not counts."""
+    return kpi.unit == "money" or kpi.name == "cost_to_budget_ratio"
+
+
+def part(amount: float, explanation: Explanation, language: Language) -> str:
+    """A numerator or denominator as a reader writes it."""
+    if is_of_money(explanation.question.kpi):
+        return formatting.money(amount, explanation.currency, language)
+    return formatting.number(amount, 0, language)
+
+
+def _parts(explanation: Explanation, language: Language) -> tuple[str, str]:
+    value = explanation.value
+    return part(value.numerator or 0.0, explanation, language), part(value.denominator or 0.0, explanation, language)
+
+
+def numbers(explanation: Explanation, language: Language) -> str:
+    """The formula with its numbers."""
+    kpi, value, t = explanation.question.kpi, explanation.value, Translator(language).t
+    shown = formatting.kpi_value(value.value, kpi.unit, explanation.currency, language)
+    if kpi.denominator is not None:
+        numerator, denominator = _parts(explanation, language)
+        return f"{kpi.numerator[language]} {numerator} ÷ {kpi.denominator[language]} {denominator} = {shown}"
+    if kpi.unit == "money":
+        signed = [record.numerator for record in explanation.counted if record.samples]
+        cancelled = [-record.numerator for record in explanation.counted if not record.samples]
+        text = t("signed {amount} ({n})", amount=part(sum(signed), explanation, language), n=len(signed))
+        if cancelled:
+            amount = part(sum(cancelled), explanation, language)
+            text += " − " + t("taken back {amount} ({n} cancelled)", amount=amount, n=len(cancelled))
+        return f"{text} = {shown}"
+    return _answer(explanation, language)
+
+
+def credit(explanation: Explanation, language: Language) -> str:
+    """By which rule a record counts for this person or team."""
+    t, rule = Translator(language).t, CREDIT[explanation.question.kpi.name]
+    if explanation.question.scope != "team":
+        return t(rule)
+    return t("{rule}; {person} and whoever was under them on that day", rule=rule, person=explanation.full_name)
+
+
+def change(explanation: Explanation, language: Language) -> str:
+    """The change from the period before."""
+    kpi, value, t = explanation.question.kpi, explanation.value, Translator(language).t
+    earlier = explanation.question.period.before()
+    name = formatting.period(earlier.grain, earlier.start, earlier.end, language)
+    if value.previous_value is None:
+        return t("no value in {period} to compare with", period=name)
+    before = formatting.kpi_value(value.previous_value, kpi.unit, explanation.currency, language)
+    if value.change is None:
+        return t("{value} in {period}", value=before, period=name)
+    size = formatting.change(value.change, kpi.unit, explanation.currency, language)
+    return t("{change} from {value} in {period}", change=size, value=before, period=name)
+
+
+def why_excluded(reason: str, language: Language) -> str:
+    """A reason in words; its code where it has none."""
+    return Translator(language).t(EXCLUDED[reason]) if reason in EXCLUDED else reason
+
+
+def named(record: ExcludedRecord) -> str:
+    """A record that does not count, in a few words: its key, its client, and what the reason refers to."""
+    text = record.source_id or ""
+    if record.detail:
+        text += f" → {record.detail}" if record.reason == "superseded" else f" {record.detail}"
+    return f"{text} ({record.client_name})" if record.client_name else text

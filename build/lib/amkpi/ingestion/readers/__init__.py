@@ -1,0 +1,56 @@
+"""Readers: they turn a file of one format into rows of text with their line numbers.
+
+A reader returns `TextRows`: the header and batches of Arrow tables. It only decides whether the file can be read. The
+types, rules and keys of the rows are checked in `amkpi.ingestion.tables` and `amkpi.ingestion.validation.row_checks`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT, Content, ending, examine
+from amkpi.ingestion.readers.delimited import read_csv
+from amkpi.ingestion.readers.record_batches import MAX_FIELD_CHARS, TextRows, Unreadable, batch_schema, loose
+
+__all__ = [
+    "MAX_FIELD_CHARS",
+    "Content",
+    "TextRows",
+    "Unreadable",
+    "batch_schema",
+    "ending",
+    "examine",
+    "loose",
+    "open_text",
+    "read_csv",
+]
+
+
+def open_text(path: Path, content: Content, known: frozenset[str], limit: int = DEFAULT_LIMIT) -> TextRows:
+    """Open a file of any format, by the ending of its name.
+
+    known: the names of the columns that the caller looks for, as `loose` gives them. limit: of the decompressed size,
+    in bytes. Raises `Unreadable`.
+    """
+    if content.problem:
+        raise Unreadable(content.problem)
+    kind = ending(path.name)
+    text = kind.removesuffix(".gz").removesuffix(".zst")
+    if text in (".csv", ".tsv", ".txt"):
+        return read_csv(path, content.encoding, known, limit)
+    if text in (".json", ".ndjson", ".jsonl"):
+        from amkpi.ingestion.readers.json import read_json
+
+        return read_json(path, content.encoding, limit, by_line=text != ".json")
+    if kind == ".parquet":
+        from amkpi.ingestion.readers.parquet import read_parquet
+
+        return read_parquet(path, limit)
+    if kind == ".xlsx":
+        from amkpi.ingestion.readers.xlsx import read_xlsx
+
+        return read_xlsx(path, known, limit)
+    raise Unreadable(
+        f"a file {'that ends in ' + kind if kind else 'without an ending'} cannot be read: deliver it as .csv, .tsv,"
+        " .json, .ndjson, .parquet or .xlsx (text also compressed, as .csv.gz or .csv.zst)"
+    )

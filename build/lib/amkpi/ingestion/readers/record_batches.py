@@ -1,0 +1,130 @@
+"""Rows of text as record batches: what every reader returns, and the limits that hold for every format."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+BATCH_ROWS = 50_000
+# A longer field or line is a broken file, not a comment. The csv module's own limit of 128 KiB is too small.
+MAX_FIELD_CHARS = 16 * 1024 * 1024
+MAX_LINE_BYTES = MAX_FIELD_CHARS
+# A Jira export has hundreds of columns; no export has thousands.
+MAX_COLUMNS = 2_000
+# Replaces a spreadsheet cell that has an error (#N/A) instead of a value: no rule accepts it as a value.
+ERROR_CELL = "(an error in the workbook)"
+# Invisible characters that a second byte order mark or a copy from a web page leaves in a column name.
+_INVISIBLE = "\ufeff\u200b"
+# The characters that Python's str.isspace counts as white space.
+WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+# In the metadata of a batch's schema: every cell is in NFC, without white space around it and without a zero byte.
+# Without this mark, the writer checks every cell.
+TIDY = {b"tidy": b"yes"}
+
+
+class Unreadable(Exception):
+    """The whole file cannot be read as its format. The text tells the person who sent it why."""
+
+
+@dataclass(frozen=True)
+class TextRows:
+    """A file as text.
+
+    header: the names as they arrived, one for each column.
+    batches: Arrow tables of the columns `c0` … `c{n-1}` (text as it arrived; null where the format has a null),
+        `_line` (int64: the physical line on which the row begins, header = 1; in a format without lines, the number of
+        the row), `_malformed` (bool: more or fewer fields than the header; then every `c` is null) and `_row` (the
+        row as it arrived, as JSON: a list of the fields of a malformed row, an object for a row that a mapping made,
+        else null because the columns have it). The metadata of the schema may be `TIDY`. Iterating raises `Unreadable`
+        if an error is found in the middle of the file.
+    """
+
+    header: tuple[str, ...]
+    batches: Iterator[pa.Table]
+
+
+def batch_schema(columns: int) -> pa.Schema:
+    """The schema of a batch with that many columns."""
+    fields = [(f"c{i}", pa.string()) for i in range(columns)]
+    return pa.schema([*fields, ("_line", pa.int64()), ("_malformed", pa.bool_()), ("_row", pa.string())])
+
+
+def loose(name: str) -> str:
+    """A column name as it is compared: without case, spaces, hyphens, underscores and invisible characters."""
+    return "".join(ch for ch in name.strip().casefold() if ch not in " -_\u00a0" + _INVISIBLE)
+
+
+def checked_header(names: Sequence[str]) -> tuple[str, ...]:
+    """The header as a tuple. Raises Unreadable for too many columns, or a name that is not valid text."""
+    if len(names) > MAX_COLUMNS:
+        raise Unreadable(f"has {len(names)} columns, more than {MAX_COLUMNS}: deliver the columns that are needed")
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError as error:
+        raise Unreadable("the name of a column has half a character (a lone surrogate): rename that column") from error
+    return tuple(names)
+
+
+# pa.array and pa.scalar import pandas to check whether they got one of its objects, which takes a second of every load.
+def text_array(cells: Sequence[str | None]) -> pa.Array:
+    """The cells as Arrow text. Raises UnicodeEncodeError for half a character."""
+    builder = pa.lib.StringBuilder()
+    builder.append_values(cells)
+    return builder.finish()
+
+
+def _numbers(numbers: Iterable[int]) -> pa.Array:
+    values = array("q", numbers)
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values)])
+
+
+def _flags(flags: Iterable[int]) -> pa.Array:
+    values = bytes(flags)
+    return pa.Array.from_buffers(pa.uint8(), len(values), [None, pa.py_buffer(values)]).cast(pa.bool_())
+
+
+def batch(rows: Sequence[Sequence[str | None]], lines: Sequence[int], width: int) -> pa.Table:
+    """A batch of rows, each with its line; a row that does not have `width` fields is malformed."""
+    malformed = [len(row) != width for row in rows]
+    kept: list[str | None] = [None] * len(rows)
+    columns: Sequence[Sequence[str | None]]
+    if any(malformed):
+        nothing: list[str | None] = [None] * width
+        kept = [json.dumps(row, ensure_ascii=False) if bad else None for row, bad in zip(rows, malformed, strict=True)]
+        columns = list(zip(*(nothing if bad else row for row, bad in zip(rows, malformed, strict=True)), strict=True))
+    else:
+        columns = list(zip(*rows, strict=True))
+    try:
+        arrays = [*map(text_array, columns), _numbers(lines), _flags(malformed), text_array(kept)]
+    except UnicodeEncodeError as error:
+        where = next(line for row, line in zip(rows, lines, strict=True) if _is_broken(row))
+        raise Unreadable(f"row {where} has half a character (a lone surrogate): correct that row") from error
+    return pa.Table.from_arrays(arrays, schema=batch_schema(width))
+
+
+def batch_of_columns(columns: Sequence[pa.Array], lines: Iterable[int], *, tidy: bool) -> pa.Table:
+    """A batch of well-formed rows with their lines."""
+    numbers = _numbers(lines)
+    count = len(numbers)
+    rest = [numbers, _flags(bytes(count)), pa.nulls(count, pa.string())]
+    schema = batch_schema(len(columns)).with_metadata(TIDY if tidy else None)
+    return pa.Table.from_arrays([*columns, *rest], schema=schema)
+
+
+def looks_like_the_header(rows: Sequence[Sequence[str | None]], known: frozenset[str]) -> int | None:
+    """The place of the header among these rows; None if the first row has a known column, or no row looks like one."""
+
+    def named(row: Sequence[str | None]) -> int:
+        return len({loose(cell) for cell in row if cell} & known)
+
+    if not rows or named(rows[0]) > 0:
+        return None
+    return next((place for place, row in enumerate(rows) if named(row) >= min(2, len(known))), None)
+
+
+def _is_broken(row: Sequence[str | None]) -> bool:
+    return any("\ud800" <= ch <= "\udfff" for cell in row if cell for ch in cell)

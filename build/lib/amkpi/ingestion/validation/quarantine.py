@@ -1,0 +1,203 @@
+"""The quarantine: the rows that are held back now, why, and an export that their sender corrects and delivers again.
+
+Private content stays private: survey comments are left out, and peer reviews are not exported at all.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import xlsxwriter
+
+from amkpi.core.errors import AmkpiError
+from amkpi.core.storage.warehouse import table_exists
+from amkpi.ingestion.contracts.extracts import EXTRACTS, REASONS, Extract
+
+# Columns that an export has after those of the extract. A corrected file may keep them: unknown columns are ignored.
+ABOUT = ("quarantine_reason", "quarantine_column", "quarantine_file", "quarantine_line", "quarantine_row")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_EXCEL_ROWS = 1_048_576
+_EXCEL_CHARS = 32_767
+
+
+@dataclass(frozen=True)
+class QuarantinedRow:
+    """A row in quarantine. raw_row: the row as it arrived, as JSON without private columns; None if all is private."""
+
+    extract: str
+    file_name: str
+    line: int
+    reason: str
+    column_name: str | None
+    raw_row: str | None
+    first_seen_at: datetime
+    keeps_older_row: bool
+
+
+@dataclass(frozen=True)
+class QuarantineCount:
+    """How many rows of one file are in quarantine for one reason in one column, and since when."""
+
+    extract: str
+    file_name: str
+    reason: str
+    column_name: str | None
+    rows: int
+    first_line: int
+    first_seen_at: datetime
+
+
+def counts(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    extract: str | None = None,
+    file_name: str | None = None,
+    reason: str | None = None,
+) -> list[QuarantineCount]:
+    """Quarantined rows by extract, file, reason and column, most rows first. Raises AmkpiError for an unknown name."""
+    where, values = _chosen(connection, extract, file_name, reason)
+    rows = connection.execute(
+        f"""
+        select q.extract, file_name, q.reason, column_name, count(*), min(_line), min(loaded_at)
+        from validation.quarantine as q inner join raw.ledger on _delivery = delivery
+        where {where}
+        group by q.extract, file_name, q.reason, column_name
+        order by count(*) desc, q.extract, file_name, q.reason, column_name
+        """,
+        values,
+    ).fetchall()
+    return [QuarantineCount(*row) for row in rows]
+
+
+def rows(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    extract: str | None = None,
+    file_name: str | None = None,
+    reason: str | None = None,
+    limit: int = 1_000,
+) -> list[QuarantinedRow]:
+    """The first quarantined rows, by extract, file and line. Raises AmkpiError for an unknown name."""
+    where, values = _chosen(connection, extract, file_name, reason)
+    rows = connection.execute(
+        f"""
+        select q.extract, file_name, _line, q.reason, column_name, raw_row, loaded_at, keeps_older_row
+        from validation.quarantine as q inner join raw.ledger on _delivery = delivery
+        where {where}
+        order by q.extract, delivery, _line
+        limit {int(limit)}
+        """,
+        values,
+    ).fetchall()
+    return [QuarantinedRow(*row) for row in rows]
+
+
+def export(
+    connection: duckdb.DuckDBPyConnection,
+    extract: str,
+    target: Path,
+    *,
+    file_name: str | None = None,
+    reason: str | None = None,
+) -> int:
+    """Write the quarantined rows of an extract to `target`, as .csv or .xlsx by its ending; returns how many.
+
+    The columns are those of the extract, then ABOUT; a malformed row has its fields in `quarantine_row`, as JSON. No
+    program that opens the file takes a cell as a formula: in .xlsx each cell is text as it arrived, in .csv a cell that
+    could be a formula has an apostrophe before it. Raises AmkpiError.
+    """
+    where, values = _chosen(connection, extract, file_name, reason)
+    declared = EXTRACTS[extract]
+    if declared.private_rows:
+        raise AmkpiError(
+            f"the rows of {extract} are private and cannot be exported: correct them in the system that they come from"
+        )
+    columns = [column.name for column in declared.all_columns if column.name not in declared.private]
+    rows = _rows(connection, declared, columns, where, values)
+    header = (*columns, *ABOUT)
+    try:
+        if target.suffix.lower() == ".csv":
+            return _write_csv(target, header, rows)
+        if target.suffix.lower() == ".xlsx":
+            return _write_xlsx(target, header, rows)
+    except OSError as error:
+        raise AmkpiError(f"{target} cannot be written: {error.strerror}: choose another place, or make room") from error
+    raise AmkpiError(f"{target}: give a file name that ends in .csv or .xlsx")
+
+
+def _chosen(
+    connection: duckdb.DuckDBPyConnection, extract: str | None, file_name: str | None, reason: str | None
+) -> tuple[str, list[str]]:
+    """An SQL condition over quarantine and ledger, and its values."""
+    if extract is not None and extract not in EXTRACTS:
+        raise AmkpiError(f"unknown extract {extract}; the extracts are: {', '.join(EXTRACTS)}")
+    if reason is not None and reason not in REASONS:
+        raise AmkpiError(f"unknown reason {reason}; the reasons are: {', '.join(REASONS)}")
+    if not table_exists(connection, "validation", "quarantine"):
+        raise AmkpiError("no rows were checked yet: run `amkpi build` first")
+    given = {"q.extract": extract, "file_name": file_name, "q.reason": reason}
+    conditions = [f"{name} = ?" for name, value in given.items() if value is not None]
+    return " and ".join(["true", *conditions]), [value for value in given.values() if value is not None]
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, extract: Extract, columns: Sequence[str], where: str, values: list[str]
+) -> Iterator[tuple[str, ...]]:
+    fields = ", ".join(f"raw.{name}" for name in columns)
+    whole = "null" if extract.private else "case when raw._malformed then raw._row end"
+    # With a cursor of its own, the caller may use the connection while it reads these rows.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            select {fields}, q.reason, column_name, file_name, q._line, {whole}
+            from validation.quarantine as q
+            inner join raw.ledger on q._delivery = delivery
+            inner join raw.{extract.name} as raw on q._delivery = raw._delivery and q._line = raw._line
+            where {where}
+            order by delivery, q._line
+            """,
+            values,
+        )
+        while rows := cursor.fetchmany(10_000):
+            for row in rows:
+                yield tuple("" if cell is None else str(cell) for cell in row)
+
+
+def _write_csv(target: Path, header: Sequence[str], rows: Iterator[tuple[str, ...]]) -> int:
+    count = 0
+    # With a byte order mark: without it Excel reads the old code page of the machine.
+    with target.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for row in rows:
+            writer.writerow([_no_formula(cell) for cell in row])
+            count += 1
+    return count
+
+
+def _no_formula(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(cell) else cell
+
+
+def _write_xlsx(target: Path, header: Sequence[str], rows: Iterator[tuple[str, ...]]) -> int:
+    count = 0
+    with xlsxwriter.Workbook(str(target), {"constant_memory": True}) as book:
+        sheet = book.add_worksheet("quarantine")
+        for place, title in enumerate(header):
+            sheet.write_string(0, place, title)
+        for count, row in enumerate(rows, 1):
+            if count >= _EXCEL_ROWS or any(len(cell) > _EXCEL_CHARS for cell in row):
+                raise AmkpiError(
+                    f"{target}: too many rows or characters for a sheet: export to {target.stem}.csv instead"
+                )
+            for place, cell in enumerate(row):
+                if cell:
+                    sheet.write_string(count, place, cell)
+    return count

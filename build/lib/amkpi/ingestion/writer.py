@@ -1,0 +1,123 @@
+"""The writer: writes the rows of one file into the raw and parsed tables, in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from amkpi.core.storage.sql import literal
+from amkpi.core.storage.transactions import registered
+from amkpi.ingestion import snapshots
+from amkpi.ingestion.contracts.extracts import EXTRACTS, Extract
+from amkpi.ingestion.delivery_log import Delivery
+from amkpi.ingestion.mappings import apply
+from amkpi.ingestion.readers import Content, TextRows, Unreadable, batch_schema, loose, open_text
+from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT
+from amkpi.ingestion.readers.record_batches import TIDY
+from amkpi.ingestion.tables import parsed_rows
+
+
+def write_file(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    content: Content,
+    delivery: Delivery,
+    source: apply.Mapping | None,
+    limit: int,
+) -> int:
+    """Write the rows of a file as the delivery's extract, and the deletions that a snapshot implies.
+
+    Returns the number of rows in the file. Raises Unreadable.
+    """
+    extract = EXTRACTS[delivery.extract or ""]
+    count = write_rows(connection, extract, open_rows(path, content, extract, source, limit), delivery)
+    if source is not None and source.snapshot:
+        snapshots.delete_missing(connection, extract, delivery)
+    return count
+
+
+def open_rows(
+    path: Path, content: Content, extract: Extract, source: apply.Mapping | None, limit: int = DEFAULT_LIMIT
+) -> TextRows:
+    """Open a file as rows of the extract, by the mapping if there is one. limit: of its decompressed bytes.
+
+    Raises Unreadable.
+    """
+    known = source.native_columns if source else frozenset(loose(column.name) for column in extract.all_columns)
+    rows = open_text(path, content, known, limit)
+    if source and rows.header:
+        return apply.apply(source, rows)
+    return rows
+
+
+def write_rows(connection: duckdb.DuckDBPyConnection, extract: Extract, rows: TextRows, delivery: Delivery) -> int:
+    """Write the raw and parsed rows of one delivery; returns how many. Raises Unreadable."""
+    if not rows.header:
+        return 0
+    places = _match(extract, rows.header)
+    columns = [f"c{place} as {name}" for name, place in places.items()]
+    taken = set(places.values())
+    extra = [
+        f"{literal(title.strip() or f'column {i + 1}')}, c{i}" for i, title in enumerate(rows.header) if i not in taken
+    ]
+    if extra:
+        columns.append(f"case when not _malformed then json_object({', '.join(extra)}) end as _extra")
+    insert = f"""
+        insert into raw.{extract.name} by name
+        select {", ".join(columns)}, _row, _malformed, _line, $delivery as _delivery from batch
+        """
+    stream = _Stream(rows)
+    with registered(connection, "batch", stream.reader):
+        connection.execute(insert, {"delivery": delivery.delivery})
+    stream.check()
+    connection.execute(
+        f"insert into parsed.{extract.name} by name {parsed_rows(extract, places, tidy=stream.tidy)}",
+        {"delivery": delivery.delivery, "loaded_at": delivery.loaded_at},
+    )
+    return stream.count
+
+
+class _Stream:
+    """The rows of a file as one stream, so that DuckDB writes the first rows while the next are read.
+
+    tidy: whether every batch is. Read errors end the stream and are raised by `check`: if they were raised inside the
+    stream, DuckDB would wrap them in an error of its own.
+    """
+
+    def __init__(self, rows: TextRows) -> None:
+        self.count = 0
+        self.tidy = True
+        self._failure: BaseException | None = None
+        self.reader = pa.RecordBatchReader.from_batches(batch_schema(len(rows.header)), self._batches(rows))
+
+    def _batches(self, rows: TextRows) -> Iterator[pa.RecordBatch]:
+        try:
+            for table in rows.batches:
+                self.count += table.num_rows
+                self.tidy = self.tidy and table.schema.metadata == TIDY
+                yield from table.to_batches()
+        except BaseException as error:  # noqa: BLE001 - raised by check
+            self._failure = error
+
+    def check(self) -> None:
+        """Raise the error that ended the stream early, if there was one."""
+        if self._failure is not None:
+            raise self._failure
+
+
+def _match(extract: Extract, header: tuple[str, ...]) -> dict[str, int]:
+    """The place of each column of the extract in the header. Raises Unreadable if one is missing or there twice."""
+    seen: dict[str, int] = {}
+    for place, title in enumerate(header):
+        name = loose(title)
+        if name and name in seen:
+            raise Unreadable(f"the column {title.strip()} is there twice (as {header[seen[name]].strip()} too)")
+        seen[name] = place
+    missing = [name for name in extract.required if loose(name) not in seen]
+    if missing:
+        found = ", ".join(title.strip() for title in header[:20])
+        raise Unreadable(f"required column missing: {', '.join(missing)}; the file has: {found}")
+    return {column.name: seen[loose(column.name)] for column in extract.all_columns if loose(column.name) in seen}

@@ -1,0 +1,18 @@
+"""The assets that connect the DAGs. An asset event only wakes a DAG; the run then takes everything that is there."""
+
+from __future__ import annotations
+
+from airflow.sdk import Asset, AssetAlias, AssetAny, AssetWatcher
+
+from amkpi.ingestion.contracts.extracts import FAMILIES
+from amkpi.interfaces.airflow.landing_trigger import LandingTrigger
+
+# A file is ready in LANDING.
+LANDING = Asset(name="landing", group="amkpi", watchers=[AssetWatcher(name="landing", trigger=LandingTrigger())])
+# New rows of a family in `raw`.
+ROWS = {family: Asset(name=f"raw_{family}", group="amkpi") for family in FAMILIES}
+ANY_ROWS = AssetAny(*ROWS.values())
+# Lets one task emit events only for the families that received rows.
+RAW = AssetAlias(name="raw", group="amkpi")
+# New marts are published.
+MARTS = Asset(name="marts", group="amkpi")

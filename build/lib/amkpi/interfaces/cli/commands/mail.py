@@ -1,0 +1,127 @@
+"""Commands that write or send mails: scorecards, alerts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from amkpi.core.errors import AmkpiError
+from amkpi.interfaces.cli.options import FOLDER, with_run
+
+if TYPE_CHECKING:
+    from amkpi.core.run import Run
+    from amkpi.scorecards.mail.report import DeliveryReport
+    from amkpi.scorecards.mail.smtp import Server
+
+# The name that Airflow gives to the connection `amkpi_smtp`: the command and the DAG use the same server.
+CONNECTION = "AIRFLOW_CONN_AMKPI_SMTP"
+
+
+@click.command()
+@click.option(
+    "--grain", metavar="GRAIN", default="month", show_default=True, help="month, quarter, year or trailing_12m."
+)
+@click.option("--period", metavar="2026-09", help="The period.  [default: the newest]")
+@click.option("--to", metavar="STAFF_ID", multiple=True, help="Only this person; may be repeated.")
+@click.option("--outbox", type=FOLDER, metavar="DIR", help="Where the mails are written.  [default: HOME/outbox]")
+@click.option("--send", is_flag=True, help=f"Send them by {CONNECTION} instead.")
+@click.option("--resend", metavar="STAFF_ID", multiple=True, help="Send again, even if sent or uncertain.")
+@with_run
+def scorecards(
+    run: Run,
+    grain: str,
+    period: str | None,
+    to: tuple[str, ...],
+    outbox: Path | None,
+    send: bool,
+    resend: tuple[str, ...],
+) -> None:
+    """Write the scorecards as mails into an outbox, or send them."""
+    if send or resend:
+        _send(run, grain, period, to, resend)
+    else:
+        _write(run, grain, period, to, outbox)
+
+
+@click.command()
+@with_run
+def alerts(run: Run) -> None:
+    """Mail new incidents to the operator.
+
+    The mail server is the one of AIRFLOW_CONN_AMKPI_SMTP.
+    """
+    _alerts(run)
+
+
+# The name of `amkpi alerts` in version 0.1.0.
+@click.command(hidden=True)
+@with_run
+def alarms(run: Run) -> None:
+    """The same as `amkpi alerts`."""
+    _alerts(run)
+
+
+def _alerts(run: Run) -> None:
+    from amkpi.alerts import notify
+    from amkpi.core import terminal
+    from amkpi.interfaces.cli import console
+
+    with console.step("alerts") as (progress, result):
+        found = notify.monitor(run, server_by_environment, progress)
+        result(f"{len(found)} open" if found else "no open incident")
+    for alert in found:
+        terminal.warn(f"{alert.incident.type} {alert.incident.about}: {alert.incident.facts}")
+
+
+def server_by_environment() -> Server:
+    """The mail server that the variable of the connection `amkpi_smtp` names. Raises AmkpiError where it is not set."""
+    from amkpi.scorecards.mail.smtp import server_of
+
+    text = os.environ.get(CONNECTION)
+    if not text:
+        raise AmkpiError(
+            f"no mail server: set {CONNECTION}, such as smtp://user:password@mail.example:587/?security=starttls"
+        )
+    from airflow.models.connection import Connection  # Airflow costs 4 s to import
+
+    given = Connection.from_json(text) if text.lstrip().startswith("{") else Connection(uri=text)
+    return server_of(given)
+
+
+def _write(run: Run, grain: str, period: str | None, to: tuple[str, ...], outbox: Path | None) -> None:
+    """Write one file a recipient into the outbox, HOME/outbox when None, and print what happened to each."""
+    from amkpi.interfaces.cli import console
+    from amkpi.scorecards.mail.options import options_of
+    from amkpi.scorecards.mail.outbox import write_to_outbox
+
+    target = outbox or run.home.outbox
+    with console.step("scorecards") as (progress, result):
+        report = write_to_outbox(run, target, grain, period, to, options_of(run.settings), progress)
+        written = report.count("written")
+        result(f"{written} mail{'' if written == 1 else 's'} in {target}, {report.grain} {report.period}")
+    _show(report)
+
+
+def _send(run: Run, grain: str, period: str | None, to: tuple[str, ...], resend: tuple[str, ...]) -> None:
+    """Send the scorecards by the connection `amkpi_smtp`. Raises AmkpiError without one, or when all are held back."""
+    from amkpi.interfaces.cli import console
+    from amkpi.scorecards.mail.delivery import send
+    from amkpi.scorecards.mail.options import options_of
+
+    server = server_by_environment()
+    with console.step("scorecards") as (progress, result):
+        report = send(run, server, grain, period, to, resend, options=options_of(run.settings), progress=progress)
+        result(f"{report.count('sent')} sent, {report.count('sent_before')} sent before")
+    _show(report)
+    if report.held:
+        raise AmkpiError(f"no mail was sent: {report.held}")
+
+
+def _show(report: DeliveryReport) -> None:
+    from amkpi.core import terminal
+
+    for result in report.problems:
+        terminal.warn(f"{result.staff_id}: {result.outcome}: {result.detail}")

@@ -1,0 +1,75 @@
+"""Commands for the operator: replay, rebuild, backup, restore."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from amkpi.interfaces.cli.options import FOLDER, with_run
+
+if TYPE_CHECKING:
+    from amkpi.core.run import Run
+
+
+@click.command()
+@click.argument("wanted", metavar="FILE|SHA256")
+@with_run
+def replay(run: Run, wanted: str) -> None:
+    """Load a known file again, as the newest delivery.
+
+    FILE|SHA256: the file, its name in the load ledger, or the hash of its content.
+    """
+    from amkpi.pipeline import steps
+
+    report = steps.replay(run, wanted)
+    for delivery in report.deliveries:
+        click.echo(f"{delivery.file_name} as {delivery.extract}: {delivery.status}, {delivery.rows_read} rows")
+
+
+@click.command()
+@with_run
+def rebuild(run: Run) -> None:
+    """Restore a lost warehouse from archive/.
+
+    Start `amkpi run` after it.
+    """
+    from amkpi.interfaces.cli import console
+    from amkpi.pipeline import steps
+
+    with console.step("rebuild") as (progress, result):
+        result(f"{steps.rebuild(run, progress)} deliveries loaded again")
+
+
+@click.command()
+@with_run
+def backup(run: Run) -> None:
+    """Back up what cannot be computed again.
+
+    archive/, state/, sources/ and amkpi.toml. The pipeline may run at the same time.
+    """
+    from amkpi.interfaces.cli import console
+    from amkpi.pipeline import steps
+
+    with console.step("backup") as (progress, result):
+        report, removed = steps.back_up(run, progress)
+        size = f"{report.files} files, {report.bytes / 1e6:,.1f} MB, {report.linked} linked to the last backup"
+        result(f"{report.folder}: {size}; {removed} old backups removed")
+
+
+@click.command()
+@click.argument("folder", metavar="BACKUP", type=FOLDER)
+@with_run
+def restore(run: Run, folder: Path) -> None:
+    """Restore a backup into an empty home.
+
+    Start `amkpi run` after it: it publishes the same marts.
+
+    BACKUP: a folder that `amkpi backup` made.
+    """
+    from amkpi.interfaces.cli import console
+    from amkpi.pipeline import steps
+
+    with console.step("restore") as (progress, result):
+        result(f"{steps.restore(run, folder, progress)} deliveries in {run.home.root}; now: amkpi run")

@@ -1,0 +1,137 @@
+"""`amkpi run` and its steps: load, build, audit, publish."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from amkpi.core.errors import AuditBlocked
+from amkpi.interfaces.cli.options import historical_option, with_run
+
+if TYPE_CHECKING:
+    from amkpi.core.run import Run
+    from amkpi.pipeline.steps import Auditor
+
+
+@click.command()
+@historical_option
+@with_run
+def run(run: Run, historical: bool) -> None:
+    """Load, build, audit, publish; then show the KPIs."""
+    from amkpi.expectations.worker import AuditWorker
+    from amkpi.ingestion.landing import waiting
+    from amkpi.interfaces.cli import console
+    from amkpi.transform import dbt_runner
+
+    run = replace(run, historical=historical)
+    with AuditWorker() as auditor:
+        if run.home.landing.is_dir() and waiting(run.home.landing):
+            # New files will most likely be built and audited. dbt and the audit worker import while they are loaded.
+            dbt_runner.preload_dbt()
+            auditor.start()
+        _load(run)
+        built = _build(run, auditor.start)
+        if built:
+            _audit(run, auditor)
+    if built:
+        _publish(run)
+    console.show_publication(run)
+
+
+@click.command()
+@with_run
+def load(run: Run) -> None:
+    """Take every extract that is ready in LANDING."""
+    _load(run)
+
+
+@click.command()
+@with_run
+def build(run: Run) -> None:
+    """Build the marts in the private warehouse."""
+    _build(run)
+
+
+@click.command()
+@with_run
+def audit(run: Run) -> None:
+    """Check the input and the marts before they are published."""
+    _audit(run)
+
+
+@click.command()
+@historical_option
+@with_run
+def publish(run: Run, historical: bool) -> None:
+    """Publish the audited build."""
+    _publish(replace(run, historical=historical))
+
+
+def _load(run: Run) -> None:
+    from amkpi.core import terminal
+    from amkpi.interfaces.cli import console
+    from amkpi.pipeline import steps
+
+    with console.step("load") as (progress, result):
+        report = steps.load(run, progress)
+        if report.run is None:
+            result("nothing new in landing")
+        else:
+            count = Counter(delivery.status for delivery in report.deliveries)
+            files = ", ".join(f"{count[s]} {s}" for s in ("loaded", "duplicate", "rejected") if count[s])
+            result(f"{len(report.deliveries)} files ({files}), {report.rows_read:,} rows")
+    for delivery in report.deliveries:
+        if delivery.status == "rejected":
+            terminal.warn(f"{delivery.file_name} rejected: {delivery.reason}")
+
+
+def _build(run: Run, on_start: Callable[[], None] = lambda: None) -> bool:
+    """Build; returns whether there was something to build."""
+    from amkpi.interfaces.cli import console
+    from amkpi.pipeline import steps
+
+    with console.step("build") as (progress, result):
+        report = steps.build(run, progress, on_start)
+        if report.is_new:
+            result(f"{report.models} models, {report.tests} tests, as of {run.as_of:%d/%m/%Y}")
+        else:
+            result(f"nothing changed: publication {report.publication_id} is current")
+    return report.is_new
+
+
+def _audit(run: Run, auditor: Auditor | None = None) -> None:
+    from amkpi.core import terminal
+    from amkpi.expectations.runner import audit_warehouse
+    from amkpi.interfaces.cli import console
+    from amkpi.pipeline import steps
+
+    try:
+        with console.step("audit") as (progress, result):
+            report = steps.audit(run, progress, auditor or audit_warehouse)
+            if report.is_new:
+                result(f"{len(report.findings)} expectations, {len(report.warnings)} warnings")
+            else:
+                result("nothing changed: the current publication was audited")
+    except AuditBlocked as blocked:
+        console.show_findings(blocked.findings)
+        raise
+    console.show_findings(report.warnings)
+    if report.warnings:
+        terminal.note(f"the whole audit: {report.page}")
+
+
+def _publish(run: Run) -> None:
+    from amkpi.interfaces.cli import console
+    from amkpi.pipeline import steps
+
+    with console.step("publish") as (_, result):
+        report = steps.publish(run)
+        if report.historical:
+            text = f"{report.file}, a historical publication; current.duckdb stays"
+            result(text if report.is_new else f"{text}: nothing changed")
+        else:
+            result(f"{report.file}" if report.is_new else f"nothing changed: {report.file.name} is current")

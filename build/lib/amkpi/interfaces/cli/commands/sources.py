@@ -1,0 +1,67 @@
+"""`amkpi sources`: check a source mapping, draft a first one, write an empty template."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from amkpi.core.errors import AmkpiError
+from amkpi.interfaces.cli.options import FOLDER, home_option
+
+
+@click.group()
+def sources() -> None:
+    """Source mappings: native exports of other tools."""
+
+
+@sources.command()
+@click.argument("file", metavar="FILE", type=FOLDER)
+@click.option("--source", metavar="NAME", help="Only this mapping.")
+@home_option
+def check(file: Path, source: str | None, home: Path | None) -> None:
+    """Show what mappings read from a native export.
+
+    The shipped mappings and those of HOME are used. Nothing is loaded.
+    """
+    from amkpi.core.home import Home
+    from amkpi.interfaces.cli.mapping_check import show_check
+
+    folder = home or os.environ.get("AMKPI_HOME")
+    show_check(file, source, Home.at(Path(folder)) if folder else None)
+
+
+@sources.command()
+@click.argument("file", metavar="FILE", type=FOLDER)
+@click.option("--extract", metavar="E", required=True, help="The extract that the mapping should yield.")
+def draft(file: Path, extract: str) -> None:
+    """Print a first mapping for a native export."""
+    from amkpi.interfaces.cli.mapping_check import show_draft
+
+    show_draft(file, extract)
+
+
+@sources.command()
+@click.argument("extract", metavar="EXTRACT")
+@click.option(
+    "--dir", "directory", type=FOLDER, metavar="DIR", default=Path(), help="Where to write; made if it is missing."
+)
+def template(extract: str, directory: Path) -> None:
+    """Write an empty extract to fill in by hand.
+
+    EXTRACT: one of the eleven, such as clients. Written are EXTRACT.xlsx and EXTRACT.csv.
+    """
+    from amkpi.core.catalogue import kpis
+    from amkpi.ingestion.contracts.extracts import EXTRACTS
+    from amkpi.ingestion.templates import write_template
+
+    if extract not in EXTRACTS:
+        raise AmkpiError(f"no extract {extract}; there are: {', '.join(EXTRACTS)}")
+    labels = {kpi.name: kpi.label for kpi in kpis()}
+    try:
+        written = write_template(EXTRACTS[extract], directory, labels)
+    except FileExistsError as error:
+        raise AmkpiError(f"{error.filename} is there already: move it away, or give another --dir") from error
+    for file in written:
+        click.echo(str(file))

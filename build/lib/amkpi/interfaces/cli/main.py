@@ -1,0 +1,88 @@
+"""The command line `amkpi`: each command is a step of the pipeline, the same function as a DAG task."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from amkpi import __version__
+from amkpi.core.errors import AmkpiError
+from amkpi.interfaces.cli.commands import inspection, mail, operation, run, sample, sources
+from amkpi.interfaces.cli.options import as_of_option, home_option, landing_option
+
+
+class _Commands(click.Group):
+    """A group that lists its commands in the order in which they were added."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_Commands)
+@click.version_option(__version__, prog_name="amkpi", message="%(prog)s %(version)s")
+@home_option
+@landing_option
+@as_of_option
+@click.pass_context
+def app(context: click.Context, home: Path | None, landing: Path | None, as_of: str | None) -> None:
+    """The eight KPIs of an agency's account people, from extracts to published marts.
+
+    --home, --landing and --as-of may stand before or after the command; after it they win.
+    """
+    given = {"home": home, "landing": landing, "as_of": as_of}
+    context.default_map = _defaults(app, {name: value for name, value in given.items() if value is not None})
+
+
+def _defaults(group: click.Group, values: dict[str, Any]) -> dict[str, Any]:
+    """click's map of defaults: these values for every command of the group and of its groups."""
+    return {
+        name: _defaults(command, values) if isinstance(command, click.Group) else values
+        for name, command in group.commands.items()
+    }
+
+
+for command in (
+    *(run.run, run.load, run.build, run.audit, run.publish),
+    *(inspection.status, inspection.query, inspection.explain, inspection.quarantine),
+    *(mail.scorecards, mail.alerts, mail.alarms),
+    *(operation.replay, operation.rebuild, operation.backup, operation.restore),
+    *(sample.sample, sources.sources),
+):
+    app.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line. Returns the exit code.
+
+    arguments: what follows `amkpi`; those of the process when None. Codes: 0 done; 1 an error of input or settings;
+    2 wrong usage; 3 the audit blocked the publication. An error that a person can fix is one line on standard error.
+    """
+    try:
+        app.main(args=arguments, prog_name="amkpi")
+    except SystemExit as end:  # click ends every command in this way
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except AmkpiError as error:
+        return _complain(error, error.exit_code)
+    except OSError as error:
+        return _complain(error, 1)
+    except Exception as error:
+        duckdb = sys.modules.get("duckdb")  # not imported here: it is heavy, and some commands do without
+        if duckdb is None or not isinstance(error, duckdb.Error):
+            raise
+        return _complain(error, 1)
+    return 0
+
+
+def _complain(error: Exception, code: int) -> int:
+    from amkpi.core import terminal
+
+    terminal.complain(" ".join(str(error).split()))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

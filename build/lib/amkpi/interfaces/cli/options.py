@@ -1,0 +1,45 @@
+"""The options that most commands share, and the run that they describe.
+
+`amkpi --help` imports every module of commands, and has to be quick. So nothing in this package imports more at the top
+than click, the standard library and light modules of the core. tests/interfaces/cli/test_start.py checks that. click is
+used without Typer, which imports Pydantic for every command: 0.5 s of CPU.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+FOLDER = click.Path(path_type=Path)
+
+home_option = click.option("--home", type=FOLDER, metavar="DIR", help="The agency's folder.  [env: AMKPI_HOME]")
+landing_option = click.option(
+    "--landing", type=FOLDER, metavar="DIR", help="Where extracts arrive.  [env: AMKPI_LANDING; default: HOME/landing]"
+)
+as_of_option = click.option("--as-of", metavar="YYYY-MM-DD", help="The run's date.  [env: AMKPI_AS_OF; default: today]")
+historical_option = click.option(
+    "--historical",
+    "--beside",
+    "historical",
+    is_flag=True,
+    help="Publish a file of its own; current.duckdb stays where it is.",
+)
+
+
+def with_run(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that takes a Run as its first argument: --home, --landing and --as-of say which."""
+
+    @home_option
+    @landing_option
+    @as_of_option
+    @functools.wraps(command)
+    def prepared(*, home: Path | None, landing: Path | None, as_of: str | None, **others: Any) -> None:
+        from amkpi.core.run import Run
+
+        command(Run.prepare(home, landing, as_of), **others)
+
+    return prepared

@@ -1,0 +1,20 @@
+"""The layers of the package, from the lowest to the highest. A layer imports itself and the layers before it.
+
+`tests/test_architecture.py` checks every import against this list, and prints the graph.
+"""
+
+from __future__ import annotations
+
+LAYERS: dict[str, str] = {
+    "core": "errors, HOME and its lock, settings, the KPI catalogue, the warehouse, SQL quoting, formatting, gettext",
+    "ingestion": "extracts: readers, mappings, row checks, the load into `raw`",
+    "transform": "dbt: the runner and the manifest cache",
+    "expectations": "the audit by Great Expectations: checks of the input and of the marts",
+    "publishing": "publications, backup and restore",
+    "explain": "`amkpi explain`: a value with the records, exclusions and target behind it",
+    "scorecards": "mails and PDFs for leadership: their content, their recipients, and what was sent",
+    "alerts": "incidents, and the mails about them to the operator",
+    "pipeline": "the steps that commands and DAG tasks share",
+    "sample_agency": "the sample agency: a realistic history, written as extracts",
+    "interfaces": "the command line, the Airflow glue, the demo",
+}

@@ -1,0 +1,136 @@
+"""`amkpi status`: what is published, what waits, and what is in quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from amkpi.alerts.store import AlertStore
+from amkpi.core import terminal
+from amkpi.core.language import formatting
+from amkpi.core.publication_id import current_file
+from amkpi.core.run import Run
+from amkpi.core.storage.locking import locked
+from amkpi.core.storage.warehouse import connect
+from amkpi.expectations.history import last_audit
+from amkpi.ingestion import archive, landing
+from amkpi.ingestion.landing import LandingFile
+from amkpi.ingestion.tables import create_tables
+from amkpi.ingestion.validation import quarantine
+from amkpi.ingestion.validation.row_checks import check_rows
+from amkpi.publishing.publications import historical_publications
+from amkpi.publishing.reader import published
+
+
+def show_status(run: Run) -> None:
+    """Print the current publication, quarantined rows by reason, the last audit, open incidents, and waiting files."""
+    screen = terminal.out()
+    waiting = landing.waiting(run.home.landing) if run.home.landing.is_dir() else []
+    if current_file(run.home) is None:
+        screen.print(f"published   nothing yet in {run.home.published}", soft_wrap=True)
+    else:
+        with published(run.home, run.settings) as connection:
+            identity, as_of, at, version = connection.execute(
+                "select publication_id, as_of, published_at, pipeline_version from publication"
+            ).fetchall()[0]
+            reasons = connection.execute(
+                "select extract, reason, count(*), min(first_seen_at) from quarantined_rows group by all order by all"
+            ).fetchall()
+            failed = connection.execute(
+                "select suite, expectation, observed from quality_results where not success order by all"
+            ).fetchall()
+            rejected = connection.execute("select count(*) from load_ledger where status = 'rejected'").fetchall()[0][0]
+        screen.print(f"published   {identity}, as of {formatting.day(as_of)}, at {at:%d/%m/%Y %H:%M %z} by {version}")
+        screen.print(f"file        {run.home.current} -> {current_file(run.home)}", soft_wrap=True)
+        for file, date in historical_publications(run.home):
+            screen.print(f"historical  {file}, as of {formatting.day(date)}", soft_wrap=True)
+        if reasons:
+            table = Table(title="quarantine", title_justify="left", box=box.SIMPLE_HEAD)
+            for name in ("extract", "reason", "rows", "since"):
+                table.add_column(name, justify="right" if name == "rows" else "left")
+            for extract, reason, rows, since in reasons:
+                table.add_row(extract, reason, str(rows), f"{since:%d/%m/%Y %H:%M}")
+            screen.print(table)
+        else:
+            screen.print("quarantine  no rows")
+        screen.print(f"rejected    {rejected} files since the beginning (see {run.home.rejected})", soft_wrap=True)
+        for suite, expectation, observed in failed:
+            terminal.warn(f"{suite}: {expectation}: {observed}")
+    audit = last_audit(run.home)
+    if audit is not None:
+        verdict = "passed" if audit.passed else "blocked publication"
+        warned = f"{audit.warnings} warning{'' if audit.warnings == 1 else 's'}"
+        at = audit.moment.astimezone(ZoneInfo(run.settings.timezone))
+        screen.print(
+            f"audit       {verdict}, {warned}, as of {formatting.day(audit.as_of)}, at {at:%d/%m/%Y %H:%M %z}"
+            f" (see {escape(str(run.home.audits / audit.page))})",
+            soft_wrap=True,
+        )
+    for alert in AlertStore(run.home).open_alerts():
+        incident, at = alert.incident, alert.since.astimezone(ZoneInfo(run.settings.timezone))
+        terminal.warn(f"alert since {at:%d/%m/%Y %H:%M}: {incident.type} {incident.about}: {incident.facts}")
+    claimed = archive.claimed(run.home)
+    if claimed:
+        screen.print(
+            f"claimed     {_files(claimed)}; by a run that is still working or was killed; the next run loads"
+            " what is left",
+            soft_wrap=True,
+        )
+    screen.print(f"waiting     {_files(waiting, f'in {escape(str(run.home.landing))}')}", soft_wrap=True)
+
+
+def _files(seen: Sequence[LandingFile], where: str = "") -> str:
+    """The number of files, and the names of the first."""
+    names = ", ".join(escape(each.name) for each in seen[:5]) + (" …" if len(seen) > 5 else "")
+    count = f"{len(seen)} file{'' if len(seen) == 1 else 's'}"
+    return " ".join([count, *([where] if where else [])]) + (f": {names}" if names else "")
+
+
+def show_quarantine(run: Run, extract: str | None, file_name: str | None, reason: str | None) -> None:
+    """Print the number of quarantined rows by extract, file, reason and column, and how to export them."""
+    with _with_row_checks(run) as connection:
+        found = quarantine.counts(connection, extract=extract, file_name=file_name, reason=reason)
+    if not found:
+        terminal.out().print("no rows are in quarantine")
+        return
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("extract", "file", "reason", "column", "rows", "first line", "since"):
+        table.add_column(name, justify="right" if name in ("rows", "first line") else "left")
+    for held in found:
+        table.add_row(
+            held.extract,
+            escape(held.file_name),
+            held.reason,
+            held.column_name or "",
+            str(held.rows),
+            str(held.first_line),
+            f"{held.first_seen_at:%d/%m/%Y %H:%M}",
+        )
+    terminal.out().print(table)
+    terminal.out().print(
+        f"[dim]to correct them: amkpi quarantine --extract {found[0].extract} --export {found[0].extract}.xlsx,"
+        f" correct the rows, drop the file into landing/{found[0].extract}/[/]",
+        soft_wrap=True,
+    )
+
+
+def export_quarantine(run: Run, extract: str, target: Path, file_name: str | None, reason: str | None) -> int:
+    """Write the quarantined rows of an extract to a file; returns how many. Raises AmkpiError."""
+    with _with_row_checks(run) as connection:
+        return quarantine.export(connection, extract, target, file_name=file_name, reason=reason)
+
+
+@contextmanager
+def _with_row_checks(run: Run) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse after the row checks with everything that was delivered until now."""
+    with locked(run.home, run.settings), connect(run.home, run.settings) as connection:
+        create_tables(connection)
+        check_rows(connection, run.settings.kpi.reporting_currency)
+        yield connection

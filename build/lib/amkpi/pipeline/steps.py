@@ -1,0 +1,217 @@
+"""The steps of the pipeline. An `amkpi` command and a DAG task call the same function.
+
+Each step takes HOME's lock itself, so that the steps can run in different processes, hours apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, fields, replace
+from enum import StrEnum
+from pathlib import Path
+
+import duckdb
+
+from amkpi.core import build_record, publication_id
+from amkpi.core.errors import AuditBlocked, StaleBuild
+from amkpi.core.findings import Finding
+from amkpi.core.home import Home
+from amkpi.core.paths import SHIPPED_MAPPINGS
+from amkpi.core.run import Progress, Run, silent
+from amkpi.core.settings import Settings, load_settings
+from amkpi.core.storage.locking import locked
+from amkpi.core.storage.warehouse import connect
+from amkpi.expectations import history
+from amkpi.expectations.context import AuditContext
+from amkpi.expectations.runner import audit_warehouse
+from amkpi.ingestion import from_archive, loader, unprocessed
+from amkpi.ingestion.loader import LoadReport
+from amkpi.ingestion.tables import create_tables
+from amkpi.publishing import backup, publications
+from amkpi.publishing.backup import BackupReport
+from amkpi.publishing.publications import PublishReport
+from amkpi.transform import dbt_runner
+from amkpi.transform.dbt_runner import BuildReport
+
+# The signature of `amkpi.expectations.runner.audit_warehouse`.
+Auditor = Callable[[Path, Settings, AuditContext, Progress], list[Finding]]
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """The findings of an audit and its page. is_new: False if the build was published already."""
+
+    findings: tuple[Finding, ...]
+    is_new: bool = True
+    page: Path | None = None
+
+    @property
+    def blocking(self) -> tuple[Finding, ...]:
+        """The findings that stop the publication."""
+        return tuple(finding for finding in self.findings if finding.blocks)
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The findings that are published and reported."""
+        return tuple(finding for finding in self.findings if not finding.success and not finding.blocks)
+
+
+def load(run: Run, progress: Progress = silent) -> LoadReport:
+    """Take everything that is ready in LANDING into `raw`. Raises AmkpiError."""
+    with locked(run.home, run.settings), connect(run.home, run.settings) as connection:
+        report = loader.load(connection, run.home, run.settings, run.now, SHIPPED_MAPPINGS, progress)
+        return replace(report, unprocessed=unprocessed.find(connection))
+
+
+def rebuild(run: Run, progress: Progress = silent) -> int:
+    """Restore the warehouse from archive/ and state/; returns how many deliveries it has. Raises AmkpiError."""
+    with locked(run.home, run.settings, warehouse=False):
+        fresh = run.home.warehouse.with_name("rebuild.duckdb")
+        for leftover in (fresh, _log_of(fresh)):
+            leftover.unlink(missing_ok=True)
+        unfinished = Home(run.home.root, run.home.landing, warehouse_name=fresh.name)
+        with connect(unfinished, run.settings) as connection:
+            count = from_archive.rebuild(connection, run.home, SHIPPED_MAPPINGS, progress)
+        # The old file is replaced only when the new one is complete. A log of a killed run belongs to the old file.
+        _log_of(run.home.warehouse).unlink(missing_ok=True)
+        fresh.replace(run.home.warehouse)
+        return count
+
+
+def _log_of(database: Path) -> Path:
+    """The file of changes that DuckDB has not yet written into the database file."""
+    return database.with_name(database.name + ".wal")
+
+
+def replay(run: Run, wanted: str) -> LoadReport:
+    """Load a known file again, on purpose. wanted: the file, its name in the load ledger, or its hash.
+
+    Raises AmkpiError when it was never loaded.
+    """
+    with locked(run.home, run.settings), connect(run.home, run.settings) as connection:
+        return from_archive.replay(connection, run.home, run.settings, run.now, SHIPPED_MAPPINGS, wanted)
+
+
+def build(run: Run, progress: Progress = silent, on_start: Callable[[], None] = lambda: None) -> BuildReport:
+    """Build the marts in the warehouse; `on_start` is called once it is clear that there is something to build.
+
+    Raises AmkpiError, AuditBlocked for a broken rule of the models.
+    """
+    with locked(run.home, run.settings):
+        with connect(run.home, run.settings) as connection:
+            create_tables(connection)
+            if run.historical:
+                identity = publication_id.publication_id(connection, run.settings, run.as_of)
+                if publication_id.published_file(run.home, identity).exists():
+                    return BuildReport(identity, 0, 0, is_new=False)
+            else:
+                # A historical publication does not count as one that has the new rows.
+                unprocessed.mark_processed(connection)
+        return dbt_runner.build(run.home, run.settings, run.as_of, progress, on_start)
+
+
+def audit(run: Run, progress: Progress = silent, auditor: Auditor = audit_warehouse) -> AuditReport:
+    """Run all expectations against the build, and record the findings for the marts.
+
+    auditor: `audit_warehouse`, or an AuditWorker that calls it in another process. Raises AuditBlocked if a blocking
+    expectation fails; `publish` then refuses this build.
+    """
+    with locked(run.home, run.settings):
+        if publications.is_published(run.home, run.settings, run.as_of, run.historical):
+            return AuditReport((), is_new=False)
+        identity = build_record.check_built(run.home, run.settings, run.as_of)
+        context = history.audit_context(run.home, run.settings, run.as_of, run.now())
+        found = auditor(run.home.warehouse, run.settings, context, progress)
+        # First the history and the page, then the mark that allows publication: every publication has both.
+        findings, page = history.record(run.home, run.settings, identity, context, found)
+        report = AuditReport(findings, page=page)
+        build_record.keep_audit(run.home, run.settings, findings, context.moment)
+    if report.blocking:
+        what = "; ".join(f"{finding.expectation}: {finding.observed}" for finding in report.blocking)
+        raise AuditBlocked(
+            f"the audit blocks publication, readers keep the last good one (see {page}): {what}", report.blocking
+        )
+    return report
+
+
+def publish(run: Run, progress: Progress = silent) -> PublishReport:
+    """Publish the audited build. Raises AmkpiError when there is none, or AuditBlocked when its audit failed."""
+    with locked(run.home, run.settings):
+        return publications.publish(
+            run.home, run.settings, run.as_of, run.now(), lambda connection: _fill_mail_marts(run.home, connection),
+            run.historical,
+        )  # fmt: skip
+
+
+def prune_publications(run: Run) -> int:
+    """Remove the publications that the settings do not keep; returns how many. Raises AmkpiError."""
+    with locked(run.home, run.settings, warehouse=False):
+        return publications.prune(run.home, run.settings, run.now())
+
+
+def back_up(run: Run, progress: Progress = silent) -> tuple[BackupReport, int]:
+    """Back up what cannot be computed again, and remove old backups; returns how many. Raises AmkpiError."""
+    run.home.make()
+    target = backup_folder(run)
+    report = backup.backup(run.home, target, run.now(), progress)
+    return report, backup.prune(target, run.settings.retention.backup_days, run.now())
+
+
+def backup_folder(run: Run) -> Path:
+    """The folder of the agency's backups."""
+    given = run.settings.storage.backup_dir
+    return run.home.root / Path(given).expanduser() if given else run.home.backups
+
+
+def restore(run: Run, folder: Path, progress: Progress = silent) -> int:
+    """Restore a backup into an empty home, with its warehouse; returns the deliveries. Raises AmkpiError."""
+    backup.restore(folder, run.home, progress)
+    # The run was prepared before the home had its settings file.
+    return rebuild(replace(run, settings=load_settings(run.home)), progress)
+
+
+def is_past(run: Run) -> bool:
+    """Whether the current publication has a later date than the run: the run must not replace it."""
+    seen = publications.current_as_of(run.home)
+    return seen is not None and run.as_of < seen
+
+
+def audit_rebuilding_if_stale(run: Run, progress: Progress = silent) -> AuditReport:
+    """Audit; build again first if files were loaded since the build. So a DAG run ends with a publication.
+
+    Raises AmkpiError, AuditBlocked.
+    """
+    try:
+        return audit(run, progress)
+    except StaleBuild as stale:
+        progress(f"{stale}; built again")
+        build(run, progress)
+        return audit(run, progress)
+
+
+def publish_rebuilding_if_stale(run: Run, progress: Progress = silent) -> PublishReport:
+    """Publish; build and audit again first if files were loaded since. Raises AmkpiError, AuditBlocked."""
+    try:
+        return publish(run, progress)
+    except StaleBuild as stale:
+        progress(f"{stale}; built again")
+        build(run, progress)
+        audit(run, progress)
+        return publish(run, progress)
+
+
+def _fill_mail_marts(home: Home, connection: duckdb.DuckDBPyConnection) -> None:
+    """Fill the marts of sent mails and of restatements from HOME/state/."""
+    from amkpi.scorecards.mail.history import scorecards_sent
+    from amkpi.scorecards.restatements import restatements
+
+    for table, rows in (
+        ("scorecards_sent", scorecards_sent(home.state)),
+        ("restatements", restatements(home, connection)),
+    ):
+        connection.execute(f"delete from audit.{table}")
+        if rows:
+            values = [[str(v) if isinstance(v, StrEnum) else v for v in astuple(row)] for row in rows]
+            columns = ", ".join(f'"{field.name}"' for field in fields(rows[0]))
+            places = ", ".join("?" * len(values[0]))
+            connection.executemany(f"insert into audit.{table} ({columns}) values ({places})", values)

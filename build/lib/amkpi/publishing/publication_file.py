@@ -1,0 +1,168 @@
+"""The file of a publication: which tables of the warehouse it holds, and how they are copied into it.
+
+The file is written in full, or it is a copy of the base publication in which only the rows of changed periods are
+replaced. The base publication is the one on which an incremental build rests. Both ways give the same rows; after the
+second way the result is compared with the warehouse.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+# DuckDB 1.4 and later can open this format. Clients before 2.0 cannot open the default format of DuckDB 2.0.
+STORAGE_VERSION = "v1.4.0"
+# The marts that are views in the published file too, so that their rows are stored once. A view follows what it reads.
+PUBLISHED_VIEWS = ("kpi_values", "kpi_evidence", "scorecard_lines", "supporting_measures")
+# The tables that those views and `amkpi explain` read. They are not part of the public marts.
+TABLES_BEHIND_MARTS = (
+    "int_kpi_catalogue",
+    "int_measure_catalogue",
+    "int_scope_members",
+    "int_kpi_values",
+    "int_scorecard_lines",
+    "int_measure_sums",
+    "int_daily_measures",
+    "int_kpi_records",
+    "int_client_records",
+    "int_period_months",
+    "int_management_chain",
+    "int_exclusions",
+    "int_counted_spans",
+    "int_targets",
+)
+# The views that `amkpi explain` reads, each after those that it reads itself.
+VIEWS_BEHIND_MARTS = ("int_counted_days", "int_target_spans")
+# The large tables, each with the condition on the rows that an incremental build may have changed. All other tables are
+# replaced in full. `changed` is a temporary table of the changed periods.
+_BY_ID = "period_id in (select period_id from changed)"
+_BY_START = "(period_grain, period_start) in (select period_grain, period_start from changed)"
+REPLACED_BY_PERIOD = {
+    "intermediate.int_scope_members": _BY_ID,
+    "intermediate.int_kpi_values": _BY_ID,
+    "intermediate.int_scorecard_lines": _BY_ID,
+    "intermediate.int_measure_sums": _BY_ID,
+    "intermediate.int_kpi_records": "month_start in (select month_start from intermediate.int_changed_months)",
+    "intermediate.int_client_records": _BY_START,
+    "marts.scorecards": _BY_START,
+}
+
+
+def write(connection: duckdb.DuckDBPyConnection, target: Path, base: Path | None) -> None:
+    """Write the published tables and views of the warehouse to a new file.
+
+    base: the file of the base publication; None after a full build. Raises OSError and duckdb.Error where the file
+    cannot be written.
+    """
+    if base is None or not _write_from_base(connection, target, base):
+        target.unlink(missing_ok=True)
+        _write_in_full(connection, target)
+
+
+@contextmanager
+def _attached(connection: duckdb.DuckDBPyConnection, target: Path) -> Iterator[None]:
+    path = str(target).replace("'", "''")
+    connection.execute(f"attach '{path}' as new_publication (storage_version '{STORAGE_VERSION}')")
+    try:
+        yield
+        connection.execute("checkpoint new_publication")
+    finally:
+        connection.execute("detach new_publication")
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The tables of a publication, each with its schema; views are not among them."""
+    marts = connection.execute(
+        "select table_name from information_schema.tables where table_catalog = current_database()"
+        " and table_schema = 'marts' order by table_name"
+    ).fetchall()
+    return [
+        *(f"intermediate.{table}" for table in TABLES_BEHIND_MARTS),
+        *(f"marts.{table}" for (table,) in marts if table not in PUBLISHED_VIEWS),
+    ]
+
+
+def _views() -> list[str]:
+    """The views of a publication, each with its schema."""
+    return [
+        *(f"intermediate.{view}" for view in VIEWS_BEHIND_MARTS),
+        *(f"marts.{view}" for view in PUBLISHED_VIEWS),
+    ]
+
+
+def _write_in_full(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+    with _attached(connection, target):
+        connection.execute("create schema new_publication.marts")
+        connection.execute("create schema new_publication.intermediate")
+        for table in _tables(connection):
+            connection.execute(f"create table new_publication.{table} as from {table}")
+        definitions = dict(
+            connection.execute(
+                "select schema_name || '.' || view_name, sql from duckdb_views()"
+                " where schema_name in ('marts', 'intermediate')"
+            ).fetchall()
+        )
+        warehouse = connection.execute("select current_database()").fetchall()[0][0]
+        connection.execute("use new_publication")
+        for view in _views():
+            # Only the query of the view: `create view` names the database of the warehouse.
+            connection.execute(f"create view {view} as {definitions[view].split(' AS ', 1)[1]}")
+        connection.execute(f"use {warehouse}")
+
+
+def _write_from_base(connection: duckdb.DuckDBPyConnection, target: Path, base: Path) -> bool:
+    """Copy the base publication and replace what changed; False if the result differs from the warehouse.
+
+    The views stay as they are: an incremental build rests only on a build by the same code.
+    """
+    shutil.copyfile(base, target)
+    try:
+        with _attached(connection, target):
+            _replace_changed(connection)
+            return all(_are_equal(connection, table, f"new_publication.{table}") for table in REPLACED_BY_PERIOD)
+    except duckdb.Error:
+        # An unreadable base must not stop a publication that can be written without it. If the disk is full or the
+        # warehouse is broken, writing the file in full raises the same error.
+        return False
+
+
+def _replace_changed(connection: duckdb.DuckDBPyConnection) -> None:
+    # Deleted periods exist only in the old file, so the union of both is taken.
+    connection.execute(
+        "create or replace temp table changed as select distinct period_id, period_grain, period_start from"
+        " (from new_publication.intermediate.int_period_months union all by name from intermediate.int_period_months)"
+        " where period_id in (select period_id from intermediate.int_changed_periods)"
+    )
+    tables = _tables(connection)
+    for table in tables:
+        if table not in REPLACED_BY_PERIOD:
+            connection.execute(f"drop table new_publication.{table}")
+    # After a checkpoint the space of the dropped tables is used again.
+    connection.execute("checkpoint new_publication")
+    connection.begin()
+    try:
+        for table in tables:
+            if table in REPLACED_BY_PERIOD:
+                condition = REPLACED_BY_PERIOD[table]
+                connection.execute(f"delete from new_publication.{table} where {condition}")
+                connection.execute(f"insert into new_publication.{table} by name from {table} where {condition}")
+            else:
+                connection.execute(f"create table new_publication.{table} as from {table}")
+        connection.commit()
+    except duckdb.Error:
+        connection.rollback()
+        raise
+    connection.execute("drop table changed")
+
+
+def _are_equal(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> bool:
+    """Whether two tables without duplicate rows hold the same rows, in any order."""
+    fingerprints = [
+        connection.execute(f"select count(*), bit_xor(hash(counted)) from {table} as counted").fetchall()
+        for table in (one, other)
+    ]
+    return fingerprints[0] == fingerprints[1]

@@ -1,0 +1,184 @@
+"""Publishing: the audited build is copied to a read-only file, and `current.duckdb` is switched to it.
+
+The file is named by the publication id, a hash of the deliveries, the date, the settings that affect results, and the
+code. The same inputs give the same id. An id that is current already is not built again.
+
+A historical publication is one of an earlier date. It gets a file, but `current.duckdb` stays where it is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from amkpi.core.build_record import check_built
+from amkpi.core.errors import AmkpiError, AuditBlocked
+from amkpi.core.home import Home
+from amkpi.core.publication_id import current_file, is_current, pipeline_version, publication_id, published_file
+from amkpi.core.settings import Settings
+from amkpi.core.storage.warehouse import connect, table_exists
+from amkpi.publishing import publication_file
+
+# An empty file with this prefix and a publication id marks a historical publication. Version 0.1.0 wrote the same name.
+_HISTORICAL_MARK = ".beside_"
+
+
+@dataclass(frozen=True)
+class PublishReport:
+    """A publication: its id, its file, whether the file is new, and whether it is historical."""
+
+    publication_id: str
+    file: Path
+    is_new: bool
+    historical: bool = False
+
+
+def is_published(home: Home, settings: Settings, as_of: date, historical: bool = False) -> bool:
+    """Whether a build of the present deliveries would give the publication that is current already.
+
+    historical: a historical publication with the same id counts too.
+    """
+    if current_file(home) is None:
+        return False
+    with connect(home, settings) as connection:
+        if not table_exists(connection, "raw", "ledger"):
+            return False
+        identity = publication_id(connection, settings, as_of)
+    return is_current(home, identity) or (historical and published_file(home, identity).exists())
+
+
+def current_as_of(home: Home) -> date | None:
+    """The date of the current publication; None before the first. Raises AmkpiError if its file is broken."""
+    file = current_file(home)
+    return None if file is None else _as_of(file)
+
+
+def historical_publications(home: Home) -> list[tuple[Path, date]]:
+    """The files of the historical publications and their dates; the newest file first."""
+    return [(file, _as_of(file)) for file in _newest_first(_historical_marks(home)) if file != current_file(home)]
+
+
+def _historical_marks(home: Home) -> dict[Path, Path]:
+    """The marks of historical publications, by the file that each belongs to."""
+    marks = home.published.glob(f"{_HISTORICAL_MARK}*")
+    return {published_file(home, mark.name.removeprefix(_HISTORICAL_MARK)): mark for mark in marks}
+
+
+def _as_of(file: Path) -> date:
+    try:
+        with duckdb.connect(str(file), read_only=True) as connection:
+            found: date = connection.execute("select as_of from marts.publication").fetchall()[0][0]
+            return found
+    except duckdb.Error as error:
+        raise AmkpiError(f"{file} cannot be opened: {str(error).splitlines()[0]}") from error
+
+
+def _newest_first(files: Iterable[Path]) -> list[Path]:
+    return sorted((f for f in files if f.exists()), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+
+
+def publish(
+    home: Home,
+    settings: Settings,
+    as_of: date,
+    moment: datetime,
+    fill: Callable[[duckdb.DuckDBPyConnection], None] = lambda connection: None,
+    historical: bool = False,
+) -> PublishReport:
+    """Publish the build in the warehouse under its id.
+
+    fill: writes the rows that are known only now (what was mailed) into the warehouse, before it is copied.
+    historical: write the file, but do not switch `current.duckdb`; the first publication is always current.
+
+    Raises AmkpiError when there is no complete build of these inputs or it was not audited, AuditBlocked when its audit
+    failed. A failure leaves the current publication in place.
+    """
+    historical = historical and current_file(home) is not None
+    if is_published(home, settings, as_of, historical):
+        with connect(home, settings) as connection:
+            identity = publication_id(connection, settings, as_of)
+        return PublishReport(identity, published_file(home, identity), False, not is_current(home, identity))
+    identity = check_built(home, settings, as_of)
+    target = published_file(home, identity)
+    mark = home.published / f"{_HISTORICAL_MARK}{identity}"
+    partial = target.with_name(f".{target.name}.part")
+    partial.unlink(missing_ok=True)
+    with connect(home, settings) as connection:
+        passed = connection.execute("select passed from audit.build").fetchall()[0][0]
+        if passed is None:
+            raise AmkpiError("this build was not audited: run `amkpi audit` first")
+        if not passed:
+            raise AuditBlocked("the audit of this build blocks publication: see `amkpi audit`")
+        connection.execute("delete from audit.publication")
+        connection.execute(
+            "insert into audit.publication (publication_id, as_of, published_at, pipeline_version, reporting_currency)"
+            " values (?, ?, ?, ?, ?)",
+            [identity, as_of, moment, pipeline_version(), settings.kpi.reporting_currency],
+        )
+        fill(connection)
+        publication_file.write(connection, partial, _base(home, connection))
+    with partial.open("rb") as written:
+        os.fsync(written.fileno())
+    partial.chmod(0o444)
+    if historical:
+        mark.touch()
+    partial.replace(target)
+    if not historical:
+        mark.unlink(missing_ok=True)
+        _switch(home, target)
+    prune(home, settings, moment)
+    return PublishReport(identity, target, True, historical)
+
+
+def _base(home: Home, connection: duckdb.DuckDBPyConnection) -> Path | None:
+    """The file of the base publication; None after a full build, or if the file no longer exists."""
+    based_on = connection.execute("select based_on from audit.build").fetchall()[0][0]
+    file = published_file(home, based_on) if based_on else None
+    return file if file is not None and file.is_file() else None
+
+
+def _switch(home: Home, target: Path) -> None:
+    """Switch `current.duckdb` to the file in one atomic step."""
+    link = home.published / ".current.duckdb.new"
+    link.unlink(missing_ok=True)
+    link.symlink_to(target.name)
+    link.replace(home.current)
+    folder = os.open(home.published, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def prune(home: Home, settings: Settings, moment: datetime) -> int:
+    """Remove publications that are neither among the newest nor the last of one of the past days; returns how many.
+
+    Historical publications are counted separately, and the newest of them stay: a file that was made by hand must not
+    displace one of a nightly run.
+    """
+    zone = ZoneInfo(settings.timezone)
+    marks = _historical_marks(home)
+    historical = _newest_first(marks)
+    files = [path for path in _newest_first(home.published.glob("kpi_*.duckdb")) if path not in marks]
+    newest = settings.retention.publications
+    keep = {current_file(home), *files[:newest], *historical[:newest]}
+    oldest = moment.astimezone(zone).date() - timedelta(days=settings.retention.daily_days)
+    days: set[date] = set()
+    for path in files:
+        day = datetime.fromtimestamp(path.stat().st_mtime, zone).date()
+        if day >= oldest and day not in days:
+            days.add(day)
+            keep.add(path)
+    gone = [path for path in (*files, *historical) if path not in keep]
+    for path in gone:
+        path.unlink()
+    for path, mark in marks.items():
+        if not path.exists():
+            mark.unlink()
+    return len(gone)

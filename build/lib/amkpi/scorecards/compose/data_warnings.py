@@ -1,0 +1,153 @@
+"""Warnings of the audit, and rows in quarantine, that concern one reader."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Set
+
+from amkpi.core.language.names import plain
+from amkpi.core.language.translator import Message
+from amkpi.scorecards.context import ReaderContext
+from amkpi.scorecards.facts import FailedExpectation, QuarantinedRow
+
+MOST_WARNINGS = 5
+MOST_PLACES = 3
+# The section of changes names each changed value to the readers who were sent it.
+REPORTED_ELSEWHERE = frozenset({"closed_periods_stand_still"})
+# Expectations about single records: they concern those whom the failing rows name, or whose clients and records these
+# are. All other expectations concern everybody.
+_ABOUT_RECORDS = frozenset(
+    {
+        "amounts_are_like_the_clients_usual",
+        "delivered_projects_have_a_budget",
+        "delivered_projects_have_costs",
+        "every_active_client_has_a_manager",
+        "no_two_clients_share_a_name",
+        "owners_are_account_staff",
+    }
+)
+# What a mail says about an expectation that failed with a warning.
+EXPECTATIONS: Mapping[str, Message] = {
+    "hardly_any_rows_are_quarantined": Message("An unusual share of an extract is held back: figures may still move"),
+    "no_file_was_rejected_in_the_last_run": Message("A delivered file could not be read and is not counted"),
+    "every_family_was_delivered": Message("A whole family of extracts was never delivered"),
+    "every_extract_of_a_delivered_family_was_delivered": Message("An extract was never delivered"),
+    "no_family_has_gone_stale": Message("A family of extracts has not come for long: newer work is not counted yet"),
+    "loads_are_as_large_as_usual": Message("A delivery was of an unusual size: figures may still move"),
+    "rates_are_recent_when_used": Message("Old exchange rates were used"),
+    "amounts_are_like_the_clients_usual": Message("An amount is far from what is usual for its client"),
+    "records_are_of_this_age": Message("A date lies so far back that its year must be wrong"),
+    "delivered_projects_have_a_budget": Message("Delivered projects without a budget are not in the cost ratio"),
+    "delivered_projects_have_costs": Message("Delivered projects without costs are not in the cost ratio"),
+    "every_active_client_has_a_manager": Message("An active client has no account manager: it counts for nobody"),
+    "no_two_clients_share_a_name": Message("Two clients share a name"),
+    "owners_are_account_staff": Message("Work belongs to people who are no account staff"),
+    "no_clock_is_ahead": Message("A source's clock is ahead: its rows count as of their load"),
+}
+_OTHER_EXPECTATION = Message("The audit warns about the data: the operator knows the details")
+_EXTRACTS = {
+    "clients": Message("clients"),
+    "proposals": Message("proposals"),
+    "contracts": Message("contracts"),
+    "projects": Message("projects"),
+    "project_costs": Message("project costs"),
+    "client_surveys": Message("client surveys"),
+    "peer_reviews": Message("peer reviews"),
+    "staff": Message("staff"),
+    "client_assignments": Message("client assignments"),
+    "kpi_targets": Message("KPI targets"),
+    "fx_rates": Message("exchange rates"),
+}
+_REASONS = {
+    "malformed_row": Message("wrong number of fields"),
+    "missing_required": Message("a required value is empty"),
+    "bad_type": Message("a value cannot be read"),
+    "bad_enum": Message("a value is none of those allowed"),
+    "out_of_range": Message("a value is out of range"),
+    "bad_date_order": Message("dates are in the wrong order"),
+    "unknown_reference": Message("it names something that was never delivered"),
+    "missing_fx_rate": Message("there is no exchange rate for its day"),
+}
+
+
+def data_warnings(context: ReaderContext) -> tuple[str, ...]:
+    """What this reader should know about the data behind their figures; at most five lines.
+
+    A row in quarantine concerns the people whom it names, and those who manage its client or own its project. Readers
+    of the company's scorecard get all warnings.
+    """
+    found = [*_quarantined(context), *_failed_expectations(context)]
+    if len(found) > MOST_WARNINGS:
+        rest = len(found) - MOST_WARNINGS + 1
+        found = [*found[: MOST_WARNINGS - 1], context.n("{n} more warning", "{n} more warnings", rest)]
+    return tuple(found)
+
+
+def _people(context: ReaderContext) -> frozenset[str]:
+    return context.recipient.team | {context.recipient.staff_id}
+
+
+def _projects(context: ReaderContext) -> set[str]:
+    people = _people(context)
+    return {
+        record.source_id
+        for record in context.facts.records
+        if record.extract == "projects" and record.source_id and record.staff_id in people
+    }
+
+
+def _quarantined(context: ReaderContext) -> list[str]:
+    """A line for each extract and reason, those with the most rows first."""
+    people, projects = _people(context), _projects(context)
+    groups: dict[tuple[str, str], list[QuarantinedRow]] = defaultdict(list)
+    for row in context.facts.quarantined:
+        if context.recipient.company or _row_concerns(context, row, people, projects):
+            groups[row.extract, row.reason].append(row)
+    lines = []
+    for (extract, reason), rows in sorted(groups.items(), key=lambda each: (-len(each[1]), each[0])):
+        places = ", ".join(f"{plain(row.file_name)}:{row.line_number}" for row in rows[:MOST_PLACES])
+        if len(rows) > MOST_PLACES:
+            places += " …"
+        lines.append(
+            context.n(
+                "{n} row of {extract} is held back and not counted: {reason} ({places})",
+                "{n} rows of {extract} are held back and not counted: {reason} ({places})",
+                len(rows),
+                extract=_EXTRACTS.get(extract, plain(extract)),
+                reason=_REASONS.get(reason, plain(reason)),
+                places=places,
+            )
+        )
+    return lines
+
+
+def _failed_expectations(context: ReaderContext) -> list[str]:
+    people = _people(context)
+    ids: set[str | None] = {*people, *_projects(context)}
+    ids |= {record.client_id for record in context.facts.records if record.staff_id in people}
+    ids |= {client for client, manager in context.facts.client_managers.items() if manager in people}
+    return sorted(
+        {
+            context.t(EXPECTATIONS.get(failed.expectation, _OTHER_EXPECTATION))
+            for failed in context.facts.failed
+            if failed.expectation not in REPORTED_ELSEWHERE
+            and (context.recipient.company or _expectation_concerns(failed, ids))
+        }
+    )
+
+
+def _row_concerns(context: ReaderContext, row: QuarantinedRow, people: Set[str], projects: Set[str]) -> bool:
+    return any(
+        (column in ("owner_id", "staff_id", "account_manager_id") and key in people)
+        or (column == "client_id" and context.facts.client_managers.get(key) in people)
+        or (column == "project_id" and key in projects)
+        for column, key in row.ids
+    )
+
+
+def _expectation_concerns(failed: FailedExpectation, ids: Set[str | None]) -> bool:
+    """Whether the failing rows name one of these people, clients and records, or may name one."""
+    if failed.expectation not in _ABOUT_RECORDS or not failed.are_all:
+        return True
+    return any(word in ids for row in failed.rows for word in re.split(r"[\s,;]+", row))

@@ -1,0 +1,86 @@
+"""Composes the scorecard of one reader from its sections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from amkpi.core.catalogue import kpis
+from amkpi.scorecards.compose import attention, changes, kpi_table, overview, team
+from amkpi.scorecards.compose.data_warnings import data_warnings
+from amkpi.scorecards.compose.evidence import evidence
+from amkpi.scorecards.compose.labels import labels
+from amkpi.scorecards.compose.subject_line import subject_line
+from amkpi.scorecards.context import ReaderContext
+from amkpi.scorecards.facts import Facts, ScopeMember
+from amkpi.scorecards.mail.history import LastSentValue, ValueKey
+from amkpi.scorecards.model import Definition, Scorecard
+from amkpi.scorecards.recipients import Recipient
+from amkpi.scorecards.restatements import Cause
+
+NOTHING_SENT: Mapping[ValueKey, LastSentValue] = {}
+
+
+def unknown_cause(key: ValueKey, then: LastSentValue) -> Cause:
+    """The cause of a change where the warehouse cannot be read."""
+    return Cause.unknown
+
+
+def compose(
+    facts: Facts,
+    recipient: Recipient,
+    last_sent: Mapping[ValueKey, LastSentValue] = NOTHING_SENT,
+    cause: Callable[[ValueKey, LastSentValue], Cause] = unknown_cause,
+) -> Scorecard | None:
+    """The scorecard of one recipient, or None where the marts have no row for them in the period.
+
+    last_sent: the values of closed periods that this reader was last sent. cause: why such a value differs now.
+    """
+    context = ReaderContext(facts, recipient)
+    members = context.members()
+    if not members:
+        return None
+    main = members[0]
+    people = team.people_by_need(context)
+    missed = attention.missed_kpis(context, main)
+    bars = overview.score_bars(context, main)
+    all_changes = changes.changes(context, last_sent, cause)
+    publication, period = facts.publication, facts.period
+    return Scorecard(
+        recipient=recipient,
+        grain=period.grain,
+        period=period.key,
+        publication_id=publication.publication_id,
+        published_at=publication.published_at,
+        as_of=publication.as_of,
+        is_provisional=facts.scores[main, period.start].is_provisional,
+        subject=subject_line(context, main, len(missed)),
+        heading=period.name(recipient.language),
+        eyebrow=overview.eyebrow(context, main),
+        personal=overview.personal(context),
+        state=overview.state(context, main),
+        chart=bars,
+        chart_title=overview.chart_title(context),
+        chart_text=overview.chart_text(bars),
+        attention_title=attention.title(context, main, missed),
+        attention=attention.attention(context, main, missed),
+        cards=tuple(kpi_table.card(context, member) for member in members),
+        matrix=team.matrix(context, people) if people else None,
+        people_title=team.people_title(context),
+        people_in_mail=tuple(
+            kpi_table.card(context, ScopeMember("own", staff_id)) for staff_id in team.people_to_help(context, people)
+        ),
+        everyone=tuple(
+            kpi_table.card(context, ScopeMember("own", staff_id)) for staff_id in team.people_by_name(context, people)
+        ),
+        changes=all_changes[: changes.MOST_CHANGES],
+        changes_more=changes.how_many_more(context, all_changes),
+        all_changes=all_changes,
+        warnings=data_warnings(context),
+        definitions=tuple(
+            Definition(context.choose(kpi.label), context.choose(kpi.question), context.choose(kpi.formula))
+            for kpi in kpis()
+        ),
+        evidence=evidence(context, main),
+        sent_values=changes.sent_values(context, members, people),
+        labels=labels(context),
+    )

@@ -1,0 +1,293 @@
+"""The figures of the published marts for one grain, read once before any mail is composed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import duckdb
+
+from amkpi.core.language.periods import Period
+from amkpi.scorecards.recipients import StaffMember
+
+REVENUE = "client_revenue"
+
+
+@dataclass(frozen=True)
+class ScopeMember:
+    """Whom a value or scorecard is for: the scope (own, team or company) and the person; None for the company."""
+
+    scope: str
+    staff_id: str | None
+
+
+@dataclass(frozen=True)
+class KpiValue:
+    """A row of kpi_values."""
+
+    value: float | None
+    numerator: float | None
+    denominator: float | None
+    sample_size: int
+    is_provisional: bool
+    null_reason: str | None
+
+
+@dataclass(frozen=True)
+class ScorecardLine:
+    """A row of scorecard_lines, without the columns that `KpiValue` has."""
+
+    target: float | None
+    attainment: float | None
+    weight: float | None
+    change: float | None
+    status: str
+
+    @property
+    def shortfall(self) -> float:
+        """Weight × (1 − attainment): the points of the score lost here; 0 for a KPI that is met or not scored."""
+        if self.attainment is None or self.weight is None:
+            return 0.0
+        return self.weight * max(0.0, 1.0 - self.attainment)
+
+
+@dataclass(frozen=True)
+class Score:
+    """A row of scorecards."""
+
+    score: float | None
+    rating: str | None
+    weight_covered: float | None
+    kpis_scored: int
+    is_provisional: bool
+
+
+@dataclass(frozen=True)
+class EvidenceRecord:
+    """A row of kpi_evidence in the period."""
+
+    kpi: str
+    staff_id: str | None
+    client_id: str | None
+    event_date: date | None
+    extract: str | None
+    source_id: str | None
+    numerator: float | None
+    denominator: float | None
+
+
+@dataclass(frozen=True)
+class ManagedSpan:
+    """The days on which somebody managed a person, directly or through others; both days included."""
+
+    manager_id: str
+    first: date
+    last: date
+
+
+@dataclass(frozen=True)
+class QuarantinedRow:
+    """A row in quarantine, with the ids that decide which readers it concerns; its other content is not read."""
+
+    extract: str
+    file_name: str
+    line_number: int
+    reason: str
+    ids: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class FailedExpectation:
+    """A warning of the audit: an expectation that failed without blocking the publication.
+
+    rows: the first failing rows, each named by its ids. are_all: whether these are all failing rows.
+    """
+
+    expectation: str
+    table_name: str | None
+    rows: tuple[str, ...]
+    are_all: bool
+
+
+@dataclass(frozen=True)
+class Publication:
+    """The publication that the facts were read from."""
+
+    publication_id: str
+    as_of: date
+    published_at: datetime
+    pipeline_version: str
+    currency: str
+    delivery: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The input of all scorecards of one grain and period."""
+
+    publication: Publication
+    period: Period
+    people: Mapping[str, StaffMember]
+    client_names: Mapping[str, str]
+    client_managers: Mapping[str, str | None]
+    values: Mapping[tuple[ScopeMember, str, date], KpiValue]
+    lines: Mapping[tuple[ScopeMember, str, date], ScorecardLine]
+    scores: Mapping[tuple[ScopeMember, date], Score]
+    records: tuple[EvidenceRecord, ...]
+    managers: Mapping[str, tuple[ManagedSpan, ...]]
+    client_revenue: Mapping[str, float]
+    delivered: Mapping[str, date]
+    quarantined: tuple[QuarantinedRow, ...]
+    failed: tuple[FailedExpectation, ...]
+
+    @property
+    def close(self) -> date:
+        """The last day whose data the period's values contain."""
+        return min(self.period.end, self.publication.as_of)
+
+    def is_under(self, staff_id: str | None, manager_id: str | None, day: date) -> bool:
+        """Whether the person was in the manager's team on the day."""
+        return any(
+            span.manager_id == manager_id and span.first <= day <= span.last
+            for span in self.managers.get(staff_id or "", ())
+        )
+
+    def records_of(self, member: ScopeMember, kpi: str) -> list[EvidenceRecord]:
+        """The records that a value counts. A team's value counts the records of people in the team on the record's day.
+
+        The collaboration score has one row for each person and no date: its people are those in the team at the close.
+        """
+        return [record for record in self.records if record.kpi == kpi and self._counts(record, member)]
+
+    def _counts(self, record: EvidenceRecord, member: ScopeMember) -> bool:
+        if member.scope == "company" or record.staff_id == member.staff_id:
+            return True
+        day = record.event_date or self.close
+        return member.scope == "team" and self.is_under(record.staff_id, member.staff_id, day)
+
+
+def read_publication(connection: duckdb.DuckDBPyConnection) -> Publication:
+    """The open publication. The number of its last delivery shows which deliveries it contains."""
+    row = connection.execute(
+        "select publication_id, as_of, published_at, pipeline_version, reporting_currency,"
+        " (select coalesce(max(delivery), 0) from load_ledger) from publication"
+    ).fetchall()[0]
+    return Publication(*row)
+
+
+def read_people(connection: duckdb.DuckDBPyConnection) -> dict[str, StaffMember]:
+    """All people of dim_staff, by staff_id."""
+    rows = connection.execute(
+        "select staff_id, full_name, role, manager_id, email, locale, is_active, valid_from from dim_staff"
+    ).fetchall()
+    return {row[0]: StaffMember(*row) for row in rows}
+
+
+def read_facts(connection: duckdb.DuckDBPyConnection, period: Period) -> Facts:
+    """Read the facts of a period from the open publication.
+
+    connection: from `amkpi.publishing.reader.published`, with the marts on its search path.
+    """
+    grain = [period.grain]
+    values = {
+        (ScopeMember(scope, staff_id), kpi, start): KpiValue(*rest)
+        for scope, staff_id, kpi, start, *rest in connection.execute(
+            "select scope, staff_id, kpi, period_start, value, numerator, denominator, sample_size, is_provisional,"
+            " null_reason from kpi_values where period_grain = ?",
+            grain,
+        ).fetchall()
+    }
+    lines = {
+        (ScopeMember(scope, staff_id), kpi, start): ScorecardLine(*rest)
+        for scope, staff_id, kpi, start, *rest in connection.execute(
+            "select scope, staff_id, kpi, period_start, target, attainment, weight, change, status"
+            " from scorecard_lines where period_grain = ? and period_start between ? and ?",
+            [period.grain, period.before(5).start, period.start],
+        ).fetchall()
+    }
+    scores = {
+        (ScopeMember(scope, staff_id), start): Score(*rest)
+        for scope, staff_id, start, *rest in connection.execute(
+            "select scope, staff_id, period_start, weighted_score, rating, weight_covered, kpis_scored,"
+            " is_provisional from scorecards where period_grain = ?",
+            grain,
+        ).fetchall()
+    }
+    records = tuple(
+        EvidenceRecord(*row)
+        for row in connection.execute(
+            "select kpi, staff_id, client_id, event_date, source_extract, source_id, numerator, denominator"
+            " from kpi_evidence where period_grain = ? and period_start = ? order by all",
+            [period.grain, period.start],
+        ).fetchall()
+    )
+    managers: dict[str, list[ManagedSpan]] = {}
+    for staff_id, *span in connection.execute(
+        "select staff_id, manager_id, valid_from, valid_to from intermediate.int_management_chain"
+        " where not is_loop order by all"
+    ).fetchall():
+        managers.setdefault(staff_id, []).append(ManagedSpan(*span))
+    year = Period.holding("trailing_12m", min(period.end, read_publication(connection).as_of))
+    client_revenue = dict(
+        connection.execute(
+            "select client_id, sum(numerator) from kpi_evidence where kpi = ? and period_grain = 'trailing_12m'"
+            " and period_start = ? and client_id is not null group by client_id",
+            [REVENUE, year.start],
+        ).fetchall()
+    )
+    delivered = dict(
+        connection.execute(
+            "select source_id, max(event_date) from kpi_evidence where kpi = 'cost_to_budget_ratio'"
+            " and period_grain = 'month' group by source_id"
+        ).fetchall()
+    )
+    clients = connection.execute("select client_id, client_name, manager_id from dim_client").fetchall()
+    quarantined = tuple(
+        QuarantinedRow(extract, file_name, line, reason, _ids(raw))
+        for extract, file_name, line, reason, raw in connection.execute(
+            "select extract, file_name, line_number, reason, raw_row from quarantined_rows order by all"
+        ).fetchall()
+    )
+    failed = tuple(
+        FailedExpectation(expectation, table_name, tuple(found := json.loads(rows or "[]")), 0 < len(found) >= count)
+        for expectation, table_name, rows, count in connection.execute(
+            "select expectation, table_name, rows_concerned, unexpected_count from quality_results where not success"
+            " order by all"
+        ).fetchall()
+    )
+    return Facts(
+        publication=read_publication(connection),
+        period=period,
+        people=read_people(connection),
+        client_names={row[0]: row[1] or row[0] for row in clients},
+        client_managers={row[0]: row[2] for row in clients},
+        values=values,
+        lines=lines,
+        scores=scores,
+        records=records,
+        managers={staff_id: tuple(found) for staff_id, found in managers.items()},
+        client_revenue=client_revenue,
+        delivered=delivered,
+        quarantined=quarantined,
+        failed=failed,
+    )
+
+
+def _ids(raw_row: str | None) -> frozenset[tuple[str, str]]:
+    """The columns of a quarantined row that identify a person, client or project, as (column, id)."""
+    try:
+        cells: Any = json.loads(raw_row) if raw_row else {}
+    except json.JSONDecodeError:
+        return frozenset()
+    if not isinstance(cells, dict):
+        return frozenset()
+    wanted = {"client_id", "owner_id", "staff_id", "account_manager_id", "manager_id", "project_id", "contract_id"}
+    found = set()
+    for name, cell in cells.items():
+        key = str(name).strip().lower().replace(" ", "_").replace("-", "_")
+        if key in wanted and cell is not None and str(cell).strip():
+            found.add((key, str(cell).strip()))
+    return frozenset(found)

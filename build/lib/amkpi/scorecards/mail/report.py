@@ -1,0 +1,80 @@
+"""What happened to the mail of each reader."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from amkpi.core.language import formatting
+from amkpi.core.language.translator import Message
+
+Outcome = Literal["written", "sent", "sent_before", "deferred", "refused", "uncertain", "unreachable", "no_scorecard"]
+# The outcomes that the operator must look at.
+PROBLEMS: tuple[Outcome, ...] = ("uncertain", "refused", "deferred", "unreachable")
+
+
+@dataclass(frozen=True)
+class MailResult:
+    """The outcome for one person. detail: the server's answer as it is, or a text of ours."""
+
+    staff_id: str
+    outcome: Outcome
+    detail: str | Message
+
+
+@dataclass(frozen=True)
+class DeliveryReport:
+    """The outcomes for all readers. held: why nothing was sent to anybody, in English for logs; empty otherwise."""
+
+    grain: str
+    period: str
+    publication_id: str
+    results: tuple[MailResult, ...]
+    held: str = ""
+
+    def count(self, *outcomes: Outcome) -> int:
+        """How many people had one of these outcomes."""
+        return sum(result.outcome in outcomes for result in self.results)
+
+    @property
+    def problems(self) -> tuple[MailResult, ...]:
+        """The results that the operator must look at."""
+        return tuple(result for result in self.results if result.outcome in PROBLEMS)
+
+
+def server_answer(answer: str, address: str = "") -> str:
+    """A server's answer as it is, after the address that it is about."""
+    return f"{address}: {answer}" if address else answer
+
+
+def ask_and_resend(answer: str, address: str, staff_id: str) -> Message:
+    """What to do about a reader who may or may not have the mail."""
+    return Message(
+        "{answer}; ask {address}, and send again by hand with --resend {id}",
+        answer=answer,
+        address=address,
+        id=staff_id,
+    )
+
+
+def too_old(published: date, today: date) -> str:
+    """Nothing is sent: the publication is too old."""
+    days = (today - published).days
+    return (
+        f"the publication is of {formatting.day(published)}, {days} days before {formatting.day(today)}:"
+        " run `amkpi run` and see why there is no newer one"
+    )
+
+
+def not_yet(published: date, due: date) -> str:
+    """Nothing is sent: the publication is of a date before the scorecards were due."""
+    return (
+        f"the publication is of {formatting.day(published)}, and these scorecards were due on {formatting.day(due)}:"
+        " they wait for a newer publication"
+    )
+
+
+def blocked(as_of: date, findings: str, page: str) -> str:
+    """Nothing is sent: the audit blocked a newer publication."""
+    return f"the audit as of {formatting.day(as_of)} blocked a newer publication: {findings} (see {page})"

@@ -1,0 +1,127 @@
+"""A connection to an SMTP server, and the meaning of its answers."""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import ssl
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from amkpi.core.errors import AmkpiError
+from amkpi.scorecards.mail.history import State
+from amkpi.scorecards.mail.messages import Mail
+
+
+@dataclass(frozen=True)
+class Server:
+    """The mail server. security: `starttls` (587), `tls` from the first byte (465), or `none` in a private network.
+
+    ca_file: a certificate authority to trust besides those of the system.
+    """
+
+    host: str
+    port: int = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    timeout: float = 30.0
+    ca_file: str | None = None
+
+
+def server_of(connection: Any) -> Server:
+    """The SMTP server of an Airflow connection. Raises AmkpiError where the connection is incomplete."""
+    extra = connection.extra_dejson
+    security = extra.get("security", "starttls")
+    if not connection.host or security not in ("starttls", "tls", "none"):
+        raise AmkpiError(
+            "the connection amkpi_smtp needs a host, and as extra security: starttls, tls or none"
+            f" (it says {security!r})"
+        )
+    port = connection.port or {"starttls": 587, "tls": 465, "none": 25}[security]
+    return Server(
+        connection.host, port, security, connection.login or None, connection.password, ca_file=extra.get("ca_file")
+    )
+
+
+class NoConnection(Exception):
+    """The server cannot be reached, or refuses the login. No mail was handed to it."""
+
+
+class Session:
+    """An open connection. `deliver` does not raise for errors of the server or the network."""
+
+    def __init__(self, server: Server, sender: str) -> None:
+        """Connect, start TLS, log in. Raises NoConnection."""
+        self._sender = sender
+        context = ssl.create_default_context(cafile=server.ca_file)
+        try:
+            if server.security == "tls":
+                self._smtp: smtplib.SMTP = smtplib.SMTP_SSL(
+                    server.host, server.port, timeout=server.timeout, context=context
+                )
+            else:
+                self._smtp = smtplib.SMTP(server.host, server.port, timeout=server.timeout)
+                if server.security == "starttls":
+                    self._smtp.starttls(context=context)
+            if server.user is not None:
+                self._smtp.login(server.user, server.password or "")
+        except (OSError, smtplib.SMTPException) as error:
+            if hasattr(self, "_smtp"):
+                self._smtp.close()
+            raise NoConnection(f"{server.host}:{server.port}: {_one_line(error)}") from error
+        self.is_open = True
+
+    def deliver(self, mail: Mail) -> tuple[State, str]:
+        """Hand one message to the server; returns its state and the server's answer.
+
+        Interrupted before the server was ready for the content: deferred, the server certainly has nothing. Interrupted
+        after that and before the answer: uncertain.
+        """
+        content_sent = False
+        try:
+            for verb, argument in (("MAIL", f"FROM:<{self._sender}>"), ("RCPT", f"TO:<{mail.address}>"), ("DATA", "")):
+                if verb == "MAIL":
+                    self._smtp.ehlo_or_helo_if_needed()
+                code, answer = self._smtp.docmd(verb, argument)
+                if not (code == 354 if verb == "DATA" else 200 <= code < 300):
+                    return self._refused(code, answer)
+            content_sent = True
+            content = mail.content if mail.content.endswith(b"\r\n") else mail.content + b"\r\n"
+            self._smtp.send(re.sub(rb"(?m)^\.", b"..", content) + b".\r\n")
+            code, answer = self._smtp.getreply()
+        except (OSError, smtplib.SMTPException) as error:
+            self.is_open = False
+            self._smtp.close()
+            return ("uncertain" if content_sent else "deferred"), f"interrupted: {_one_line(error)}"
+        if 200 <= code < 300:
+            return "sent", _answer(code, answer)
+        return self._refused(code, answer)
+
+    def close(self) -> None:
+        """End the session. A server that is gone is no error."""
+        if self.is_open:
+            self.is_open = False
+            try:
+                self._smtp.quit()
+            except (OSError, smtplib.SMTPException):
+                self._smtp.close()
+
+    def _refused(self, code: int, answer: bytes) -> tuple[State, str]:
+        """A refusal: 4xx is temporary, 5xx is permanent. The connection is made ready for the next message."""
+        try:
+            if code == 421:
+                raise smtplib.SMTPServerDisconnected("421")
+            self._smtp.rset()
+        except (OSError, smtplib.SMTPException):
+            self.is_open = False
+            self._smtp.close()
+        return ("refused" if code >= 500 else "deferred"), _answer(code, answer)
+
+
+def _answer(code: int, answer: bytes) -> str:
+    return f"{code} {_one_line(answer.decode('utf-8', 'replace'))}"
+
+
+def _one_line(value: object) -> str:
+    return " ".join(str(value).split())[:300]

@@ -1,0 +1,179 @@
+"""The content of one mail: every figure and text is final. Templates lay it out and compute nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from amkpi.scorecards.recipients import Recipient
+
+# A status is never shown by colour alone.
+SIGNS = {"on_target": "✓", "at_risk": "!", "off_target": "✗", "no_target": "○", "no_data": "–"}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One period of a trend. height: 0 to 100 per cent of the highest value, None without a value."""
+
+    period: str
+    text: str
+    height: int | None
+
+
+@dataclass(frozen=True)
+class KpiLine:
+    """One KPI of a card. status and movement are codes that choose the style; the other fields are shown."""
+
+    kpi: str
+    label: str
+    actual: str
+    target: str
+    attained: str
+    status: str
+    status_word: str
+    sign: str
+    movement: str
+    movement_text: str
+    basis: str
+    trend: tuple[Point, ...]
+    trend_text: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """The scorecard of a person, a team or the company."""
+
+    scope: str
+    staff_id: str | None
+    title: str
+    subtitle: str
+    score: str
+    rating: str
+    change: str
+    note: str
+    lines: tuple[KpiLine, ...]
+
+
+@dataclass(frozen=True)
+class MissedKpi:
+    """A KPI that needs attention, with its drivers: the records behind it."""
+
+    label: str
+    finding: str
+    status: str
+    status_word: str
+    sign: str
+    drivers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A KPI of a person in the team's matrix."""
+
+    text: str
+    sign: str
+    status: str
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """A person in the team's matrix."""
+
+    name: str
+    score: str
+    rating: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """People × KPIs: the attainment of each."""
+
+    title: str
+    heads: tuple[tuple[str, str], ...]
+    rows: tuple[MatrixRow, ...]
+    legend: tuple[tuple[str, str, str, str], ...]
+    note: str
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A KPI with its explanation in the PDF."""
+
+    label: str
+    question: str
+    formula: str
+
+
+@dataclass(frozen=True)
+class EvidenceRow:
+    """A record behind a value: a row of the workbook."""
+
+    kpi: str
+    person: str
+    client_id: str
+    client: str
+    event_date: date | None
+    extract: str
+    source_id: str
+    numerator: float | None
+    denominator: float | None
+
+
+@dataclass(frozen=True)
+class SentValue:
+    """A value of a closed period that this mail reports; kept in the sending history."""
+
+    scope: str
+    staff_id: str | None
+    kpi: str
+    grain: str
+    period_start: date
+    value: float | None
+
+
+@dataclass(frozen=True)
+class ScoreBar:
+    """A period of the chart: weighted score and rating."""
+
+    period: str
+    score: float | None
+    text: str
+    rating: str
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """The content of one mail: for one recipient, from one publication."""
+
+    recipient: Recipient
+    grain: str
+    period: str
+    publication_id: str
+    published_at: datetime
+    as_of: date
+    is_provisional: bool
+    subject: str
+    heading: str
+    eyebrow: str
+    personal: str
+    state: str
+    chart: tuple[ScoreBar, ...]
+    chart_title: str
+    chart_text: str
+    attention_title: str
+    attention: tuple[MissedKpi, ...]
+    cards: tuple[Card, ...]
+    matrix: Matrix | None
+    people_title: str
+    people_in_mail: tuple[Card, ...]
+    everyone: tuple[Card, ...]
+    changes: tuple[str, ...]
+    changes_more: str
+    all_changes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    definitions: tuple[Definition, ...]
+    evidence: tuple[EvidenceRow, ...]
+    sent_values: tuple[SentValue, ...]
+    labels: Mapping[str, str]

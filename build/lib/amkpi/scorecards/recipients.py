@@ -1,0 +1,151 @@
+"""Who gets which scorecard. A reader sees only the names of their team and of their own managers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from email.errors import MessageError
+from email.headerregistry import Address
+
+from amkpi.core.language.translation import Language
+from amkpi.core.language.translator import Message
+
+COMPANY_ROLE = "group_account_director"
+
+
+@dataclass(frozen=True)
+class StaffMember:
+    """A person as `marts.dim_staff` has them on the run's date."""
+
+    staff_id: str
+    full_name: str
+    role: str
+    manager_id: str | None
+    email: str | None
+    locale: str | None
+    is_active: bool
+    valid_from: date
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """A reader of a scorecard: the language, and what the mail contains.
+
+    team: everyone below this person at any distance, active or not. managers: those above, the nearest first.
+    """
+
+    person: StaffMember
+    address: Address
+    language: Language
+    own: bool
+    leads: bool
+    company: bool
+    team: frozenset[str]
+    managers: tuple[str, ...]
+
+    @property
+    def staff_id(self) -> str:
+        """The person's id."""
+        return self.person.staff_id
+
+    def may_name(self, staff_id: str | None) -> bool:
+        """Whether this reader may read that person's name."""
+        return staff_id is not None and (
+            staff_id == self.staff_id or staff_id in self.team or staff_id in self.managers
+        )
+
+
+@dataclass(frozen=True)
+class Unreachable:
+    """Somebody who should get a scorecard but cannot be sent one, and why; reported to the operator."""
+
+    staff_id: str
+    why: Message
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Everybody who should get a scorecard: those who can be sent one, by staff id, and those who cannot."""
+
+    recipients: tuple[Recipient, ...]
+    unreachable: tuple[Unreachable, ...]
+
+
+def audience(
+    people: Mapping[str, StaffMember],
+    as_of: date,
+    account_roles: Collection[str],
+    leadership: Collection[str] = (),
+    default_language: Language = "vi",
+) -> Audience:
+    """Decide who gets what on as_of.
+
+    people: by staff_id. leadership: staff ids that get the company's scorecard in addition to the group account
+    directors. Two people who share an address get nothing: each would read the other's scorecard.
+    """
+    here = {key: person for key, person in people.items() if person.valid_from <= as_of}
+    below = _everyone_below(here)
+    found: list[Recipient] = []
+    unreachable: list[Unreachable] = []
+    for staff_id, person in sorted(here.items()):
+        own = person.role in account_roles
+        team = below.get(staff_id, frozenset())
+        leads = any(here[member].is_active and here[member].role in account_roles for member in team)
+        company = person.role == COMPANY_ROLE or staff_id in leadership
+        if not person.is_active or not (own or leads or company):
+            continue
+        address = _address(person)
+        if isinstance(address, Message):
+            unreachable.append(Unreachable(staff_id, address))
+            continue
+        locale = (person.locale or "").strip().lower().replace("_", "-").split("-")[0]
+        language: Language = "en" if locale == "en" else "vi" if locale == "vi" else default_language
+        found.append(Recipient(person, address, language, own, leads, company, team, _managers(person, here)))
+    for staff_id in sorted(set(leadership) - here.keys()):
+        why = Message("is on the leadership list, but nobody has this staff_id")
+        unreachable.append(Unreachable(staff_id, why))
+    holders: dict[str, list[str]] = {}
+    for recipient in found:
+        holders.setdefault(recipient.address.addr_spec.casefold(), []).append(recipient.staff_id)
+    shared = {key: others for others in holders.values() if len(others) > 1 for key in others}
+    for staff_id, others in sorted(shared.items()):
+        why = Message("shares one address with others: {people}", people=", ".join(others))
+        unreachable.append(Unreachable(staff_id, why))
+    return Audience(tuple(recipient for recipient in found if recipient.staff_id not in shared), tuple(unreachable))
+
+
+def _address(person: StaffMember) -> Address | Message:
+    """The person's address, or why it cannot be used."""
+    given = (person.email or "").strip()
+    if not given:
+        return Message("has no address")
+    if not given.isascii() or any(not character.isprintable() for character in given):
+        return Message("has an address that mail servers do not take: not plain ASCII")
+    try:
+        address = Address(display_name=_one_line(person.full_name), addr_spec=given)
+    except (MessageError, ValueError, IndexError):
+        return Message("has an address that is none")
+    return address if address.username and "." in address.domain else Message("has an address that is none")
+
+
+def _one_line(text: str) -> str:
+    """The text without line ends and other control characters, which a header must not have."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+
+
+def _managers(person: StaffMember, people: Mapping[str, StaffMember]) -> tuple[str, ...]:
+    line: list[str] = []
+    manager = person.manager_id
+    while manager is not None and manager in people and manager not in line and manager != person.staff_id:
+        line.append(manager)
+        manager = people[manager].manager_id
+    return tuple(line)
+
+
+def _everyone_below(people: Mapping[str, StaffMember]) -> dict[str, frozenset[str]]:
+    below: dict[str, set[str]] = {}
+    for person in people.values():
+        for manager in _managers(person, people):
+            below.setdefault(manager, set()).add(person.staff_id)
+    return {manager: frozenset(members) for manager, members in below.items()}

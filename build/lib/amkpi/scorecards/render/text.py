@@ -1,0 +1,14 @@
+"""The plain text of a mail."""
+
+from __future__ import annotations
+
+import re
+
+from amkpi.scorecards.model import Scorecard
+from amkpi.scorecards.render.jinja import rendered
+
+
+def text(card: Scorecard) -> str:
+    """The content of the mail as plain text."""
+    page = rendered("mail.txt.j2", card, escaped=False)
+    return re.sub(r"\n{3,}", "\n\n", page).strip() + "\n"
