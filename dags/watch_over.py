@@ -42,8 +42,8 @@ def watch_over() -> None:
         from amkpi.alerts import notify
 
         with raise_as_airflow_error():
-            lasting = notify.monitor(run_from_params(), mail_server, log, has_failed)
-        return {"lasting": len(lasting)}
+            open_incidents = notify.monitor(run_from_params(), mail_server, log, has_failed)
+        return {"open_incidents": len(open_incidents)}
 
     look()
 
