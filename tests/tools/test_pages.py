@@ -12,7 +12,7 @@ from tests.paths import ROOT
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")),
          *sorted((ROOT / "docs" / "decisions").glob("*.md"))]  # fmt: skip
 # The top folders of the repository: a code span that begins with one of them is a path.
-FOLDERS = ("amkpi", "dags", "dbt_project", "docs", "expectations", "ingestion", "requirements", "stack", "tests", "tools")
+FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
 
 
 def paths(page: Path) -> set[str]:
