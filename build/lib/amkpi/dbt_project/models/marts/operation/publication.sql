@@ -1,8 +1,0 @@
--- Grain: one row. A view: publishing comes after the build.
-select
-    publication_id,
-    as_of,
-    published_at,
-    pipeline_version,
-    reporting_currency
-from {{ source('audit', 'publication') }}

@@ -1,6 +1,0 @@
--- Grain: currency × rate_date.
-select
-    currency,
-    rate_date,
-    rate
-from {{ source('valid', 'fx_rates') }}
