@@ -2,7 +2,7 @@
 
 A file is first claimed (moved to where its sender cannot change it). Its rows and its entry in the ledger are one
 transaction. Then it is settled: logged, put away, and marked (`settling.py`). A run that is killed in between is
-continued by the next one: what is claimed and what is not settled tell how far it came.
+continued by the next one: the claimed files and the unsettled deliveries show how far it came.
 """
 
 from __future__ import annotations

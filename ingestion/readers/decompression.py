@@ -83,9 +83,9 @@ def _mistaken(kind: str, start: bytes) -> str | None:
     if kind not in TEXT and own is None:
         return None
     name = {".xlsx": "XLSX", ".gz": "gzip", ".zst": "zstd"}.get(suffix, suffix.removeprefix(".").upper())
-    for beginning, what, mend in _BEGINNINGS:
+    for beginning, what, fix in _BEGINNINGS:
         if beginning != own and start.startswith(beginning):
-            return f"not readable as {name}: this is {what}; {mend}"
+            return f"not readable as {name}: this is {what}; {fix}"
     if suffix == ".xlsx" and not start.startswith(b"PK"):
         return (
             "not readable as XLSX: this is not a workbook; rename delimited text to .csv, save anything else as .xlsx"

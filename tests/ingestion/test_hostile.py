@@ -1,4 +1,4 @@
-"""Files made to do harm: each is put aside with a reason, or loaded as what it says, and nothing else is touched."""
+"""Files made to do harm: each is rejected with a reason, or loaded as what it is, and nothing else is touched."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ GOOD = {"clients/good.csv": HEAD + "G,good\n"}
 LONG = pa.repeat(pa.scalar("x" * 100), 50_000).dictionary_encode()
 
 
-def rejected_beside_a_good_one(agency: Agency, files: dict[str, str | bytes]) -> str:
-    """Why the one file was rejected, while the good one beside it was loaded; one line."""
+def rejected_next_to_a_good_one(agency: Agency, files: dict[str, str | bytes]) -> str:
+    """Why the one file was rejected, while the good one was loaded; one line."""
     report = agency.load({**files, **GOOD})
     bad = [each for each in report.deliveries if each.file_name not in GOOD]
     assert [each.status for each in bad] == ["rejected"]
     assert report.count("loaded") == 1
     assert agency.rows("select client_id from raw.clients") == [("G",)]
     assert files_below(agency.home.landing) == {}
-    said = bad[0].reason or ""
-    assert "\n" not in said
-    assert len(said) < 1000
-    return said
+    message = bad[0].reason or ""
+    assert "\n" not in message
+    assert len(message) < 1000
+    return message
 
 
 def workbook(**parts: bytes) -> bytes:
@@ -71,15 +71,15 @@ def workbook(**parts: bytes) -> bytes:
 )
 def test_a_bomb_is_rejected_at_the_limit(agency: Agency, name: str, content: bytes) -> None:
     agency.set(max_unpacked_bytes=2_000_000)
-    assert "max_unpacked_bytes" in rejected_beside_a_good_one(agency, {f"clients/{name}": content})
+    assert "max_unpacked_bytes" in rejected_next_to_a_good_one(agency, {f"clients/{name}": content})
 
 
 def test_a_workbook_that_declares_entities_is_rejected(agency: Agency) -> None:
     laughs = (
         b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><sst><si><t>&b;</t></si></sst>'
     )
-    said = rejected_beside_a_good_one(agency, {"clients/a.xlsx": workbook(xl__sharedStrings=laughs)})
-    assert "entities" in said
+    message = rejected_next_to_a_good_one(agency, {"clients/a.xlsx": workbook(xl__sharedStrings=laughs)})
+    assert "entities" in message
 
 
 def test_a_workbook_with_one_cell_at_the_far_corner_does_not_fill_memory(agency: Agency) -> None:
@@ -88,8 +88,8 @@ def test_a_workbook_with_one_cell_at_the_far_corner_does_not_fill_memory(agency:
         b'<c r="A1" t="inlineStr"><is><t>client_id</t></is></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c>'
         b"</row></sheetData></worksheet>"
     )
-    said = rejected_beside_a_good_one(agency, {"clients/a.xlsx": workbook(xl__worksheets__sheet1=sheet)})
-    assert "row 1048576" in said
+    message = rejected_next_to_a_good_one(agency, {"clients/a.xlsx": workbook(xl__worksheets__sheet1=sheet)})
+    assert "row 1048576" in message
 
 
 def test_a_link_to_another_workbook_is_not_followed(agency: Agency) -> None:
@@ -133,7 +133,7 @@ def test_a_link_is_never_followed(agency: Agency, tmp_path: Path, kind: str) -> 
     }[kind]
     (agency.home.landing / "clients").mkdir()
     (agency.home.landing / "clients" / "a.csv").symlink_to(leads_to)
-    assert "link" in rejected_beside_a_good_one(agency, {})
+    assert "link" in rejected_next_to_a_good_one(agency, {})
     assert (secret / "a.csv").read_text() == HEAD + "S,secret\n"
     assert (agency.home.rejected / "clients" / "a.csv").is_symlink()
 
@@ -151,7 +151,7 @@ def test_a_link_within_the_archive_or_rejected_leads_nowhere(agency: Agency, tmp
 def test_a_pipe_is_rejected_and_nobody_waits_for_it(agency: Agency) -> None:
     (agency.home.landing / "clients").mkdir()
     os.mkfifo(agency.home.landing / "clients" / "a.csv")
-    assert "not a file" in rejected_beside_a_good_one(agency, {})
+    assert "not a file" in rejected_next_to_a_good_one(agency, {})
 
 
 NAMES = [
@@ -203,14 +203,14 @@ def test_names_that_are_folders_elsewhere_get_another_place_among_the_rejected(a
 
 
 def test_a_line_of_100_mb_is_rejected(agency: Agency) -> None:
-    said = rejected_beside_a_good_one(agency, {"clients/a.csv": HEAD.encode() + b"C1," + b"x" * 100_000_000})
-    assert "16 MiB" in said
+    message = rejected_next_to_a_good_one(agency, {"clients/a.csv": HEAD.encode() + b"C1," + b"x" * 100_000_000})
+    assert "16 MiB" in message
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.ndjson"])
 def test_a_json_text_of_100_mb_is_rejected(agency: Agency, name: str) -> None:
     content = b'[{"client_id": "' + b"x" * 100_000_000
-    rejected_beside_a_good_one(agency, {f"clients/{name}": content[name.endswith("ndjson") :]})
+    rejected_next_to_a_good_one(agency, {f"clients/{name}": content[name.endswith("ndjson") :]})
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.ndjson"])
@@ -219,11 +219,11 @@ def test_ten_thousand_columns_are_rejected(agency: Agency, name: str) -> None:
     content = ",".join(columns) + "\n" + "1," * 9_999 + "1\n"
     if name == "a.ndjson":
         content = "{" + ", ".join(f'"{column}": 1' for column in columns) + "}\n"
-    assert "10000 columns" in rejected_beside_a_good_one(agency, {f"clients/{name}": content})
+    assert "10000 columns" in rejected_next_to_a_good_one(agency, {f"clients/{name}": content})
 
 
 def test_zero_bytes_are_text_or_rejected(agency: Agency) -> None:
-    rejected_beside_a_good_one(agency, {"clients/a.csv": b"\0" * 10_000})
+    rejected_next_to_a_good_one(agency, {"clients/a.csv": b"\0" * 10_000})
     agency.load({"clients/b.csv": "client_id,client_name,\0x\nC\x001,a\0b,\0\n"})
     assert agency.rows("select client_id, client_name from parsed.clients where client_id <> 'G'") == [
         ("C\x001", "a\0b")
@@ -239,7 +239,7 @@ def test_sql_in_names_and_values_is_text(agency: Agency) -> None:
     ]
 
 
-def test_a_folder_that_cannot_be_listed_is_told(agency: Agency, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_listed_is_reported(agency: Agency, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.scandir
 
     def refused(path: Any) -> Any:

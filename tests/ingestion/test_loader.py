@@ -1,4 +1,4 @@
-"""Each file that lands is loaded, recognised as a duplicate, or put aside with a reason, exactly once."""
+"""Each file that lands is loaded, recognised as a duplicate, or rejected with a reason, exactly once."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_rejected_file_is_not_remembered(agency: Agency) -> None:
     }
 
 
-def test_a_rejected_file_lies_beside_its_reason(agency: Agency) -> None:
+def test_a_rejected_file_is_next_to_its_reason(agency: Agency) -> None:
     agency.load({"clients/a.csv": "client_id\nC1\n"})
     files = files_below(agency.home.rejected)
     assert files["clients/a.csv"] == b"client_id\nC1\n"
@@ -206,7 +206,7 @@ def test_a_file_that_goes_away_is_no_delivery(agency: Agency, monkeypatch: pytes
     assert [d.delivery for d in delivery_log.read(agency.home.state)] == [1]
 
 
-def test_a_second_run_at_once_is_told_who_runs(agency: Agency) -> None:
+def test_a_second_run_at_once_gets_the_process_of_the_first(agency: Agency) -> None:
     agency.deliver({"clients/a.csv": CLIENTS})
     with agency.home.lock(), pytest.raises(AmkpiError, match="another run holds"):
         steps.load(agency.run)

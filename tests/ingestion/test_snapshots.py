@@ -85,8 +85,8 @@ def test_a_newer_row_of_another_source_outlives_the_absence(crm: Agency) -> None
 
 def test_a_snapshot_is_a_duplicate_of_its_last_file_only(crm: Agency) -> None:
     first, second = HEAD + "A,a,client,\n", HEAD + "B,b,client,\n"
-    said = [crm.load({"crm.csv": content}).deliveries[0].status for content in (first, first, second, first, first)]
-    assert said == ["loaded", "duplicate", "loaded", "loaded", "duplicate"]
+    found = [crm.load({"crm.csv": content}).deliveries[0].status for content in (first, first, second, first, first)]
+    assert found == ["loaded", "duplicate", "loaded", "loaded", "duplicate"]
     assert current(crm) == [("A", "a")]
 
 
@@ -102,7 +102,7 @@ def test_two_snapshots_in_one_run_follow_each_other_by_path(crm: Agency) -> None
     assert current(crm) == [("A", "a2")]
 
 
-def test_a_key_that_went_before_the_last_file_is_not_deleted_anew(crm: Agency) -> None:
+def test_a_key_that_went_before_the_last_file_is_not_deleted_again(crm: Agency) -> None:
     crm.load({"crm.csv": HEAD + "A,a1,client,\nB,b1,client,\n"})
     crm.load({"crm.csv": HEAD + "B,b2,client,\n"})
     crm.load({"clients/by_hand.csv": "client_id,client_name\nA,by hand\n"})

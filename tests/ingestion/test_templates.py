@@ -50,12 +50,12 @@ def test_a_text_too_few_or_too_many_is_found() -> None:
 
 
 def test_every_text_says_something_in_both_languages() -> None:
-    def said(value: object, path: str) -> None:
+    def found(value: object, path: str) -> None:
         for name, inner in value.items() if isinstance(value, dict) else ():
-            said(inner, f"{path}.{name}")
+            found(inner, f"{path}.{name}")
         assert value != "", path
 
-    said(texts().model_dump(), "texts")
+    found(texts().model_dump(), "texts")
 
 
 def test_the_examples_together_are_an_agency_that_loads_whole(agency: Agency) -> None:

@@ -30,7 +30,7 @@ def test_duplicates_rejects_and_files_without_rows_are_nothing_new(agency: Agenc
     assert report.unprocessed == {}
 
 
-def test_what_a_killed_load_brought_is_told_by_the_next_one(agency: Agency) -> None:
+def test_the_next_load_reports_the_rows_of_a_killed_one(agency: Agency) -> None:
     agency.load({"clients/a.csv": CLIENTS})  # and nobody heard of it
     assert agency.load().unprocessed == {"contract": Unprocessed(1, 2, {"clients": 2})}
     assert agency.load({"fx_rates/r.csv": RATES}).unprocessed.keys() == {"contract", "reference"}

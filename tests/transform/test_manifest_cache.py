@@ -44,9 +44,9 @@ def loaded(agency: Agency) -> None:
 def log_of(agency: Agency) -> str:
     """What dbt has logged of the agency since it was asked last."""
     log = agency.home.dbt_target / "dbt.log"
-    said = log.read_text(encoding="utf-8")
+    message = log.read_text(encoding="utf-8")
     log.write_text("", encoding="utf-8")
-    return said
+    return message
 
 
 def graph(agency: Agency) -> dict[str, tuple[Any, ...]]:

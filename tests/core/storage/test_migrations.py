@@ -61,9 +61,9 @@ def test_the_next_command_brings_a_home_of_0_1_0_up_to_date_and_loses_no_row(
 
     steps.load(old)
 
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.splitlines() == [
+    found = capsys.readouterr()
+    assert found.out == ""
+    assert found.err.splitlines() == [
         f"amkpi: {old.home.root} was brought up to date: the warehouse from layout 1 to 2 (schemas typed and judged"
         " renamed to parsed and validation, current_rows to valid), its folders from layout 1 to 2"
         " (state/journal.sqlite renamed to state/delivery_log.sqlite)"

@@ -116,7 +116,7 @@ def test_the_native_columns_are_those_of_columns_expressions_and_filters(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("text", "key", "mend"),
+    ("text", "key", "fix"),
     [
         (CLIENTS.replace("extract: clients", "extract: client"), "extract", "did you mean clients?"),
         (CLIENTS.replace("extract: clients", "extrakt: clients"), "extract", "is missing"),
@@ -178,11 +178,11 @@ def test_the_native_columns_are_those_of_columns_expressions_and_filters(tmp_pat
     ],
 )
 def test_a_wrong_mapping_is_refused_in_one_line_that_names_file_key_and_fix(
-    tmp_path: Path, text: str, key: str, mend: str
+    tmp_path: Path, text: str, key: str, fix: str
 ) -> None:
     message = refusal(tmp_path, text)
     assert message.startswith(key), message
-    assert mend in message, message
+    assert fix in message, message
 
 
 def test_a_value_map_into_an_unknown_choice_is_refused_with_the_choice_that_was_meant(tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_rows_of_many_batches_all_arrive_in_order(tmp_path: Path) -> None:
     assert [(row["_line"], row["client_name"]) for row in found] == [(2, "a"), (3, "x"), (4, "a"), (5, "x")]
 
 
-def test_a_constant_stands_in_every_row(tmp_path: Path) -> None:
+def test_a_constant_is_in_every_row(tmp_path: Path) -> None:
     mapping = mapped(tmp_path, costs("Amount"))
     rows = csv_file(tmp_path, "Id,Project,Day,Amount\nc1,p,2025-01-01,1\nc2,p,2025-01-01,2\n", mapping)
     assert [row["currency"] for row in result(mapping, rows)] == ["USD", "USD"]

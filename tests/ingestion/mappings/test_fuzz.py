@@ -239,10 +239,10 @@ def read_mapping(sources: Path, text: str) -> Mapping | None:
         (mapping,) = load_mappings(sources, None)
         return mapping
     except MappingError as error:
-        said = str(error)
-    assert "\n" not in said
-    assert said.startswith(f"{path}: ")
-    assert CANARY not in said
+        message = str(error)
+    assert "\n" not in message
+    assert message.startswith(f"{path}: ")
+    assert CANARY not in message
     return None
 
 
@@ -289,12 +289,12 @@ def _take(
     try:
         rows = open_rows(path, examine(path), mapping.target, mapping)
         count = write_rows(connection, mapping.target, rows, delivery)
-        said = ""
+        message = ""
     except Unreadable as error:
-        said = str(error) or "a refusal without words"
-    if said:
-        assert said != "a refusal without words"
-        assert CANARY not in said
+        message = str(error) or "a refusal without words"
+    if message:
+        assert message != "a refusal without words"
+        assert CANARY not in message
         return "rejected"
     whole = [line for line, row in zip(lines, file[1], strict=True) if len(row) == len(file[0])]
     found = connection.execute(

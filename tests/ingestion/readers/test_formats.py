@@ -75,7 +75,7 @@ def test_json_without_rows_is_empty(tmp_path: Path, name: str, content: str) -> 
     assert read(tmp_path, name, content) == [()]
 
 
-def test_what_stands_in_place_of_an_object_is_malformed(tmp_path: Path) -> None:
+def test_an_element_that_is_not_an_object_is_a_malformed_row(tmp_path: Path) -> None:
     assert read(tmp_path, "a.json", '[{"client_id": "C1"}, null, 5, ["x"]]')[1:] == [
         (1, ["C1"]),
         (2, "[null, null]"),
@@ -85,7 +85,7 @@ def test_what_stands_in_place_of_an_object_is_malformed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ('{"client_id": "C1"}', ".ndjson"),
         ('[{"client_id": "C1"}', "row 1"),
@@ -101,8 +101,8 @@ def test_what_stands_in_place_of_an_object_is_malformed(tmp_path: Path) -> None:
         ("12", "not an array"),
     ],
 )
-def test_json_that_is_broken_is_refused_with_its_place(tmp_path: Path, content: str, said: str) -> None:
-    assert said in refusal(tmp_path, "a.json", content)
+def test_json_that_is_broken_is_refused_with_its_place(tmp_path: Path, content: str, message: str) -> None:
+    assert message in refusal(tmp_path, "a.json", content)
 
 
 def test_a_broken_line_of_ndjson_is_named(tmp_path: Path) -> None:
@@ -254,8 +254,8 @@ def test_a_cell_whose_formula_failed_is_not_empty(tmp_path: Path) -> None:
 def test_title_rows_above_the_header_are_refused_with_the_row_of_the_header(tmp_path: Path) -> None:
     content = xlsx(["Clients of 2026"], [], ["client_id", "client_name"], ["C1", "One"])
     assert "row 3" in refusal(tmp_path, "a.xlsx", content)
-    said = refusal(tmp_path, "a.csv", "Clients of 2026\n\nclient_id;client_name\nC1;One\n")
-    assert "2 lines below" in said
+    message = refusal(tmp_path, "a.csv", "Clients of 2026\n\nclient_id;client_name\nC1;One\n")
+    assert "2 lines below" in message
 
 
 def test_an_empty_sheet_is_empty(tmp_path: Path) -> None:
@@ -296,7 +296,7 @@ def test_blanks_beyond_the_header_are_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "mend"),
+    ("name", "content", "fix"),
     [
         ("a.csv", xlsx(["client_id"]), "rename a workbook to .xlsx"),
         ("a.json", gzip.compress(b"[]", mtime=0), "rename it to end in .gz"),
@@ -312,9 +312,9 @@ def test_blanks_beyond_the_header_are_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_is_not_what_its_ending_says_is_refused_with_what_it_is(
-    tmp_path: Path, name: str, content: bytes, mend: str
+    tmp_path: Path, name: str, content: bytes, fix: str
 ) -> None:
-    assert mend in refusal(tmp_path, name, content)
+    assert fix in refusal(tmp_path, name, content)
 
 
 CSV = b"client_id,client_name\n" + b"".join(b"C%d,Nguy\xe1\xbb\x85n\n" % i for i in range(1000))
@@ -342,8 +342,8 @@ def test_packed_text_reads_as_the_plain_text(tmp_path: Path, packing: str) -> No
 def test_a_packed_file_that_breaks_off_is_refused(tmp_path: Path, packing: str) -> None:
     content = PACKERS[packing](CSV)
     for end in (1, 8, len(content) // 2, len(content) - 1):
-        said = refusal(tmp_path, f"a.csv.{packing}", content[:end])
-        assert "not readable as" in said
+        message = refusal(tmp_path, f"a.csv.{packing}", content[:end])
+        assert "not readable as" in message
     assert "not readable as" in refusal(tmp_path, f"a.csv.{packing}", content + b"rubbish")
     assert "not readable as" in refusal(tmp_path, f"a.csv.{packing}", CSV)
 
@@ -351,8 +351,8 @@ def test_a_packed_file_that_breaks_off_is_refused(tmp_path: Path, packing: str) 
 @pytest.mark.parametrize("packing", ["gz", "zst"])
 def test_a_bomb_is_refused_before_it_fills_memory(tmp_path: Path, packing: str) -> None:
     content = PACKERS[packing](b"client_id\n" + b"\0" * 50_000_000)
-    said = refusal(tmp_path, f"a.csv.{packing}", content)
-    assert "decompresses to more than 10000000 bytes" in said
+    message = refusal(tmp_path, f"a.csv.{packing}", content)
+    assert "decompresses to more than 10000000 bytes" in message
 
 
 @pytest.mark.parametrize("name", ["a", "a.xls", "a.parquet.gz", "a.xlsx.zst", "a.gz", "a.zip", "a.pdf", ".csv.gz.gz"])

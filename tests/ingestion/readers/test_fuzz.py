@@ -76,9 +76,9 @@ def by_the_reader(path: Path, limit: int = 1 << 20) -> list[Any] | None:
         rows = open_text(path, examine(path, limit), KNOWN, limit)
         return [rows.header, *listed(rows)]
     except Unreadable as error:
-        said = str(error)
-    assert said
-    assert "\n" not in said
+        message = str(error)
+    assert message
+    assert "\n" not in message
     return None
 
 

@@ -143,8 +143,8 @@ class World:
     def check(self) -> bool:
         return check_rows(self.connection, self.currency)
 
-    def judge_everything(self) -> None:
-        """Judge as a warehouse that was loaded anew."""
+    def check_everything(self) -> None:
+        """Check as in a warehouse that was just rebuilt."""
         self.connection.execute("delete from validation.inputs")
         for name in EXTRACTS:
             self.connection.execute(f"update parsed.{name} set _superseded = false")
@@ -158,7 +158,7 @@ def test_checking_what_is_new_equals_checking_everything(seed: int) -> None:
         world.run()
         world.check()
         of_what_is_new = world.state()
-        world.judge_everything()
+        world.check_everything()
         everything = world.state()
         differing = {name for name in everything if everything[name] != of_what_is_new[name]}
         assert not differing, f"seed {seed}, run {run}: {sorted(differing)}"
@@ -245,7 +245,7 @@ def test_new_rows_change_earlier_verdicts(change: str) -> None:
         ).fetchall()
         assert sorted(row[0] for row in found) == sorted(held)
     what_is_new = world.state()
-    world.judge_everything()
+    world.check_everything()
     assert world.state() == what_is_new
 
 
@@ -328,7 +328,7 @@ def test_checks_that_fail_half_way_leave_the_old_verdicts() -> None:
         fatal += 7
     assert failed > 5
     after = world.state()
-    world.judge_everything()
+    world.check_everything()
     assert world.state() == after
 
 

@@ -11,7 +11,7 @@ from amkpi.core.storage.state_store import StateStore
 
 def _statements(*statements: str) -> Callable[[sqlite3.Connection], None]:
     def apply(connection: sqlite3.Connection) -> None:
-        # One by one: `executescript` would commit what came before it.
+        # One by one: `executescript` would commit the transaction.
         for statement in statements:
             connection.execute(statement)
 

@@ -9,7 +9,7 @@ import duckdb
 from amkpi.core.storage.migrations.migration import Applied, Migration, missing, newest, refuse_newer
 from amkpi.core.storage.transactions import transaction
 
-# What dbt and the steps after it make anew with every full build.
+# The schemas that every full build makes again.
 _BUILT = ("staging", "intermediate", "kpis", "marts", "audit")
 
 
@@ -28,7 +28,7 @@ def _keep_facts_of_deliveries_in_the_ledger(connection: duckdb.DuckDBPyConnectio
 
 
 def _rename_schemas(connection: duckdb.DuckDBPyConnection) -> None:
-    """Copy `typed` to `parsed`, with its columns renamed, and drop what the next build makes anew.
+    """Copy `typed` to `parsed`, with its columns renamed, and drop what the next build makes again.
 
     DuckDB cannot rename a schema. Verdicts and valid rows (`judged`, `current_rows`) follow from the parsed rows.
     """
@@ -77,7 +77,7 @@ def record_newest(connection: duckdb.DuckDBPyConnection) -> None:
 def bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> Applied | None:
     """Apply the missing migrations; None where there were none. Raises AmkpiError for a newer warehouse.
 
-    Each migration is one transaction: a run that is killed leaves the layout of the last whole one.
+    Each migration is one transaction: a run that is killed leaves the layout of the last complete one.
     """
     before = version(connection)
     if before is None:
