@@ -184,6 +184,7 @@ def write(services: Sequence[Service], dags: Sequence[Dag]) -> str:
         [
             "### The way of a file",
             _way(services, dags),
+            "The DAGs and when they start:",
             schedule,
             "### Which service reads and writes which volume",
             _volumes(services),
@@ -200,11 +201,11 @@ def _starts(dag: Dag) -> str:
 
 
 def _way(services: Sequence[Service], dags: Sequence[Dag]) -> str:
-    """From top to bottom: a dropped file, the DAGs, the readers."""
+    """From top to bottom: a dropped file, the DAGs that start each other, the readers."""
     by_command = {service.runs: service for service in services}
     readers = [service for service in services if service.mounts.get("published") == "ro"]
     chained = [dag for dag in dags if any(starts(dag, other) or starts(other, dag) for other in dags)]
-    boxes = [Node(dag.dag_id, f"{dag.dag_id}\n{dag.times}".strip(), _DAG) for dag in dags]
+    boxes = [Node(dag.dag_id, f"{dag.dag_id}\n{dag.times}".strip(), _DAG) for dag in chained]
     parts: list[Node | Frame] = [
         Node("senders", "CRM, project tool, survey tools, HR", _PERSON, "round"),
         Node("landing", "volume landing", _VOLUME, "store"),

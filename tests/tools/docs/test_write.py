@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from amkpi.core.catalogue import kpis
-from amkpi.core.errors import AmkpiError
-from amkpi.core.home import Home
-from amkpi.core.settings import all_settings, load_settings
-from amkpi.ingestion.contracts.extracts import EXTRACTS, REASONS
-from tools.docs import settings, write
-from tools.docs.extracts import broken_by
-from tools.docs.markdown import table
-from tools.docs.marts import QUESTIONS, marts
-from tools.docs.settings import default, text, toml_example
-from tools.docs.site import sealed
+from tools.docs import write
 
 
 def pages() -> dict[str, str]:
@@ -74,73 +62,3 @@ def test_a_page_without_the_marks_of_its_part_is_an_error() -> None:
 def test_no_generated_page_names_a_folder_of_the_machine() -> None:
     for name in (*write.PAGES, *write.PARTS):
         assert str(write.ROOT) not in (write.DOCS / name).read_text(encoding="utf-8")
-
-
-def test_the_catalogue_has_every_kpi_in_both_languages() -> None:
-    made = pages()
-    for kpi in kpis():
-        for language, name in (("en", "kpis.md"), ("vi", "kpis.vi.md")):
-            assert f"## {kpi.number}. {kpi.label['vi' if language == 'vi' else 'en']} (`{kpi.name}`)" in made[name]
-            assert kpi.question["vi" if language == "vi" else "en"] in made[name]
-        if kpi.null_reason:
-            assert f"`{kpi.null_reason}`" in made["kpis.md"]
-
-
-def test_the_extracts_page_has_every_column_and_every_rule() -> None:
-    page = pages()["extracts.md"]
-    for extract in EXTRACTS.values():
-        section = page.split(f"\n## {extract.name}\n")[1].split("\n## ")[0]
-        for column in extract.columns:
-            assert f"`{column.name}`" in section
-        for reason, lines in broken_by(extract, "en").items():
-            assert (f"| `{reason}` |" in section) == bool(lines)
-
-
-def test_each_reason_code_breaks_some_rule_of_some_extract() -> None:
-    broken = {reason for each in EXTRACTS.values() for reason, lines in broken_by(each, "en").items() if lines}
-    assert broken == set(REASONS)
-
-
-def test_the_dictionary_has_every_mart_with_its_columns_and_questions() -> None:
-    page = pages()["marts.md"]
-    assert QUESTIONS.keys() == marts().keys()
-    for name, model in marts().items():
-        section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
-        for column in model["columns"]:
-            assert f"| `{column['name']}` |" in section
-
-
-def test_the_documented_variables_and_the_example_file_give_the_defaults(tmp_path: Path) -> None:
-    home = Home.at(tmp_path)
-    plain = load_settings(home, {})
-    documented = {each.variable: text(default(each)) for each in all_settings()}
-    assert load_settings(home, documented) == plain
-    home.settings_file.write_text(toml_example())
-    assert load_settings(home, {}) == plain
-    assert len(documented) == sum(len(table) if isinstance(table, dict) else 1 for table in read_toml().values())
-
-
-def read_toml() -> dict[str, object]:
-    return tomllib.loads(toml_example())
-
-
-def test_a_setting_without_a_description_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    meanings = settings.variable_meanings()
-    del meanings["csat_threshold"]
-    monkeypatch.setattr(settings, "variable_meanings", lambda: meanings)
-    with pytest.raises(LookupError, match="csat_threshold"):
-        settings.page()
-
-
-def test_the_offline_site_may_ask_nobody() -> None:
-    page = sealed("<html><head><script>1</script></head></html>")
-    rules = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
-    assert len(rules) == 1
-    assert rules[0].startswith("default-src 'none'")
-    assert "http" not in rules[0]
-    with pytest.raises(AmkpiError, match="no <head>"):
-        sealed("<html></html>")
-
-
-def test_a_bar_in_a_cell_does_not_end_it() -> None:
-    assert table(["a"], [["x|y\nz"]]).splitlines()[-1] == "| x\\|y<br>z |"

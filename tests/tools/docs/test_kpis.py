@@ -1,0 +1,18 @@
+"""The page of the KPIs has each of them in both languages."""
+
+from __future__ import annotations
+
+from amkpi.core.catalogue import Language, kpis
+from tools.docs.kpis import page
+
+LANGUAGES: tuple[Language, ...] = ("en", "vi")
+
+
+def test_the_catalogue_has_every_kpi_in_both_languages() -> None:
+    made = {language: page(language) for language in LANGUAGES}
+    for kpi in kpis():
+        for language in LANGUAGES:
+            assert f"## {kpi.number}. {kpi.label[language]} (`{kpi.name}`)" in made[language]
+            assert kpi.question[language] in made[language]
+        if kpi.null_reason:
+            assert f"`{kpi.null_reason}`" in made["en"]
