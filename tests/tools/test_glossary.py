@@ -1,14 +1,17 @@
-"""docs/glossary.md: what it names exists."""
+"""docs/glossary.md: what it names exists, and nothing still has a former name."""
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from amkpi.core.home import Home
-from amkpi.core.paths import DAGS, DBT_PROJECT
+from amkpi.core.paths import DAGS, DBT_PROJECT, PACKAGE
+from amkpi.layers import LAYERS
 from tests.paths import ROOT
 
 TABLE_ROW = re.compile(r"^\|([^|]+)\|([^|]+)\|([^|]*)\|([^|]*)\|$", re.M)
@@ -19,9 +22,30 @@ ROWS = [
 ]
 
 
+def sources() -> list[Path]:
+    """The Python files of the product, of its tools and of its tests; the oracle has words of its own."""
+    folders = [*(PACKAGE / layer for layer in LAYERS), DAGS, ROOT / "tools", ROOT / "tests"]
+    files = [path for folder in folders for path in folder.resolve().rglob("*.py")]
+    return [path for path in files if ROOT / "tests" / "oracle" not in path.parents]
+
+
 def named(column: str) -> list[str]:
     """What a cell has as code."""
     return re.findall(r"`([^`]+)`", column)
+
+
+def names_of(path: Path) -> Iterator[str]:
+    """The module, its classes, functions and constants, and the methods of its classes."""
+    yield path.parent.name if path.name == "__init__.py" else path.stem
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    bodies = [tree.body, *(node.body for node in tree.body if isinstance(node, ast.ClassDef))]
+    for node in (node for body in bodies for node in body):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node in tree.body:
+            yield node.target.id
 
 
 def exists(name: str) -> bool:
@@ -54,3 +78,20 @@ def test_the_glossary_has_terms() -> None:
 def test_what_the_glossary_names_is_there(term: str, where: str) -> None:
     assert named(where), f"{term}: where is it?"
     assert [name for name in named(where) if not exists(name)] == []
+
+
+def test_no_module_and_no_public_name_has_a_former_name() -> None:
+    former = {
+        word.strip().strip("`").lower()
+        for _, _, formerly in ROWS
+        for word in formerly.split(",")
+        if re.fullmatch(r"\s*`?\w+`?\s*", word)
+    }
+    assert len(former) > 20
+    used = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sources()
+        for name in names_of(path)
+        if not name.startswith("_") and name.lower() in former
+    }
+    assert used == set()

@@ -20,8 +20,8 @@ FULL_PARSE = "Starting full parse"
 
 
 @pytest.fixture
-def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A place of the test's own for what is kept beside the project."""
+def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of the test for what is cached in the project's folder."""
     monkeypatch.setattr(manifest_cache, "DBT_PROJECT", tmp_path / "project")
     (tmp_path / "project").mkdir()
     return tmp_path / "project" / "target"
@@ -59,12 +59,12 @@ def graph(agency: Agency) -> dict[str, tuple[Any, ...]]:
     }
 
 
-def test_the_project_is_read_once_for_every_home_and_date(beside: Path, make_agency: Any) -> None:
+def test_the_project_is_read_once_for_every_home_and_date(cache_folder: Path, make_agency: Any) -> None:
     first, second = make_agency("first"), make_agency("second")
     loaded(first)
     build_one_model(first)
     assert FULL_PARSE in log_of(first)
-    assert len(list(beside.glob("parsed_*.msgpack"))) == 1
+    assert len(list(cache_folder.glob("parsed_*.msgpack"))) == 1
     loaded(second)
     second.set(reporting_currency="USD")
     build_one_model(second)
@@ -85,16 +85,18 @@ def test_a_project_that_cannot_be_written_is_kept_in_the_home(
     assert FULL_PARSE not in log_of(agency)
 
 
-def test_an_installed_package_is_not_written_to(beside: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency) -> None:
+def test_an_installed_package_is_not_written_to(
+    cache_folder: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency
+) -> None:
     monkeypatch.setattr(manifest_cache, "IS_CHECKOUT", False)
     loaded(agency)
     build_one_model(agency)
-    assert not beside.exists()
+    assert not cache_folder.exists()
     assert len(list(agency.home.dbt_target.glob("parsed_*.msgpack"))) == 1
 
 
 def test_dbt_gets_the_warehouse_of_the_run_and_the_environment_stays_as_it_is(
-    beside: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency
+    cache_folder: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency
 ) -> None:
     monkeypatch.setenv("AMKPI_WAREHOUSE", "/of/another/agency.duckdb")
     environment = dict(os.environ)
@@ -113,33 +115,33 @@ def test_dbt_gets_the_warehouse_of_the_run_and_the_environment_stays_as_it_is(
     assert agency.rows("select count(*) from intermediate.int_fx_history")
 
 
-def test_a_damaged_one_is_read_anew(beside: Path, agency: Agency) -> None:
+def test_the_project_is_read_again_when_the_cache_is_damaged(cache_folder: Path, agency: Agency) -> None:
     loaded(agency)
     build_one_model(agency)
-    (kept,) = beside.glob("parsed_*.msgpack")
+    (kept,) = cache_folder.glob("parsed_*.msgpack")
     kept.write_bytes(kept.read_bytes()[:1000])
     assert manifest_cache.load(agency.home) is None
 
 
 def test_another_program_reads_anew_and_lets_the_old_reading_go(
-    beside: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency
+    cache_folder: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency
 ) -> None:
     loaded(agency)
     build_one_model(agency)
-    (old,) = beside.glob("parsed_*.msgpack")
+    (old,) = cache_folder.glob("parsed_*.msgpack")
     monkeypatch.setattr(manifest_cache, "pipeline_version", lambda: "another")
     assert manifest_cache.load(agency.home) is None
     build_one_model(agency, agency.run.as_of.replace(day=1))
-    (new,) = beside.glob("parsed_*.msgpack")
+    (new,) = cache_folder.glob("parsed_*.msgpack")
     assert new != old
 
 
-def test_what_is_kept_hangs_on_no_variable(beside: Path, make_agency: Any) -> None:
+def test_the_cache_depends_on_no_variable(cache_folder: Path, make_agency: Any) -> None:
     plain, other = make_agency("plain"), make_agency("other")
     loaded(plain)
     build_one_model(plain)
     as_by_default = graph(plain)
-    (kept,) = beside.glob("parsed_*.msgpack")
+    (kept,) = cache_folder.glob("parsed_*.msgpack")
     kept.unlink()
     loaded(other)
     other.set(

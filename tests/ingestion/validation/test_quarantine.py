@@ -61,7 +61,10 @@ def test_rows_are_counted_by_extract_file_reason_and_column(held: Agency) -> Non
 
 @pytest.mark.parametrize("wrong", [{"extract": "client"}, {"reason": "bad"}])
 def test_an_unknown_name_is_refused(held: Agency, wrong: dict[str, str]) -> None:
-    with held.warehouse() as connection, pytest.raises(AmkpiError, match=r"unknown (extract|reason) .*; the (extracts|reasons) are: "):
+    with (
+        held.warehouse() as connection,
+        pytest.raises(AmkpiError, match=r"unknown (extract|reason) .*; the (extracts|reasons) are: "),
+    ):
         quarantine.counts(connection, **wrong)  # type: ignore[arg-type]
 
 
