@@ -240,8 +240,8 @@ PEAK = """
 import resource, sys
 from datetime import date
 from pathlib import Path
-from amkpi import steps
-from amkpi.steps import Run
+from amkpi.core.run import Run
+from amkpi.pipeline import steps
 report = steps.load(Run.prepare(Path(sys.argv[1]), as_of="2026-10-17"))
 print(report.rows_read, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """

@@ -249,11 +249,11 @@ def test_a_load_between_the_steps_makes_them_build_again(agency: Agency, monkeyp
         monkeypatch.setattr(steps, step.__name__, step)
     agency.load({"clients/c.csv": CLIENTS})
     build(None, None)
-    assert steps.audit_afresh(agency.run) == "audited"
+    assert steps.audit_rebuilding_if_stale(agency.run) == "audited"
     agency.load({"clients/d.csv": CLIENTS + "D,Khác\n"})
-    assert steps.audit_afresh(agency.run) == "audited"
+    assert steps.audit_rebuilding_if_stale(agency.run) == "audited"
     agency.load({"clients/e.csv": CLIENTS})  # a duplicate: it makes no build due, and yet is another delivery
-    assert steps.publish_afresh(agency.run) == "published"
+    assert steps.publish_rebuilding_if_stale(agency.run) == "published"
     assert calls == ["build", "audit", "audit", "build", "audit", "publish", "build", "audit", "publish"]
 
 

@@ -86,9 +86,7 @@ sys.argv = ["airflow", "triggerer"]
 runpy.run_path({str(SETTINGS)!r})
 configure_logging(output=sys.stderr.buffer)
 print(json.dumps([name for name in ("dbt.cli.main", "great_expectations") if name in sys.modules]))
-from amkpi.expectations.runner import import_great_expectations
-
-import_great_expectations()
+import amkpi.expectations.dialect
 import great_expectations.expectations
 """
 
