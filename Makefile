@@ -31,6 +31,14 @@ lock: $(STAMP) ## update the lock files from pyproject.toml: dev.lock, and stack
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --extra stack -c dev.lock ../pyproject.toml -o stack.lock
 
+# The build folder goes before and after: setuptools would put its old files into the wheel.
+.PHONY: wheel
+wheel: $(STAMP) ## dist/amkpi-*.whl, to be installed without this checkout
+	rm -rf build dist
+	$(BIN)/python -m pip wheel -q --no-deps --no-build-isolation --no-index --wheel-dir dist .
+	rm -rf build *.egg-info
+	@ls dist
+
 .PHONY: run
 run: $(STAMP) ## run the sample agency through the real DAGs, in ./demo
 	$(BIN)/python -m amkpi.interfaces.demo --home $(DEMO_HOME)
@@ -77,7 +85,7 @@ format: $(STAMP) ## format the Python code with ruff
 
 .PHONY: clean
 clean: ## remove .venv, ./demo and caches
-	rm -rf $(VENV) $(DEMO_HOME) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info dbt_project/target
+	rm -rf $(VENV) $(DEMO_HOME) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build dist dbt_project/target
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: bench
