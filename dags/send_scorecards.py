@@ -35,10 +35,10 @@ from amkpi.interfaces.airflow.task_defaults import WITHOUT_POOL
 from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, run_from_params
 
 if TYPE_CHECKING:
-    from amkpi.scorecards.mail.report import Outcome
+    from amkpi.scorecards.mail.report import MailOutcome
 
 # What a run returns to Airflow as its counts.
-COUNTED: tuple[Outcome, ...] = ("sent", "sent_before", "uncertain")
+COUNTED: tuple[MailOutcome, ...] = ("sent", "sent_before", "uncertain")
 AT_SEVEN = CronTriggerTimetable("0 7 * * *", timezone=TIMEZONE)
 
 

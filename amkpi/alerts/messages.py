@@ -12,12 +12,12 @@ from amkpi.alerts.store import Alert
 from amkpi.alerts.texts import FAMILIES, TEXTS
 from amkpi.core.language import formatting
 from amkpi.core.run import Run
-from amkpi.scorecards.mail.messages import Mail, sender_address
+from amkpi.scorecards.mail.messages import OutgoingMail, sender_address
 
 RUNBOOKS = "docs/operations/runbooks"
 
 
-def message(run: Run, alert: Alert, current: CurrentPublication | None) -> Mail:
+def message(run: Run, alert: Alert, current: CurrentPublication | None) -> OutgoingMail:
     """The mail about an open alert or, when it is resolved, about that. The same alert gives the same Message-ID."""
     settings, incident = run.settings, alert.incident
     sender, operator = sender_address(settings.mail.sender), sender_address(settings.mail.operator)
@@ -35,7 +35,9 @@ def message(run: Run, alert: Alert, current: CurrentPublication | None) -> Mail:
     mail["Content-Language"] = settings.scorecards.language
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(_body(run, alert, current), cte="quoted-printable")
-    return Mail("", operator.addr_spec, "", "", "", str(mail["Message-ID"]), str(mail["Subject"]), mail.as_bytes(), ())
+    return OutgoingMail(
+        "", operator.addr_spec, "", "", "", str(mail["Message-ID"]), str(mail["Subject"]), mail.as_bytes(), ()
+    )
 
 
 def subject_line(run: Run, alert: Alert) -> str:

@@ -89,7 +89,7 @@ class ManagedSpan:
 
 
 @dataclass(frozen=True)
-class QuarantinedRow:
+class QuarantineEntry:
     """A row in quarantine, with the ids that decide which readers it concerns; its other content is not read."""
 
     extract: str
@@ -140,7 +140,7 @@ class Facts:
     managers: Mapping[str, tuple[ManagedSpan, ...]]
     client_revenue: Mapping[str, float]
     delivered: Mapping[str, date]
-    quarantined: tuple[QuarantinedRow, ...]
+    quarantined: tuple[QuarantineEntry, ...]
     failed: tuple[FailedExpectation, ...]
 
     @property
@@ -246,7 +246,7 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period) -> Facts:
     )
     clients = connection.execute("select client_id, client_name, manager_id from dim_client").fetchall()
     quarantined = tuple(
-        QuarantinedRow(extract, file_name, line, reason, _ids(raw))
+        QuarantineEntry(extract, file_name, line, reason, _ids(raw))
         for extract, file_name, line, reason, raw in connection.execute(
             "select extract, file_name, line_number, reason, raw_row from quarantined_rows order by all"
         ).fetchall()

@@ -42,7 +42,7 @@ class KpiLine:
 
 @dataclass(frozen=True)
 class Card:
-    """The scorecard of a person, a team or the company."""
+    """The scorecard of a person, a team or the company. rating: empty where it is not rated; rating_text says why."""
 
     scope: str
     staff_id: str | None
@@ -50,6 +50,7 @@ class Card:
     subtitle: str
     score: str
     rating: str
+    rating_text: str
     change: str
     note: str
     lines: tuple[KpiLine, ...]

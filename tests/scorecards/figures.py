@@ -16,10 +16,11 @@ from amkpi.core.language.periods import Period
 WORDS: dict[str, dict[str, str]] = {
     "vi": {
         "actual": "Thực tế", "target": "Mục tiêu", "attained": "Đạt", "status": "Trạng thái", "trend": "Sáu kỳ",
-        "bn": "tỷ ₫", "m": "triệu ₫", "of": "{} trên {} ", "cost": "{} / {} · {} ", "better": "tốt hơn {}",
+        "bn": "tỷ ₫", "m": "triệu ₫", "of": "{}/{} ", "cost": "{} / {} · {} ", "better": "tốt hơn {}",
         "worse": "kém hơn {}", "same": "không đổi", "whole": "cả {}: {}", "points": "{} điểm", "pp": "{} điểm %",
-        "score": "Điểm tổng hợp {} · Xếp hạng {}", "not rated": "chưa xếp hạng",
-        "score better": "tốt hơn {period} {points} điểm", "score worse": "kém hơn {period} {points} điểm",
+        "score": "Điểm tổng hợp {} · {}", "rating": "Xếp hạng {}",
+        "too little": "Chưa xếp hạng (mới chấm được {} trọng số)", "no score": "Chưa xếp hạng (chưa chấm được chỉ số nào)",
+        "score better": "tăng {points} điểm so với {period}", "score worse": "giảm {points} điểm so với {period}",
         "score same": "bằng {period}",
         "scored": "{}/8 chỉ số được chấm", "weight": "{} trọng số",
     },
@@ -27,7 +28,8 @@ WORDS: dict[str, dict[str, str]] = {
         "actual": "Actual", "target": "Target", "attained": "Attained", "status": "Status", "trend": "Six periods",
         "bn": "bn ₫", "m": "m ₫", "of": "{} of {} ", "cost": "{} of {} · {} ", "better": "better by {}",
         "worse": "worse by {}", "same": "unchanged", "whole": "{} in whole: {}", "points": "{} points", "pp": "{} pp",
-        "score": "Weighted score {} · Rating {}", "not rated": "not rated",
+        "score": "Weighted score {} · {}", "rating": "Rating {}",
+        "too little": "Not rated (only {} of the weight is scored)", "no score": "Not rated (no KPI could be scored)",
         "score better": "{points} points better than {period}", "score worse": "{points} points worse than {period}",
         "score same": "same as {period}",
         "scored": "{} of 8 KPIs scored", "weight": "{} of the weight",
@@ -35,7 +37,7 @@ WORDS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 STATUS = {
     "vi": {"on_target": "Đạt", "at_risk": "Theo dõi", "off_target": "Chưa đạt", "no_data": "Thiếu dữ liệu",
-           "no_target": "Không mục tiêu"},
+           "no_target": "Chưa đặt mục tiêu"},
     "en": {"on_target": "On target", "at_risk": "At risk", "off_target": "Off target", "no_data": "No data",
            "no_target": "No target"},
 }  # fmt: skip
@@ -123,7 +125,9 @@ class _Reader:
         score, rating, covered, count = self._rows(
             "weighted_score, rating, weight_covered, kpis_scored", "scorecards", self.period.start
         )[0]
-        parts = [words["score"].format(shown(score, "score", self.language), rating or words["not rated"])]
+        share = "" if covered is None else rounded(Decimal(repr(covered)) * 100, 0, self.language) + "%"
+        rated = words["rating"].format(rating) if rating else words["no score" if score is None else "too little"]
+        parts = [words["score"].format(shown(score, "score", self.language), rated.format(share))]
         before = self._rows("weighted_score", "scorecards", self.period.before().start)
         if score is not None and before and before[0][0] is not None:
             points = rounded(abs(Decimal(repr(score)) - Decimal(repr(before[0][0]))), 1, self.language)
@@ -132,7 +136,7 @@ class _Reader:
             parts.append(words[f"score {moved}"].format(points=points, period=gone))
         parts.append(words["scored"].format(count))
         if covered is not None:
-            parts.append(words["weight"].format(rounded(Decimal(repr(covered)) * 100, 0, self.language) + "%"))
+            parts.append(words["weight"].format(share))
         return " · ".join(parts)
 
     def row(self, kpi: Kpi) -> Row:

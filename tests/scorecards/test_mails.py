@@ -25,7 +25,7 @@ from amkpi.core.run import Run
 from amkpi.publishing.reader import published
 from amkpi.scorecards.facts import ScopeMember, read_facts
 from amkpi.scorecards.mail.history import History, Sending
-from amkpi.scorecards.mail.messages import Mail
+from amkpi.scorecards.mail.messages import OutgoingMail
 from amkpi.scorecards.mail.options import Options
 from amkpi.scorecards.mail.outbox import write_to_outbox
 from amkpi.scorecards.model import SentValue
@@ -258,6 +258,26 @@ def test_the_subject_says_the_score_the_rating_and_how_much_needs_attention(run:
     assert found["G1"]["Subject"].startswith("T9/2026 · Toàn công ty: ")
 
 
+def test_a_scorecard_without_a_rating_says_why(run: Run) -> None:
+    agency.change(
+        run.home.current.resolve(),
+        "update scorecards set rating = null, weight_covered = 0.4 where staff_id in ('M1', 'M2');"
+        " update scorecards set weighted_score = null, rating = null, weight_covered = null where staff_id = 'M3'",
+    )
+    found = mails(run)
+    reasons = {
+        "M1": "Chưa xếp hạng (mới chấm được 40% trọng số)",
+        "M2": "Not rated (only 40% of the weight is scored)",
+        "M3": "Chưa xếp hạng (chưa chấm được chỉ số nào)",
+    }
+    for staff_id, reason in reasons.items():
+        text, page = part(found[staff_id], "plain"), read(part(found[staff_id], "html"))
+        assert text.count(reason) == page.count(reason) == 2, "in the head and in the card"
+        assert "Xếp hạng " not in text
+        pdf = PdfReader(io.BytesIO(attached(found[staff_id], "pdf")))
+        assert reason in " ".join(" ".join(each.extract_text() for each in pdf.pages).split())
+
+
 def test_attention_is_ranked_by_weight_times_shortfall_and_is_at_most_three(run: Run, sent: Mails) -> None:
     text = part(sent["D1"], "plain")
     named = re.findall(r"^\d\. ([^:]+):", text, flags=re.MULTILINE)
@@ -298,7 +318,7 @@ def test_warnings_reach_only_those_whom_they_touch(run: Run) -> None:
     assert "1 dòng hợp đồng đang bị giữ lại, chưa được tính: thiếu tỷ giá của ngày phát sinh" in found["M1"]
     assert "A source's clock is ahead" in found["M2"]
     assert "Đồng hồ của một nguồn dữ liệu chạy trước" in found["M1"]
-    owners = ("người không phải nhân sự khách hàng", "people who are no account staff")
+    owners = ("người không thuộc bộ phận Account", "people who are no account staff")
     assert {s for s, text in found.items() if any(word in text for word in owners)} == {"M2", "D1", "G1"}
 
 
@@ -364,7 +384,7 @@ def test_a_mail_whose_envelope_and_payload_differ_is_not_sent(run: Run) -> None:
     outbox = run.home.root / "outbox"
     write_to_outbox(run, outbox, period="2026-09")
     content = (outbox / "month_2026-09_M1.eml").read_bytes()
-    good = Mail("M1", "m1@agency.example", "month", "2026-09", "closed", "<m>", "s", content, ())
+    good = OutgoingMail("M1", "m1@agency.example", "month", "2026-09", "closed", "<m>", "s", content, ())
     good.check()
     for wrong in (
         replace(good, address="m2@agency.example"),
@@ -407,7 +427,7 @@ def test_the_status_word_stands_in_every_line_and_is_never_hidden(sent: Mails) -
     assert len(rows) >= 16
     for row in rows:
         bare = " ".join(row.replace("&nbsp;", " ").split())
-        assert re.search(r" (Đạt|Theo dõi|Chưa đạt|Thiếu dữ liệu|Không mục tiêu) ", bare)
+        assert re.search(r" (Đạt|Theo dõi|Chưa đạt|Thiếu dữ liệu|Chưa đặt mục tiêu) ", bare)
 
 
 def test_a_teams_records_are_those_of_who_was_in_it_that_day_and_names_those_of_who_is_in_it_now(run: Run) -> None:

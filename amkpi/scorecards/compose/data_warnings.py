@@ -9,7 +9,7 @@ from collections.abc import Mapping, Set
 from amkpi.core.language.names import plain
 from amkpi.core.language.translator import Message
 from amkpi.scorecards.context import ReaderContext
-from amkpi.scorecards.facts import FailedExpectation, QuarantinedRow
+from amkpi.scorecards.facts import FailedExpectation, QuarantineEntry
 
 MOST_WARNINGS = 5
 MOST_PLACES = 3
@@ -100,7 +100,7 @@ def _projects(context: ReaderContext) -> set[str]:
 def _quarantined(context: ReaderContext) -> list[str]:
     """A line for each extract and reason, those with the most rows first."""
     people, projects = _people(context), _projects(context)
-    groups: dict[tuple[str, str], list[QuarantinedRow]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[QuarantineEntry]] = defaultdict(list)
     for row in context.facts.quarantined:
         if context.recipient.company or _row_concerns(context, row, people, projects):
             groups[row.extract, row.reason].append(row)
@@ -137,7 +137,7 @@ def _failed_expectations(context: ReaderContext) -> list[str]:
     )
 
 
-def _row_concerns(context: ReaderContext, row: QuarantinedRow, people: Set[str], projects: Set[str]) -> bool:
+def _row_concerns(context: ReaderContext, row: QuarantineEntry, people: Set[str], projects: Set[str]) -> bool:
     return any(
         (column in ("owner_id", "staff_id", "account_manager_id") and key in people)
         or (column == "client_id" and context.facts.client_managers.get(key) in people)

@@ -23,7 +23,8 @@ def card(context: ReaderContext, member: ScopeMember) -> Card:
         title=context.title_for_reader(member),
         subtitle=_subtitle(context, member),
         score=context.figures.number(score.score, 1),
-        rating=score.rating or context.t("not rated"),
+        rating=score.rating or "",
+        rating_text=_rating_text(context, score),
         change=_score_change(context, score, context.score(member, context.period.before())),
         note=_score_note(context, score),
         lines=tuple(_kpi_line(context, member, kpi) for kpi in kpis()),
@@ -51,6 +52,18 @@ def _subtitle(context: ReaderContext, member: ScopeMember) -> str:
         return context.n("{n} person below", "{n} people below", len(context.team()))
     person = context.facts.people.get(member.staff_id or "")
     return context.role(person.role) if person else ""
+
+
+def _rating_text(context: ReaderContext, score: Score) -> str:
+    """The rating, or why there is none: no KPI could be scored, or those that were cover too little weight."""
+    if score.rating is not None:
+        return context.t("Rating {rating}", rating=score.rating)
+    if score.score is None:
+        return context.t("Not rated ({reason})", reason=context.t("no KPI could be scored"))
+    reason = context.t(
+        "only {share} of the weight is scored", share=context.figures.percent(score.weight_covered or 0.0)
+    )
+    return context.t("Not rated ({reason})", reason=reason)
 
 
 def _score_change(context: ReaderContext, now: Score, before: Score | None) -> str:

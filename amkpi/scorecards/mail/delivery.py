@@ -16,7 +16,7 @@ from amkpi.publishing.reader import published
 from amkpi.scorecards.facts import Publication, read_publication
 from amkpi.scorecards.mail import report as reasons
 from amkpi.scorecards.mail.history import History, Sending, State, edition
-from amkpi.scorecards.mail.messages import Mail, message, sender_address
+from amkpi.scorecards.mail.messages import OutgoingMail, message, sender_address
 from amkpi.scorecards.mail.operator_mail import notify_operator
 from amkpi.scorecards.mail.options import Options
 from amkpi.scorecards.mail.prepare import Prepared, chosen_period, prepare
@@ -93,7 +93,7 @@ def _send_all(
 ) -> list[MailResult]:
     known = {(s.grain, s.period, s.edition, s.staff_id): s for s in history.read()}
     results = list(prepared.results)
-    waiting: list[tuple[Mail, int]] = []
+    waiting: list[tuple[OutgoingMail, int]] = []
     for card in prepared.cards:
         staff_id = card.recipient.staff_id
         before = known.get((card.grain, card.period, edition(card.is_provisional, card.as_of), staff_id))
@@ -106,7 +106,7 @@ def _send_all(
     for round_ in range(options.tries):
         if round_ and waiting:
             sleep(options.retry_wait)
-        again: list[tuple[Mail, int]] = []
+        again: list[tuple[OutgoingMail, int]] = []
         last: dict[str, str] = {}
         for mail, tries in waiting:
             try:
@@ -133,7 +133,7 @@ def _send_all(
     return results
 
 
-def _intent(mail: Mail, publication: Publication, run: Run, tries: int) -> Sending:
+def _intent(mail: OutgoingMail, publication: Publication, run: Run, tries: int) -> Sending:
     """The record that is written before a mail is handed to the server."""
     return Sending(
         grain=mail.grain,
@@ -153,7 +153,7 @@ def _intent(mail: Mail, publication: Publication, run: Run, tries: int) -> Sendi
     )
 
 
-def _result(mail: Mail, state: State, answer: str) -> MailResult:
+def _result(mail: OutgoingMail, state: State, answer: str) -> MailResult:
     if state == "uncertain":
         return MailResult(mail.staff_id, "uncertain", ask_and_resend(answer, mail.address, mail.staff_id))
     if state == "refused":
@@ -185,7 +185,7 @@ class _Connection:
             self._session = Session(self._server, self._sender)
         return self._session
 
-    def deliver(self, mail: Mail) -> tuple[State, str]:
+    def deliver(self, mail: OutgoingMail) -> tuple[State, str]:
         """Hand a mail to the server. Raises NoConnection where there is none."""
         return self.open().deliver(mail)
 

@@ -63,7 +63,7 @@ POLICY = _WholeWords(linesep=SMTP.linesep)
 
 
 @dataclass(frozen=True)
-class Mail:
+class OutgoingMail:
     """One message for one person. Envelope, header and payload all take the recipient from here."""
 
     staff_id: str
@@ -109,7 +109,7 @@ def sender_address(given: str) -> Address:
     return address
 
 
-def message(card: Scorecard, options: Options) -> Mail:
+def message(card: Scorecard, options: Options) -> OutgoingMail:
     """The message of a scorecard.
 
     The operator of the options gets the replies, and the requests to be taken off the list.
@@ -156,7 +156,7 @@ def message(card: Scorecard, options: Options) -> Mail:
     mail["Content-Language"] = recipient.language
     for number, part in enumerate(part for part in mail.walk() if part.is_multipart()):
         part.set_boundary(f"=_{number}_{digest}")
-    made = Mail(
+    made = OutgoingMail(
         staff_id=recipient.staff_id,
         address=recipient.address.addr_spec,
         grain=card.grain,

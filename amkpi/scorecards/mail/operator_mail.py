@@ -10,12 +10,12 @@ from datetime import datetime
 from amkpi.core.language.names import plain
 from amkpi.core.language.translator import Message, Translator
 from amkpi.scorecards.mail.history import History, State
-from amkpi.scorecards.mail.messages import Mail, note, sender_address
+from amkpi.scorecards.mail.messages import OutgoingMail, note, sender_address
 from amkpi.scorecards.mail.options import Options
-from amkpi.scorecards.mail.report import DeliveryReport, Outcome
+from amkpi.scorecards.mail.report import DeliveryReport, MailOutcome
 from amkpi.scorecards.mail.smtp import NoConnection
 
-_TITLES: dict[Outcome, Message] = {
+_TITLES: dict[MailOutcome, Message] = {
     "uncertain": Message("Uncertain: the connection broke before the server's answer. Not sent again automatically."),
     "refused": Message("Refused by the server. Correct the address in the staff extract, or use --resend."),
     "deferred": Message("Not accepted for now. The next run tries again."),
@@ -23,11 +23,11 @@ _TITLES: dict[Outcome, Message] = {
 }
 # The other problems have alerts of their own (`amkpi.alerts`): mails whose outcome is uncertain, mails that were
 # deferred until the last retry, and the reasons why nothing is sent to anybody.
-_BY_MAIL: tuple[Outcome, ...] = ("refused", "unreachable")
+_BY_MAIL: tuple[MailOutcome, ...] = ("refused", "unreachable")
 
 
 def notify_operator(
-    report: DeliveryReport, history: History, deliver: Callable[[Mail], State], options: Options, now: datetime
+    report: DeliveryReport, history: History, deliver: Callable[[OutgoingMail], State], options: Options, now: datetime
 ) -> None:
     """Mail the operator about readers whose address needs a correction. The same text is sent once.
 
@@ -51,7 +51,7 @@ def notify_operator(
         period=report.period,
     )
     content = note(sender, operator, subject, text, now, digest)
-    mail = Mail("", operator.addr_spec, report.grain, report.period, "", "", "", content, ())
+    mail = OutgoingMail("", operator.addr_spec, report.grain, report.period, "", "", "", content, ())
     try:
         state = deliver(mail)
     except NoConnection:

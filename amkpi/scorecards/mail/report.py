@@ -9,9 +9,11 @@ from typing import Literal
 from amkpi.core.language import formatting
 from amkpi.core.language.translator import Message
 
-Outcome = Literal["written", "sent", "sent_before", "deferred", "refused", "uncertain", "unreachable", "no_scorecard"]
+MailOutcome = Literal[
+    "written", "sent", "sent_before", "deferred", "refused", "uncertain", "unreachable", "no_scorecard"
+]
 # The outcomes that the operator must look at.
-PROBLEMS: tuple[Outcome, ...] = ("uncertain", "refused", "deferred", "unreachable")
+PROBLEMS: tuple[MailOutcome, ...] = ("uncertain", "refused", "deferred", "unreachable")
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class MailResult:
     """The outcome for one person. detail: the server's answer as it is, or a text of ours."""
 
     staff_id: str
-    outcome: Outcome
+    outcome: MailOutcome
     detail: str | Message
 
 
@@ -33,7 +35,7 @@ class DeliveryReport:
     results: tuple[MailResult, ...]
     held: str = ""
 
-    def count(self, *outcomes: Outcome) -> int:
+    def count(self, *outcomes: MailOutcome) -> int:
         """How many people had one of these outcomes."""
         return sum(result.outcome in outcomes for result in self.results)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from amkpi.core.errors import AmkpiError
 from amkpi.scorecards.mail.history import State
-from amkpi.scorecards.mail.messages import Mail
+from amkpi.scorecards.mail.messages import OutgoingMail
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Session:
             raise NoConnection(f"{server.host}:{server.port}: {_one_line(error)}") from error
         self.is_open = True
 
-    def deliver(self, mail: Mail) -> tuple[State, str]:
+    def deliver(self, mail: OutgoingMail) -> tuple[State, str]:
         """Hand one message to the server; returns its state and the server's answer.
 
         Interrupted before the server was ready for the content: deferred, the server certainly has nothing. Interrupted
