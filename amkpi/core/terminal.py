@@ -10,6 +10,7 @@ STATUS_SIGNS = {
     "on_target": ("✓", "green"),
     "at_risk": ("!", "yellow"),
     "off_target": ("✗", "red"),
+    "still_open": ("…", "yellow"),
     "no_target": ("○", "dim"),
     "no_data": ("–", "dim"),
 }

@@ -18,6 +18,8 @@ from amkpi.core.catalogue import Kpi, kpis
 from amkpi.core.errors import AmkpiError
 from amkpi.core.language.periods import Period
 from amkpi.core.run import Run
+from amkpi.core.undecided import is_still_open
+from amkpi.explain.target_spans import TargetSpan, read_target_spans
 from amkpi.publishing.reader import published
 
 Scope = Literal["own", "team", "company"]
@@ -108,6 +110,12 @@ class ExplainedValue:
     status: str
     previous_value: float | None
     change: float | None
+    undecided: int
+
+    @property
+    def is_still_open(self) -> bool:
+        """Whether the records without an outcome can still bring an off-target value to its target."""
+        return is_still_open(self.status, self.numerator, self.denominator, self.undecided, self.target)
 
 
 @dataclass(frozen=True)
@@ -120,6 +128,7 @@ class Explanation:
     as_of: date
     currency: str
     value: ExplainedValue
+    target_spans: tuple[TargetSpan, ...]
     counted: tuple[CountedRecord, ...]
     excluded: tuple[ExcludedRecord, ...]
     quarantined: tuple[QuarantinedRows, ...]
@@ -184,6 +193,9 @@ def explain(run: Run, kpi: str, staff_id: str | None, period: str, scope: Scope 
             as_of=as_of,
             currency=currency,
             value=_value(connection, question, full_name),
+            target_spans=read_target_spans(
+                connection, question.kpi.name, chosen, staff_id, question.period.grain, question.period.start
+            ),
             counted=_counted(connection, question),
             excluded=_excluded(connection, question),
             quarantined=_quarantined(connection, question.kpi),
@@ -208,7 +220,8 @@ def _value(connection: duckdb.DuckDBPyConnection, question: Question, full_name:
     found = connection.execute(
         """
         select v.value, v.numerator, v.denominator, v.sample_size, v.null_reason, v.is_provisional,
-            v.wilson_low, v.wilson_high, l.target, l.attainment, l.weight, l.status, l.previous_value, l.change
+            v.wilson_low, v.wilson_high, l.target, l.attainment, l.weight, l.status, l.previous_value, l.change,
+            coalesce(v.undecided, 0)
         from kpi_values as v
         inner join scorecard_lines as l
             on v.kpi = l.kpi and v.scope = l.scope and v.staff_id is not distinct from l.staff_id

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 from rich import box
@@ -33,6 +34,10 @@ from amkpi.explain.text import (
     numbers,
     part,
     sentence,
+    target_holder,
+    target_rule,
+    target_unit,
+    undecided,
     why_excluded,
 )
 
@@ -41,6 +46,8 @@ MOST_NAMED = 8
 CSV_COLUMNS = (
     "part", "kpi", "scope", "staff_id", "period", "event_date", "client_id", "client_name", "source_extract",
     "source_id", "credit_staff_id", "credit_name", "numerator", "denominator", "reason", "detail", "amount", "records",
+    "first_day", "last_day", "days", "target_grain", "target_staff_id", "target_role", "valid_from", "target", "weight",
+    "unit_days", "share",
 )  # fmt: skip
 
 
@@ -60,22 +67,29 @@ def definition(kpi: Kpi) -> str:
 
 
 def as_csv(explanation: Explanation) -> str:
-    """The records, one for each line; `part` is counted or left_out. The counted ones add up to the value.
+    """The records, one for each line, then the spans of the target; `part` is counted, left_out or target.
 
-    The collaboration score is one line without client or source, as in kpi_evidence.
+    The counted records add up to the value, and the shares of the spans to the target. The collaboration score is one
+    line without client or source, as in kpi_evidence.
     """
     question = explanation.question
     head = (question.kpi.name, question.scope, question.staff_id, period_key(question.period))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
+
+    def add(part: str, cells: Sequence[Any]) -> None:
+        row = [part, *head, *cells]
+        writer.writerow(row + [None] * (len(CSV_COLUMNS) - len(row)))
+
     if question.kpi.name == PRIVATE and explanation.value.sample_size:
-        writer.writerow(["counted", *head, *[None] * 7, explanation.value.numerator, None, None, None, None, None])
+        add("counted", [*[None] * 7, explanation.value.numerator])
     for record in explanation.counted:
-        writer.writerow(["counted", *head, *_cells(record), record.numerator, record.denominator, None, None, None, 1])
+        add("counted", [*_cells(record), record.numerator, record.denominator, None, None, None, 1])
     for left in explanation.excluded:
-        why = (None, None, left.reason, left.detail, left.amount, left.records)
-        writer.writerow(["left_out", *head, *_cells(left), *why])
+        add("left_out", [*_cells(left), None, None, left.reason, left.detail, left.amount, left.records])
+    for span in explanation.target_spans:
+        add("target", [*[None] * (CSV_COLUMNS.index("first_day") - 1 - len(head)), *asdict(span).values()])
     return buffer.getvalue()
 
 
@@ -107,6 +121,9 @@ def as_json(explanation: Explanation, language: Language) -> dict[str, Any]:
         "null_reason_text": null_reason(explanation, language) or None,
         "formula": kpi.formula[language],
         "formula_with_numbers": numbers(explanation, language),
+        "undecided_text": undecided(explanation, language) or None,
+        "is_still_open": explanation.value.is_still_open,
+        "target_spans": [_with_iso_dates(asdict(span)) for span in explanation.target_spans],
         "counted": [_record_as_json(record) for record in explanation.counted],
         "left_out": [
             {**_record_as_json(record), "reason_text": why_excluded(record.reason, language)}
@@ -121,7 +138,11 @@ def as_json(explanation: Explanation, language: Language) -> dict[str, Any]:
 
 
 def _record_as_json(record: CountedRecord | ExcludedRecord) -> dict[str, Any]:
-    return {**asdict(record), "event_date": record.event_date.isoformat()}
+    return _with_iso_dates(asdict(record))
+
+
+def _with_iso_dates(cells: dict[str, Any]) -> dict[str, Any]:
+    return {name: cell.isoformat() if isinstance(cell, date) else cell for name, cell in cells.items()}
 
 
 class _Screen:
@@ -138,6 +159,7 @@ class _Screen:
         t, explanation = self.t, self._explanation
         self._console.print(f"[bold]{escape(plain(sentence(explanation, self._language)))}[/]", soft_wrap=True)
         self._console.print(self._facts())
+        self._show_target_spans()
         self._show_counted()
         self._show_excluded()
         self._show_quarantined()
@@ -169,6 +191,8 @@ class _Screen:
         if value.wilson_low is not None and value.wilson_high is not None:
             low, high = self._value(value.wilson_low), self._value(value.wilson_high)
             facts.add_row(t("Interval"), t("{low} to {high} (95%, Wilson)", low=low, high=high))
+        if value.undecided:
+            facts.add_row(t("Undecided"), escape(undecided(explanation, language)))
         facts.add_row(t("Target"), self._target())
         style = "" if not value.change else ("green" if (value.change > 0) == (kpi.better == "higher") else "red")
         changed = escape(change(explanation, language))
@@ -199,8 +223,9 @@ class _Screen:
         if value.weight is not None:
             weight = formatting.number(value.weight, 0 if value.weight == int(value.weight) else 2, language)
             parts.append(t("weight {weight}", weight=weight))
-        sign, style = terminal.STATUS_SIGNS[value.status]
-        return " · ".join([*map(escape, parts), f"[{style}]{sign} {escape(t(STATUS[value.status]))}[/]"])
+        status = "still_open" if value.is_still_open else value.status
+        sign, style = terminal.STATUS_SIGNS[status]
+        return " · ".join([*map(escape, parts), f"[{style}]{sign} {escape(t(STATUS[status]))}[/]"])
 
     def _table(self, *columns: tuple[str, str]) -> Table:
         """A table of (title, justify) columns: r is right, anything else left."""
@@ -208,6 +233,33 @@ class _Screen:
         for title, justify in columns:
             table.add_column(escape(title), justify="right" if justify == "r" else "left")
         return table
+
+    def _show_target_spans(self) -> None:
+        """The days that count, each span with the row in force and what it adds to the target."""
+        t, explanation, language = self.t, self._explanation, self._language
+        if not explanation.target_spans:
+            return
+        self._console.print(f"[bold]{t('How the target came about')}[/]  [dim]{target_rule(explanation, language)}[/]")
+        table = self._table(
+            (t("counted days"), "l"), (t("days"), "r"), (t("target of"), "l"), (t("for"), "l"), (t("target"), "r"),
+            (t("weight"), "r"), (t("adds"), "r"),
+        )  # fmt: skip
+        for span in explanation.target_spans:
+            days = f"{formatting.day(span.first_day)} – {formatting.day(span.last_day)}"
+            number = self._number(span.days) + (f"/{self._number(span.unit_days)}" if span.unit_days else "")
+            if span.valid_from is None or span.target is None or span.weight is None:
+                table.add_row(days, number, f"[dim]{t('no target row')}[/]")
+                continue
+            table.add_row(
+                days,
+                number,
+                escape(plain(target_holder(span, explanation, language))),
+                target_unit(span, explanation, language),
+                self._value(span.target),
+                formatting.number(span.weight, 0 if span.weight.is_integer() else 2, language),
+                f"[dim]{t('nothing')}[/]" if span.share is None else self._value(span.share),
+            )
+        self._console.print(table)
 
     def _show_counted(self) -> None:
         t, explanation = self.t, self._explanation

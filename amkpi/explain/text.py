@@ -10,6 +10,7 @@ from amkpi.core.language.terms import NO_VALUE
 from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Message, Translator
 from amkpi.explain.evidence import ExcludedRecord, Explanation
+from amkpi.explain.target_spans import TargetSpan
 
 # What the date of a record is.
 EVENT_DATE: Mapping[str, Message] = {
@@ -130,6 +131,38 @@ def credit(explanation: Explanation, language: Language) -> str:
     if explanation.question.scope != "team":
         return t(rule)
     return t("{rule}; {person} and whoever was under them on that day", rule=rule, person=explanation.full_name)
+
+
+def undecided(explanation: Explanation, language: Language) -> str:
+    """How many records have no outcome yet: `7 of 10 proposals still open`; empty where all have one."""
+    text, value = explanation.question.kpi.undecided, explanation.value
+    if not value.undecided or text is None:
+        return ""
+    n, whole = (formatting.number(count, 0, language) for count in (value.undecided, value.sample_size))
+    return text[language].format(n=n, all=whole)
+
+
+def target_rule(explanation: Explanation, language: Language) -> str:
+    """How the spans of days make the target."""
+    t = Translator(language).t
+    if explanation.question.kpi.target_growth == "sum_of_days":
+        return t("each day that counts adds its share of the target")
+    return t("the mean over the days that count and have a target")
+
+
+def target_holder(span: TargetSpan, explanation: Explanation, language: Language) -> str:
+    """Whose row of the targets it is: the person's, a role's or the company's."""
+    if span.staff_id is not None:
+        return str(explanation.full_name)
+    return Translator(language).t("Whole company") if span.role is None else span.role
+
+
+def target_unit(span: TargetSpan, explanation: Explanation, language: Language) -> str:
+    """What the row's target is for: periods of this kind, a month, or any period."""
+    t = Translator(language).t
+    if span.grain is not None:
+        return t("this kind of period")
+    return t("a month") if explanation.question.kpi.target_growth == "sum_of_days" else t("any period")
 
 
 def change(explanation: Explanation, language: Language) -> str:

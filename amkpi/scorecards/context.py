@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from amkpi.core.catalogue import Kpi
@@ -11,6 +11,7 @@ from amkpi.core.language.names import given_name, plain
 from amkpi.core.language.periods import Period
 from amkpi.core.language.translation import Language, Translation
 from amkpi.core.language.translator import Message, Translator
+from amkpi.core.undecided import shown_status
 from amkpi.scorecards.facts import Facts, KpiValue, ScopeMember, Score, ScorecardLine
 from amkpi.scorecards.recipients import Recipient
 
@@ -79,8 +80,15 @@ class ReaderContext:
         return [m for m in self.recipient.team if (ScopeMember("own", m), start) in self.facts.scores]
 
     def line(self, member: ScopeMember, kpi: Kpi) -> ScorecardLine | None:
-        """The scorecard line of a KPI in the mail's period."""
-        return self.facts.lines.get((member, kpi.name, self.period.start))
+        """The scorecard line of a KPI in the mail's period.
+
+        Its status is `still_open` instead of off_target where undecided records can still bring it to its target.
+        """
+        line, value = self.facts.lines.get((member, kpi.name, self.period.start)), self.value(member, kpi)
+        if line is None or value is None:
+            return line
+        status = shown_status(line.status, value.numerator, value.denominator, value.undecided, line.target)
+        return replace(line, status=status)
 
     def value(self, member: ScopeMember, kpi: Kpi, period: Period | None = None) -> KpiValue | None:
         """The value of a KPI; in the mail's period without another."""

@@ -34,6 +34,7 @@ class KpiValue:
     sample_size: int
     is_provisional: bool
     null_reason: str | None
+    undecided: int
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period) -> Facts:
         (ScopeMember(scope, staff_id), kpi, start): KpiValue(*rest)
         for scope, staff_id, kpi, start, *rest in connection.execute(
             "select scope, staff_id, kpi, period_start, value, numerator, denominator, sample_size, is_provisional,"
-            " null_reason from kpi_values where period_grain = ?",
+            " null_reason, coalesce(undecided, 0) from kpi_values where period_grain = ?",
             grain,
         ).fetchall()
     }

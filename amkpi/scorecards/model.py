@@ -9,7 +9,7 @@ from datetime import date, datetime
 from amkpi.scorecards.recipients import Recipient
 
 # A status is never shown by colour alone.
-SIGNS = {"on_target": "✓", "at_risk": "!", "off_target": "✗", "no_target": "○", "no_data": "–"}
+SIGNS = {"on_target": "✓", "at_risk": "!", "off_target": "✗", "still_open": "…", "no_target": "○", "no_data": "–"}
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ create table marts.dim_client (client_id varchar, client_name varchar, manager_i
     is_active boolean);
 create table marts.kpi_values (kpi varchar, scope varchar, staff_id varchar, period_grain varchar, period_start date,
     period_end date, value double, numerator double, denominator double, sample_size bigint, unit varchar,
-    is_provisional boolean, null_reason varchar);
+    is_provisional boolean, null_reason varchar, undecided bigint);
 create table marts.scorecard_lines (scope varchar, staff_id varchar, period_grain varchar, period_start date,
     kpi varchar, value double, target double, attainment double, weight double, previous_value double, change double,
     status varchar);
@@ -153,10 +153,10 @@ class Marts:
                 else "at_risk" if attainment >= 0.9 else "off_target"
             )  # fmt: skip
             previous = before[kpi.name][0]
-            change = None if value is None or previous is None else value - previous
+            change = None if value is None or previous is None or provisional else value - previous
             reason = None if value is not None else kpi.null_reason
             self._add("kpi_values", kpi.name, scope, staff_id, "month", period.start, period.end, value, numerator,
-                      denominator, sample, kpi.unit, provisional, reason)  # fmt: skip
+                      denominator, sample, kpi.unit, provisional, reason, 0)  # fmt: skip
             self._add("scorecard_lines", scope, staff_id, "month", period.start, kpi.name, value, target, attainment,
                       10.0 * kpi.number, previous, change, status)  # fmt: skip
         score = 100 * points / weights

@@ -176,12 +176,12 @@ class _Reader:
 
     def _movement(self, kpi: Kpi, change: float | None, provisional: bool) -> str:
         words, language = WORDS[self.language], self.language
+        before = self._rows("value", "kpi_values", self.period.before().start, f"kpi = '{kpi.name}'")
+        if kpi.unit == "money" and provisional and before:
+            gone = self.period.before().short("vi" if language == "vi" else "en")
+            return words["whole"].format(gone, shown(before[0][0], "money", language))
         if change is None:
             return ""
-        if kpi.unit == "money" and provisional:
-            before = self._rows("value", "kpi_values", self.period.before().start, f"kpi = '{kpi.name}'")[0][0]
-            gone = self.period.before().short("vi" if language == "vi" else "en")
-            return words["whole"].format(gone, shown(before, "money", language))
         amount = {
             "money": shown(abs(change), "money", language),
             "ratio": words["pp"].format(rounded(Decimal(repr(abs(change))) * 100, 1, language)),

@@ -66,7 +66,7 @@ def test_every_text_stands_out_from_its_ground(name: str) -> None:
     assert contrast(text, ground) >= 4.5, f"{text} on {ground}"
 
 
-def test_the_pairs_are_those_of_five_statuses_in_three_places() -> None:
-    assert len(pairs()) == 7 + 3 * 4 + 5 + 1
+def test_the_pairs_are_those_of_six_statuses_in_three_places() -> None:
+    assert len(pairs()) == 7 + 3 * 4 + 6 + 1
     assert contrast("#ffffff", "#000000") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") < 4.5

@@ -278,6 +278,28 @@ def test_a_scorecard_without_a_rating_says_why(run: Run) -> None:
         assert reason in " ".join(" ".join(each.extract_text() for each in pdf.pages).split())
 
 
+def test_an_off_target_that_open_proposals_can_still_turn_is_not_counted_as_missed(run: Run) -> None:
+    win_rate = "kpi = 'contract_win_rate' and scope = 'own' and period_start = '2026-09-01'"
+    agency.change(
+        run.home.current.resolve(),
+        "update scorecard_lines set status = 'on_target' where scope = 'own';"
+        f" update kpi_values set value = 0.2, numerator = 2, denominator = 10, sample_size = 10, undecided = 3"
+        f" where {win_rate};"
+        f" update scorecard_lines set target = 0.5, attainment = 0.4, status = 'off_target' where {win_rate};"
+        # Two more of M3's would not be enough.
+        f" update kpi_values set undecided = 2 where staff_id = 'M3' and {win_rate}",
+    )
+    found = mails(run)
+    subjects = {staff_id: str(found[staff_id]["Subject"]).split(", ")[1] for staff_id in ("M1", "M2", "M3")}
+    assert subjects == {"M1": "1 chỉ số còn chờ kết quả", "M2": "1 KPI still open", "M3": "1 chỉ số cần chú ý"}
+    for text in (part(found["M2"], "plain"), read(part(found["M2"], "html"))):
+        assert "Nothing needs attention yet: 1 KPI below its target is still open" in text
+        assert "3 of 10 proposals still open" in text
+        assert "Off target" not in text
+    assert "2/10 đề xuất chưa có kết quả" in part(found["M3"], "plain")
+    assert "Chưa đạt" in part(found["M3"], "plain")
+
+
 def test_attention_is_ranked_by_weight_times_shortfall_and_is_at_most_three(run: Run, sent: Mails) -> None:
     text = part(sent["D1"], "plain")
     named = re.findall(r"^\d\. ([^:]+):", text, flags=re.MULTILINE)

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 from amkpi.core.language.translator import Message
 
-# `status` of scorecard_lines.
+# `status` of scorecard_lines; `still_open` instead of off_target where undecided records can still reach the target.
 STATUS: Mapping[str, Message] = {
     "on_target": Message("On target"),
     "at_risk": Message("At risk"),
     "off_target": Message("Off target"),
+    "still_open": Message("Still open"),
     "no_target": Message("No target"),
     "no_data": Message("No data"),
 }

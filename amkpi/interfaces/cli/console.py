@@ -25,6 +25,7 @@ from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Translator
 from amkpi.core.run import Run
 from amkpi.core.terminal import STATUS_SIGNS, out
+from amkpi.core.undecided import shown_status
 from amkpi.publishing.reader import published
 
 RATING_STYLE = {"A+": "bold green", "A": "green", "B": "cyan", "C": "yellow", "D": "red"}
@@ -89,7 +90,8 @@ def show_publication(run: Run) -> None:
         lines = [
             connection.execute(
                 """
-                select v.kpi, v.value, v.sample_size, v.unit, l.target, l.attainment, l.status
+                select v.kpi, v.value, v.sample_size, v.unit, l.target, l.attainment, l.status,
+                    v.numerator, v.denominator, coalesce(v.undecided, 0)
                 from kpi_values as v
                 inner join scorecard_lines as l using (kpi, scope, period_grain, period_start)
                 where v.scope = 'company' and l.staff_id is null and period_grain = 'month' and period_start = ?
@@ -141,7 +143,8 @@ def _show_company(console: Console, months: list[tuple[date, date, bool]], lines
     for name, justify in (("n", "right"), ("target", "right"), ("attained", "right"), ("status", "left")):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for kpi in kpis():
-        _, value, sample, unit, target, attainment, status = newest[kpi.name]
+        _, value, sample, unit, target, attainment, status, numerator, denominator, undecided = newest[kpi.name]
+        status = shown_status(status, numerator, denominator, undecided, target)
         sign, style = STATUS_SIGNS[status]
         earlier = [formatting.kpi_value(before[kpi.name][1], unit, "", LANGUAGE)] if len(months) == 2 else []
         table.add_row(

@@ -25,11 +25,23 @@ def missed_kpis(context: ReaderContext, main: ScopeMember) -> list[Kpi]:
     return [kpi for *_, kpi in sorted(short, key=lambda each: each[:2])]
 
 
+def still_open(context: ReaderContext, main: ScopeMember) -> int:
+    """How many KPIs are below target only as long as what is undecided is not counted."""
+    lines = (context.line(main, kpi) for kpi in kpis())
+    return sum(line is not None and line.status == "still_open" for line in lines)
+
+
 def title(context: ReaderContext, main: ScopeMember, missed: Sequence[Kpi]) -> str:
     """How many KPIs need attention, or why none does."""
-    t, n = context.t, context.n
+    t, n, undecided = context.t, context.n, still_open(context, main)
     if not missed and context.facts.scores[main, context.period.start].score is None:
         return t("No KPI has a target to be compared with")
+    if not missed and undecided:
+        return n(
+            "Nothing needs attention yet: {n} KPI below its target is still open",
+            "Nothing needs attention yet: {n} KPIs below their targets are still open",
+            undecided,
+        )
     if not missed:
         return t("Nothing needs attention: no KPI is below its target")
     if len(missed) <= MOST_KPIS:

@@ -88,7 +88,7 @@ def _score_note(context: ReaderContext, score: Score) -> str:
 
 def _kpi_line(context: ReaderContext, member: ScopeMember, kpi: Kpi) -> KpiLine:
     line = context.line(member, kpi) or NO_LINE
-    value = context.value(member, kpi) or KpiValue(None, None, None, 0, False, kpi.null_reason)
+    value = context.value(member, kpi) or KpiValue(None, None, None, 0, False, kpi.null_reason, 0)
     movement, movement_text = _movement(context, member, kpi, line, value)
     trend = _trend(context, member, kpi)
     return KpiLine(
@@ -112,14 +112,14 @@ def _movement(
     context: ReaderContext, member: ScopeMember, kpi: Kpi, line: ScorecardLine, value: KpiValue
 ) -> tuple[str, str]:
     """Better or worse than the period before, and by how much in the KPI's own unit: a code and its text."""
+    t, before = context.t, context.period.before()
+    whole = context.value(member, kpi, before)
+    if kpi.unit == "money" and value.is_provisional and whole is not None:
+        # The money of a running period cannot be compared with that of a whole one.
+        amount = context.figures.value(whole.value, kpi.unit)
+        return "none", t("{period} in whole: {amount}", period=before.short(context.language), amount=amount)
     if line.change is None:
         return "none", ""
-    t, before = context.t, context.period.before()
-    if kpi.unit == "money" and value.is_provisional:
-        # The money of a running period cannot be compared with that of a whole one.
-        whole = context.value(member, kpi, before)
-        amount = context.figures.value(whole.value if whole else None, kpi.unit)
-        return "none", t("{period} in whole: {amount}", period=before.short(context.language), amount=amount)
     amount = context.figures.size_of_change(abs(line.change), kpi.unit)
     if formatting.is_zero(amount):
         return "same", t("unchanged")
@@ -144,7 +144,11 @@ def _basis(context: ReaderContext, kpi: Kpi, value: KpiValue) -> str:
             budget=figures.value(value.denominator, "money"),
         )
         return f"{spent} · {sample}"
-    return t("{part} of {sample}", part=figures.number(value.numerator), sample=sample)
+    counted = t("{part} of {sample}", part=figures.number(value.numerator), sample=sample)
+    if not value.undecided or kpi.undecided is None:
+        return counted
+    n, whole = figures.number(value.undecided), figures.number(value.sample_size)
+    return f"{counted} · {context.choose(kpi.undecided).format(n=n, all=whole)}"
 
 
 def _trend(context: ReaderContext, member: ScopeMember, kpi: Kpi) -> tuple[Point, ...]:

@@ -53,7 +53,7 @@ def compose(
         published_at=publication.published_at,
         as_of=publication.as_of,
         is_provisional=facts.scores[main, period.start].is_provisional,
-        subject=subject_line(context, main, len(missed)),
+        subject=subject_line(context, main, len(missed), attention.still_open(context, main)),
         heading=period.name(recipient.language),
         eyebrow=overview.eyebrow(context, main),
         personal=overview.personal(context),

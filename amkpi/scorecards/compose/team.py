@@ -18,6 +18,7 @@ _MEANING = {
     "on_target": Message("100% or more"),
     "at_risk": Message("90 to 99%"),
     "off_target": Message("below 90%"),
+    "still_open": Message("below 90%, but what is undecided can bring it to target"),
 }
 _SHORT_LABELS = {
     "client_revenue": Message("Rev."),
