@@ -65,15 +65,18 @@ def rebuild(
     home: Home,
     shipped_sources: Path,
     progress: Callable[[str], None] = lambda line: None,
+    until: int | None = None,
 ) -> int:
     """Fill an empty warehouse from archive/ and the delivery log, each file as it was loaded then.
+
+    until: the last delivery that is wanted; all when None.
 
     Returns the number of deliveries. Raises AmkpiError if an archived file or its mapping is gone, or gives another
     number of rows than it did.
     """
     mappings = _mappings(home, shipped_sources)
     create_tables(connection)
-    deliveries = delivery_log.read(home.state)
+    deliveries = [each for each in delivery_log.read(home.state) if until is None or each.delivery <= until]
     for number, delivery in enumerate(deliveries, 1):
         with transaction(connection):
             if delivery.status == "loaded":

@@ -49,7 +49,7 @@ def mark_built(home: Home, settings: Settings, as_of: date, based_on: str | None
     based_on: the build whose rows it reused where nothing changed; None for a full build.
     """
     with connect(home, settings) as connection:
-        identity = publication_id(connection, settings, as_of)
+        identity = publication_id(home, connection, settings, as_of)
         connection.execute(
             "insert into audit.build (publication_id, as_of, fingerprint, based_on) values (?, ?, ?, ?)",
             [identity, as_of, _fingerprint(settings), based_on],
@@ -65,7 +65,7 @@ def check_built(home: Home, settings: Settings, as_of: date) -> str:
     with connect(home, settings) as connection:
         if not table_exists(connection, "raw", "ledger"):
             raise StaleBuild("nothing was built yet: run `amkpi build` first")
-        wanted = publication_id(connection, settings, as_of)
+        wanted = publication_id(home, connection, settings, as_of)
         built = (
             connection.execute("select publication_id from audit.build").fetchall()
             if table_exists(connection, "audit", "build")

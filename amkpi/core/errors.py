@@ -26,3 +26,7 @@ class AuditBlocked(AmkpiError):
     def __init__(self, message: str, findings: tuple[Finding, ...] = ()) -> None:
         super().__init__(message)
         self.findings = findings
+
+
+class ClosingsBroken(AuditBlocked):
+    """A closing file or the register of closings is not what it was: nothing may be published. Exit code 3."""

@@ -6,10 +6,14 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
 from amkpi.core.errors import AmkpiError
+
+# The homes whose lock this thread holds.
+_held: ContextVar[frozenset[Path]] = ContextVar("held", default=frozenset())
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,11 @@ class Home:
     def state(self) -> Path:
         """The state stores: what cannot be computed again. They are backed up, and a rebuild does not change them."""
         return self.root / "state"
+
+    @property
+    def closed(self) -> Path:
+        """The closing files, one per act; backed up with state/, never pruned."""
+        return self.root / "closed"
 
     @property
     def warehouse(self) -> Path:
@@ -97,6 +106,7 @@ class Home:
             self.archive,
             self.rejected,
             self.state,
+            self.closed,
             self.warehouse.parent,
             self.published,
             self.audits,
@@ -114,8 +124,12 @@ class Home:
     def lock(self) -> Iterator[None]:
         """Lock HOME for one writer. The operating system releases the lock when the process ends, however it ends.
 
-        Raises AmkpiError if another process holds it.
+        Who holds it may take it again: an act that consists of steps keeps others out from the first to the last.
+        Raises AmkpiError if another process, or another thread, holds it.
         """
+        if self.root in _held.get():
+            yield
+            return
         with (self.state / "lock").open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -128,4 +142,8 @@ class Home:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
-            yield
+            token = _held.set(_held.get() | {self.root})
+            try:
+                yield
+            finally:
+                _held.reset(token)

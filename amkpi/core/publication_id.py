@@ -17,6 +17,7 @@ from amkpi import __version__
 from amkpi.core.home import Home
 from amkpi.core.paths import PACKAGE
 from amkpi.core.settings import Settings
+from amkpi.core.storage import closing_register
 
 # The source files that the rows of a publication depend on.
 RESULT_SOURCES = (
@@ -29,6 +30,7 @@ RESULT_SOURCES = (
     "dbt_project/tests/**/*.sql",
     "ingestion/**/*.py",
     "ingestion/mappings/shipped/*.yml",
+    "publishing/closing/*.py",
     "publishing/publication_file.py",
     "publishing/publications.py",
     "transform/*.py",
@@ -47,12 +49,17 @@ def pipeline_version() -> str:
     return f"{__version__}+{digest.hexdigest()[:8]}"
 
 
-def publication_id(connection: duckdb.DuckDBPyConnection, settings: Settings, as_of: date) -> str:
-    """The id that a publication of the warehouse as it is now would have: sixteen hexadecimal digits."""
+def publication_id(home: Home, connection: duckdb.DuckDBPyConnection, settings: Settings, as_of: date) -> str:
+    """The id that a publication of the warehouse as it is now would have: sixteen hexadecimal digits.
+
+    Raises ClosingsBroken where the register of closings, whose last line is an input too, was altered.
+    """
     deliveries = connection.execute(
         "select run, file_name, extract, source, sha256, status, rows_read from raw.ledger order by delivery"
     ).fetchall()
-    basis = json.dumps([deliveries, as_of.isoformat(), settings.fingerprint_fields(), pipeline_version()])
+    last = closing_register.read(home).last
+    closed = [] if last is None else [last]
+    basis = json.dumps([deliveries, as_of.isoformat(), settings.fingerprint_fields(), pipeline_version(), *closed])
     return hashlib.sha256(basis.encode()).hexdigest()[:16]
 
 

@@ -206,6 +206,20 @@ class Schedule(Group):
     )
 
 
+class Closing(Group):
+    """Closing periods by themselves, after a person has approved it in Airflow."""
+
+    after_days: Annotated[int | None, FlatName("close_after_days"), RESULT_NEUTRAL] = Field(
+        default=None, ge=0, description="days after a period's end until Airflow asks to close it; none: it never asks"
+    )
+    grain: Annotated[Literal["month", "quarter", "year"], FlatName("close_grain"), RESULT_NEUTRAL] = Field(
+        default="quarter", description="which periods it asks to close"
+    )
+    approval_hours: Annotated[int, FlatName("close_approval_hours"), RESULT_NEUTRAL] = Field(
+        default=72, ge=1, description="hours until it asks again; read from Airflow's environment only"
+    )
+
+
 class RatingBand(BaseModel):
     """A rating and the lowest weighted score that earns it."""
 

@@ -33,6 +33,7 @@ from amkpi.core.paths import DBT_PROJECT
 from amkpi.core.setting_groups import (
     RESULT_NEUTRAL,
     Audit,
+    Closing,
     FlatName,
     Group,
     KpiVariables,
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
     scorecards: Scorecards = Scorecards()
     mail: Mail = Mail()
     schedule: Schedule = Schedule()
+    closing: Closing = Closing()
     kpi: KpiVariables
 
     @classmethod

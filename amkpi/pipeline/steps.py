@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, fields, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -29,6 +30,8 @@ from amkpi.ingestion.loader import LoadReport
 from amkpi.ingestion.tables import create_tables
 from amkpi.publishing import backup, publications
 from amkpi.publishing.backup import BackupReport
+from amkpi.publishing.closing import publication as closings
+from amkpi.publishing.publication_file import as_readers_see
 from amkpi.publishing.publications import PublishReport
 from amkpi.transform import dbt_runner
 from amkpi.transform.dbt_runner import BuildReport
@@ -98,16 +101,22 @@ def build(run: Run, progress: Progress = silent, on_start: Callable[[], None] = 
     Raises AmkpiError, AuditBlocked for a broken rule of the models.
     """
     with locked(run.home, run.settings):
+        closings.check(run.home, run.settings, run.as_of)
         with connect(run.home, run.settings) as connection:
             create_tables(connection)
             if run.historical:
-                identity = publication_id.publication_id(connection, run.settings, run.as_of)
+                identity = publication_id.publication_id(run.home, connection, run.settings, run.as_of)
                 if publication_id.published_file(run.home, identity).exists():
                     return BuildReport(identity, 0, 0, is_new=False)
             else:
                 # A historical publication does not count as one that has the new rows.
                 unprocessed.mark_processed(connection)
-        return dbt_runner.build(run.home, run.settings, run.as_of, progress, on_start)
+            closings.before_build(connection, run.home, run.as_of)
+        report = dbt_runner.build(run.home, run.settings, run.as_of, progress, on_start)
+        if report.is_new:
+            with connect(run.home, run.settings) as connection:
+                closings.after_build(connection, run.home, run.settings, run.as_of, progress)
+        return report
 
 
 def audit(run: Run, progress: Progress = silent, auditor: Auditor = audit_warehouse) -> AuditReport:
@@ -137,10 +146,10 @@ def audit(run: Run, progress: Progress = silent, auditor: Auditor = audit_wareho
 def publish(run: Run, progress: Progress = silent) -> PublishReport:
     """Publish the audited build. Raises AmkpiError when there is none, or AuditBlocked when its audit failed."""
     with locked(run.home, run.settings):
+        closings.check(run.home, run.settings, run.as_of)
         return publications.publish(
-            run.home, run.settings, run.as_of, run.now(), lambda connection: _fill_mail_marts(run.home, connection),
-            run.historical,
-        )  # fmt: skip
+            run.home, run.settings, run.as_of, run.now(), partial(_fill_from_state, run), run.historical
+        )
 
 
 def prune_publications(run: Run) -> int:
@@ -200,14 +209,22 @@ def publish_rebuilding_if_stale(run: Run, progress: Progress = silent) -> Publis
         return publish(run, progress)
 
 
+def _fill_from_state(run: Run, connection: duckdb.DuckDBPyConnection) -> None:
+    """Fill what a publication shows of HOME/state/: closings and mails."""
+    closings.after_build(connection, run.home, run.settings, run.as_of)
+    closings.date_adjustments(connection, run.home, run.now(), keep=not run.historical)
+    _fill_mail_marts(run.home, connection)
+
+
 def _fill_mail_marts(home: Home, connection: duckdb.DuckDBPyConnection) -> None:
     """Fill the marts of sent mails and of restatements from HOME/state/."""
     from amkpi.scorecards.mail.history import scorecards_sent
     from amkpi.scorecards.restatements import restatements
 
+    seen = f"({as_readers_see('kpi_values', 'marts.kpi_values')})"
     for table, rows in (
         ("scorecards_sent", scorecards_sent(home.state)),
-        ("restatements", restatements(home, connection)),
+        ("restatements", restatements(home, connection, seen)),
     ):
         connection.execute(f"delete from audit.{table}")
         if rows:

@@ -1,4 +1,4 @@
-"""Backup and restore of what cannot be computed again: archive/, state/, sources/ and the settings file.
+"""Backup and restore of what cannot be computed again: archive/, state/, closed/, sources/ and the settings file.
 
 A backup is a folder, `<backup_dir>/<UTC moment>/`. It is written under a temporary name, checked, and renamed, so it
 is either complete or does not exist. `manifest.json` names every file with its size and SHA-256. A backup may run while
@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from amkpi import __version__
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
+from amkpi.core.storage import closing_register
 from amkpi.core.storage.migrations.state_stores import DELIVERY_LOG
 from amkpi.ingestion import delivery_log
 from amkpi.ingestion.archive import archived
@@ -121,6 +122,8 @@ def restore(folder: Path, home: Home, progress: Progress = lambda line: None) ->
             place = home.root / name
             place.parent.mkdir(parents=True, exist_ok=True)
             (partial / name).rename(place)
+            if place.parent == home.closed:
+                place.chmod(0o444)
         shutil.rmtree(partial)
     except OSError as error:
         raise AmkpiError(f"cannot restore into {home.root}: {error}; empty the folder and try again") from error
@@ -150,7 +153,9 @@ def _write(
         copy = partial / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         is_archived = name.startswith("archive/")
-        if is_archived and previous and name in old and _linked(previous / name, copy, old[name]):
+        # Neither an archived file nor a closing file is ever written again.
+        is_final = is_archived or name.startswith("closed/")
+        if is_final and previous and name in old and _linked(previous / name, copy, old[name]):
             contents[name] = old[name]
             linked += 1
             continue
@@ -164,6 +169,7 @@ def _write(
     _check_deliveries(partial, home)
     # After that check, which may have brought the copy of the delivery log up to date.
     contents.update((name, _fingerprint(partial / name)) for name in stores)
+    _check_closings(partial, home)
     manifest = {
         "made_at": moment.astimezone(UTC).isoformat(),
         "version": __version__,
@@ -177,17 +183,18 @@ def _write(
 
 
 def _state_files(home: Home) -> Iterator[tuple[Path, str]]:
-    """The files of state/ without locks. They are copied first, so that archive/ has every file that they mention."""
+    """The files of state/ without locks. They are copied first: archive/ and closed/ then have all they mention."""
     for path in sorted(home.state.rglob("*")):
-        is_lock = path.name == "lock" or path.suffix == ".lock"
+        is_lock = path.name.startswith(".") or path.name == "lock" or path.suffix == ".lock"
         if path.is_file() and not is_lock and not path.name.endswith(_SQLITE_SIDE_FILES):
             yield path, path.relative_to(home.root).as_posix()
 
 
 def _other_files(home: Home) -> Iterator[tuple[Path, str]]:
-    for folder in (home.archive, home.sources):
+    for folder in (home.archive, home.closed, home.sources):
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and not path.is_symlink():
+            is_partial = folder == home.closed and path.name.startswith(".")
+            if path.is_file() and not path.is_symlink() and not is_partial:
                 yield path, path.relative_to(home.root).as_posix()
     if home.settings_file.is_file():
         yield home.settings_file, home.settings_file.relative_to(home.root).as_posix()
@@ -240,6 +247,15 @@ def _check_deliveries(partial: Path, home: Home) -> None:
                 f"{archived(home, each.sha256, each.file_name)} is missing, or a run is just writing it"
                 f" ({each.file_name}): if it is still missing after `amkpi load`, restore it from a backup"
             )
+
+
+def _check_closings(partial: Path, home: Home) -> None:
+    """Every act of the copied register must have its file in the copy, as it was closed. Raises AmkpiError."""
+    copy = Home.at(partial)
+    for act in closing_register.read(copy).acts:
+        file = act.file(copy)
+        if not file.is_file() or _fingerprint(file).sha256 != act.file_sha256:
+            raise AmkpiError(f"{act.file(home)} is missing or was altered: restore it from an earlier backup")
 
 
 def _check_copies(partial: Path) -> None:

@@ -18,6 +18,13 @@ import duckdb
 STORAGE_VERSION = "v1.4.0"
 # The marts that are views in the published file too, so that their rows are stored once. A view follows what it reads.
 PUBLISHED_VIEWS = ("kpi_values", "kpi_evidence", "scorecard_lines", "supporting_measures")
+# The marts in which closed periods are as they were closed. Their computed rows are in the schema `fresh`; the public
+# mart unites those of the open periods with the closed rows, which are in the schema `closing`.
+CLOSABLE = ("kpi_values", "kpi_evidence", "scorecards", "scorecard_lines", "supporting_measures")
+# What the views read of closings.
+_CLOSING = ("periods", "previous_values", *CLOSABLE)
+# The marts that also hold ids that only closed rows name.
+DIMENSIONS = ("dim_staff", "dim_client")
 # The tables that those views and `amkpi explain` read. They are not part of the public marts.
 TABLES_BEHIND_MARTS = (
     "int_kpi_catalogue",
@@ -34,9 +41,15 @@ TABLES_BEHIND_MARTS = (
     "int_exclusions",
     "int_counted_spans",
     "int_targets",
+    "int_comparable_scores",
 )
 # The views that `amkpi explain` reads, each after those that it reads itself.
 VIEWS_BEHIND_MARTS = ("int_counted_days", "int_target_spans")
+# What is not in the warehouse under the same name.
+_SOURCES = {
+    "fresh.scorecards": "marts.scorecards",
+    **{f"marts.{name}": f"(from marts.{name} union all by name from closing.{name})" for name in DIMENSIONS},
+}
 # The large tables, each with the condition on the rows that an incremental build may have changed. All other tables are
 # replaced in full. `changed` is a temporary table of the changed periods.
 _BY_ID = "period_id in (select period_id from changed)"
@@ -48,7 +61,7 @@ REPLACED_BY_PERIOD = {
     "intermediate.int_measure_sums": _BY_ID,
     "intermediate.int_kpi_records": "month_start in (select month_start from intermediate.int_changed_months)",
     "intermediate.int_client_records": _BY_START,
-    "marts.scorecards": _BY_START,
+    "fresh.scorecards": _BY_START,
 }
 
 
@@ -61,6 +74,15 @@ def write(connection: duckdb.DuckDBPyConnection, target: Path, base: Path | None
     if base is None or not _write_from_base(connection, target, base):
         target.unlink(missing_ok=True)
         _write_in_full(connection, target)
+
+
+def as_readers_see(mart: str, computed: str) -> str:
+    """SQL for one of the `CLOSABLE` marts: the computed rows of the open periods, and the closed rows of the others."""
+    return (
+        f"select * from {computed} as computed where not exists (select 1 from closing.periods as closed"
+        " where closed.period_grain = computed.period_grain and closed.period_start = computed.period_start)"
+        f" union all select * from closing.{mart}"
+    )
 
 
 @contextmanager
@@ -82,7 +104,9 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
     ).fetchall()
     return [
         *(f"intermediate.{table}" for table in TABLES_BEHIND_MARTS),
-        *(f"marts.{table}" for (table,) in marts if table not in PUBLISHED_VIEWS),
+        *(f"closing.{table}" for table in _CLOSING),
+        "fresh.scorecards",
+        *(f"marts.{table}" for (table,) in marts if table not in CLOSABLE),
     ]
 
 
@@ -94,12 +118,17 @@ def _views() -> list[str]:
     ]
 
 
+def _source(table: str) -> str:
+    """The relation of the warehouse that a table of the file holds."""
+    return _SOURCES.get(table, table)
+
+
 def _write_in_full(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
     with _attached(connection, target):
-        connection.execute("create schema new_publication.marts")
-        connection.execute("create schema new_publication.intermediate")
+        for schema in ("marts", "intermediate", "fresh", "closing"):
+            connection.execute(f"create schema new_publication.{schema}")
         for table in _tables(connection):
-            connection.execute(f"create table new_publication.{table} as from {table}")
+            connection.execute(f"create table new_publication.{table} as from {_source(table)}")
         definitions = dict(
             connection.execute(
                 "select schema_name || '.' || view_name, sql from duckdb_views()"
@@ -110,7 +139,11 @@ def _write_in_full(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
         connection.execute("use new_publication")
         for view in _views():
             # Only the query of the view: `create view` names the database of the warehouse.
-            connection.execute(f"create view {view} as {definitions[view].split(' AS ', 1)[1]}")
+            query = definitions[view].split(" AS ", 1)[1]
+            # The computed rows of the marts are in `fresh`, and are made of each other.
+            connection.execute(f"create view {view.replace('marts.', 'fresh.')} as {query.replace('marts.', 'fresh.')}")
+        for mart in CLOSABLE:
+            connection.execute(f"create view marts.{mart} as {as_readers_see(mart, f'fresh.{mart}')}")
         connection.execute(f"use {warehouse}")
 
 
@@ -123,7 +156,9 @@ def _write_from_base(connection: duckdb.DuckDBPyConnection, target: Path, base: 
     try:
         with _attached(connection, target):
             _replace_changed(connection)
-            return all(_are_equal(connection, table, f"new_publication.{table}") for table in REPLACED_BY_PERIOD)
+            return all(
+                _are_equal(connection, _source(table), f"new_publication.{table}") for table in REPLACED_BY_PERIOD
+            )
     except duckdb.Error:
         # An unreadable base must not stop a publication that can be written without it. If the disk is full or the
         # warehouse is broken, writing the file in full raises the same error.
@@ -149,9 +184,10 @@ def _replace_changed(connection: duckdb.DuckDBPyConnection) -> None:
             if table in REPLACED_BY_PERIOD:
                 condition = REPLACED_BY_PERIOD[table]
                 connection.execute(f"delete from new_publication.{table} where {condition}")
-                connection.execute(f"insert into new_publication.{table} by name from {table} where {condition}")
+                source = _source(table)
+                connection.execute(f"insert into new_publication.{table} by name from {source} where {condition}")
             else:
-                connection.execute(f"create table new_publication.{table} as from {table}")
+                connection.execute(f"create table new_publication.{table} as from {_source(table)}")
         connection.commit()
     except duckdb.Error:
         connection.rollback()

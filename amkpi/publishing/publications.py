@@ -8,6 +8,7 @@ A historical publication is one of an earlier date. It gets a file, but `current
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from amkpi.core.errors import AmkpiError, AuditBlocked
 from amkpi.core.home import Home
 from amkpi.core.publication_id import current_file, is_current, pipeline_version, publication_id, published_file
 from amkpi.core.settings import Settings
+from amkpi.core.storage import closing_register
 from amkpi.core.storage.warehouse import connect, table_exists
 from amkpi.publishing import publication_file
 
@@ -49,7 +51,7 @@ def is_published(home: Home, settings: Settings, as_of: date, historical: bool =
     with connect(home, settings) as connection:
         if not table_exists(connection, "raw", "ledger"):
             return False
-        identity = publication_id(connection, settings, as_of)
+        identity = publication_id(home, connection, settings, as_of)
     return is_current(home, identity) or (historical and published_file(home, identity).exists())
 
 
@@ -102,7 +104,7 @@ def publish(
     historical = historical and current_file(home) is not None
     if is_published(home, settings, as_of, historical):
         with connect(home, settings) as connection:
-            identity = publication_id(connection, settings, as_of)
+            identity = publication_id(home, connection, settings, as_of)
         return PublishReport(identity, published_file(home, identity), False, not is_current(home, identity))
     identity = check_built(home, settings, as_of)
     target = published_file(home, identity)
@@ -117,10 +119,13 @@ def publish(
             raise AuditBlocked("the audit of this build blocks publication: see `amkpi audit`")
         connection.execute("delete from audit.publication")
         connection.execute(
-            "insert into audit.publication (publication_id, as_of, published_at, pipeline_version, reporting_currency)"
-            " values (?, ?, ?, ?, ?)",
-            [identity, as_of, moment, pipeline_version(), settings.kpi.reporting_currency],
-        )
+            "insert into audit.publication (publication_id, as_of, published_at, pipeline_version, reporting_currency,"
+            " closing_n, closing_sha256, settings) values (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                identity, as_of, moment, pipeline_version(), settings.kpi.reporting_currency,
+                *(closing_register.read(home).last or (None, None)), json.dumps(settings.fingerprint_fields()),
+            ],
+        )  # fmt: skip
         fill(connection)
         publication_file.write(connection, partial, _base(home, connection))
     with partial.open("rb") as written:

@@ -74,10 +74,13 @@ class Restatement:
     told_publication_id: str
 
 
-def restatements(home: Home, connection: duckdb.DuckDBPyConnection) -> list[Restatement]:
+def restatements(
+    home: Home, connection: duckdb.DuckDBPyConnection, values: str = "marts.kpi_values"
+) -> list[Restatement]:
     """The rows of `marts.restatements` for the marts that `connection` has as `marts`.
 
-    connection may be the warehouse before publishing: `marts.kpi_values` is compared with the sending history.
+    connection may be the warehouse before publishing. values: the relation with what readers see, in the columns of
+    kpi_values: it is compared with the history.
     """
     sent = last_sent_values(History(home.state).read())
     if not sent:
@@ -85,7 +88,7 @@ def restatements(home: Home, connection: duckdb.DuckDBPyConnection) -> list[Rest
     now = {
         (scope, staff_id, kpi, grain, start): value
         for scope, staff_id, kpi, grain, start, value in connection.execute(
-            "select scope, staff_id, kpi, period_grain, period_start, value from marts.kpi_values"
+            f"select scope, staff_id, kpi, period_grain, period_start, value from {values}"
         ).fetchall()
     }
     why = _CauseFinder(home, connection).of

@@ -23,6 +23,7 @@ from amkpi.core.storage.warehouse import connect
 from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.transform import manifest_cache
+from amkpi.transform.closing_tables import create_closing_tables
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def build(
     with connect(home, settings) as connection:
         create_tables(connection)
         create_audit_tables(connection)
-        identity = publication_id.publication_id(connection, settings, as_of)
+        identity = publication_id.publication_id(home, connection, settings, as_of)
         if publication_id.is_current(home, identity):
             return BuildReport(identity, 0, 0, is_new=False)
         on_start()
@@ -94,6 +95,8 @@ def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:
         "create table if not exists audit.publication (publication_id varchar, as_of date, published_at timestamptz,"
         " pipeline_version varchar, reporting_currency varchar)"
     )
+    for column in ("closing_n integer", "closing_sha256 varchar", "settings varchar"):
+        connection.execute(f"alter table audit.publication add column if not exists {column}")
     connection.execute(
         "create table if not exists audit.scorecards_sent (grain varchar, period varchar, staff_id varchar,"
         ' publication_id varchar, state varchar, "at" timestamptz, message_id varchar, values_sent varchar)'
@@ -107,6 +110,7 @@ def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:
         "create table if not exists audit.previous_fingerprints (period_id integer, part varchar, month_start date,"
         " row_count bigint, hash_xor ubigint, hash_sum hugeint)"
     )
+    create_closing_tables(connection)
 
 
 _preload_thread: threading.Thread | None = None

@@ -21,7 +21,7 @@ from amkpi.ingestion.unprocessed import Unprocessed
 pytestmark = pytest.mark.slow  # the first import of Airflow costs 7 s, its database 4 s
 
 
-DAG_IDS = ("load_extracts", "build_marts", "send_scorecards", "watch_over", "housekeeping")
+DAG_IDS = ("load_extracts", "build_marts", "close_period", "send_scorecards", "watch_over", "housekeeping")
 # They write no warehouse: no need of the one writer's slot.
 WITHOUT_THE_SLOT = {"send_scorecards", "watch_over", "housekeeping"}
 AN_HOUR = timedelta(hours=1)

@@ -34,9 +34,11 @@ def different_rows(agency: Agency, file: Path) -> dict[str, int]:
         assert len(found) > 20
         different = {
             name: connection.execute(
-                f"select count(*) from ((from {name} except all from published.{name})"
-                f" union all (from published.{name} except all from {name}))"
+                f"select count(*) from ((from {computed} except all from published.{name})"
+                f" union all (from published.{name} except all from {computed}))"
             ).fetchall()[0][0]
             for (name,) in found
+            # The computed rows, which the file has in `fresh`, are the marts of the warehouse. Nothing is closed here.
+            for computed in [name.replace("fresh.", "marts.")]
         }
     return {name: rows for name, rows in different.items() if rows}

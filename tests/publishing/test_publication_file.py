@@ -60,7 +60,7 @@ def test_without_a_usable_base_the_file_is_written_in_full(
         base.write_bytes(base.read_bytes()[:5000])
     else:
         with duckdb.connect(str(base)) as connection:
-            connection.execute("drop table marts.scorecards")
+            connection.execute("drop table fresh.scorecards")
     assert different_rows(agency, agency.publish_unaudited()) == {}
     assert written == [*(["from base"] if state == "incomplete" else []), "in full"]
 

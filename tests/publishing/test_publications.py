@@ -137,7 +137,7 @@ def test_another_date_setting_or_file_gives_another_id(small: Agency) -> None:
 
     def identity(agency: Agency) -> str:
         with agency.warehouse() as connection:
-            return publication_id.publication_id(connection, agency.run.settings, agency.run.as_of)
+            return publication_id.publication_id(agency.home, connection, agency.run.settings, agency.run.as_of)
 
     seen = [identity(agency)]
     agency.run = replace(agency.run, as_of=date(2026, 10, 18))

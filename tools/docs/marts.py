@@ -33,6 +33,13 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
                          "Which keys still show older figures?"),
     "quality_results": ("What did the audit expect, and what did it find?",),
     "scorecards_sent": ("What was mailed to whom, when, and from which publication?", "What did the mail contain?"),
+    "closings": ("What is closed, by whom, when, and as of which date? What was reopened, and why?",),
+    "adjustments": (
+        "What was learned of a closed period since, to the last figure, and why?",
+        "Which closing took it up? What is still open?",
+    ),
+    "adjustment_evidence": ("Which contracts, projects, answers or proposals are behind an adjustment?",),
+    "adjusted_scores": ("Whose closed score or rating would be another today, and why?",),
     "restatements": ("Which mailed values are different now, from what to what, and why?",),
     "publication": ("Which publication is this: for which date, published when, by which version?",),
 }  # fmt: skip

@@ -16,3 +16,5 @@ ANY_ROWS = AssetAny(*ROWS.values())
 RAW = AssetAlias(name="raw", group="amkpi")
 # New marts are published.
 MARTS = Asset(name="marts", group="amkpi")
+# The question whether a period is to be closed was answered: there may be another one.
+ANSWERED = Asset(name="closing_answered", group="amkpi")

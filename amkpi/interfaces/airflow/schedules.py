@@ -14,7 +14,7 @@ from amkpi.core.settings import ENV_PREFIX, Settings, all_settings, load_setting
 from amkpi.interfaces.airflow.assets import LANDING
 
 # The settings that a schedule depends on.
-_PATHS = (("timezone",), ("landing", "watch"), ("landing", "sweep_minutes"))
+_PATHS = (("timezone",), ("landing", "watch"), ("landing", "sweep_minutes"), ("closing", "approval_hours"))
 
 
 def schedule_settings(environment: Mapping[str, str]) -> Settings:
@@ -48,5 +48,7 @@ SCHEDULE_SETTINGS = schedule_settings(os.environ)
 TIMEZONE = SCHEDULE_SETTINGS.timezone
 NIGHTLY = CronTriggerTimetable("0 2 * * *", timezone=TIMEZONE)
 AFTER_NIGHTLY = CronTriggerTimetable("30 3 * * *", timezone=TIMEZONE)
+# A person is asked in the morning, when the nightly publication is there.
+IN_THE_MORNING = CronTriggerTimetable("0 6 * * *", timezone=TIMEZONE)
 # Between the sweeps, so that both do not use the two cores at the same time.
 EVERY_TEN_MINUTES = CronTriggerTimetable("5-59/10 * * * *", timezone=TIMEZONE)

@@ -90,4 +90,34 @@ ALARMS = StateStore(
     remedy="if it stays, move it away: the operator gets its alarms again",
 )
 
-STORES = (DELIVERY_LOG, AUDITS, SCORECARDS, ALARMS)
+FIRST_SEEN = StateStore(
+    "first_seen.sqlite",
+    (
+        Migration(
+            1,
+            "when differences were first published",
+            _statements(
+                "create table first_seen (what text not null, key text not null, at text not null,"
+                " primary key (what, key))"
+            ),
+        ),
+    ),
+    remedy="if it stays, move it away: only since when a closed figure differs is lost",
+)
+
+CLOSING_REQUESTS = StateStore(
+    "closing_requests.sqlite",
+    (
+        Migration(
+            1,
+            "periods that somebody refused to close",
+            _statements(
+                "create table refused (grain text not null, start text not null, by text not null, at text not null,"
+                " primary key (grain, start))"
+            ),
+        ),
+    ),
+    remedy="if it stays, move it away: Airflow asks again to close what was refused",
+)
+
+STORES = (DELIVERY_LOG, AUDITS, SCORECARDS, ALARMS, FIRST_SEEN, CLOSING_REQUESTS)

@@ -10,7 +10,8 @@ select
     records.source_extract,
     records.source_id,
     {{ as_double('records.numerator') }} as numerator,
-    {{ as_double('records.denominator') }} as denominator
+    {{ as_double('records.denominator') }} as denominator,
+    false as is_closed
 from {{ ref('int_kpi_records').include(database=false) }} as records
 inner join {{ ref('int_period_months').include(database=false) }} as months
     on records.month_start = months.month_start
@@ -27,7 +28,8 @@ select
     source_extract,
     source_id,
     {{ as_double('numerator') }} as numerator,
-    {{ as_double('denominator') }} as denominator
+    {{ as_double('denominator') }} as denominator,
+    false as is_closed
 from {{ ref('int_client_records').include(database=false) }}
 
 union all
@@ -43,7 +45,8 @@ select
     cast(null as {{ dbt.type_string() }}) as source_extract,
     cast(null as {{ dbt.type_string() }}) as source_id,
     numerator,
-    denominator
+    denominator,
+    is_closed
 from {{ ref('kpi_values').include(database=false) }}
 where
     kpi = 'internal_collaboration_score' and scope = 'own'

@@ -22,7 +22,8 @@ select
         when catalogue.unit = 'ratio' and catalogue.kpi <> 'cost_to_budget_ratio'
             then {{ wilson('kpi_values.numerator', 'kpi_values.denominator', '+') }}
     end as wilson_high,
-    kpi_values.undecided
+    kpi_values.undecided,
+    false as is_closed
 from {{ ref('int_kpi_values').include(database=false) }} as kpi_values
 inner join {{ ref('int_scope_members').include(database=false) }} as people
     on kpi_values.subject_id = people.subject_id

@@ -42,5 +42,6 @@ select
     -- A median has no numerator; its denominator is how many projects it is of.
     case when not is_median then coalesce(numerator, 0) end as numerator,
     case when is_quotient or is_median then denominator end as denominator,
-    unit
+    unit,
+    false as is_closed
 from counted

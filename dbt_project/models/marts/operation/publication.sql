@@ -4,5 +4,8 @@ select
     as_of,
     published_at,
     pipeline_version,
-    reporting_currency
+    reporting_currency,
+    closing_n,
+    closing_sha256,
+    settings
 from {{ source('audit', 'publication') }}

@@ -7,7 +7,8 @@ select
     held.column_name,
     held.raw_row,
     ledger.loaded_at as first_seen_at,
-    held.keeps_older_row
+    held.keeps_older_row,
+    held._delivery as delivery
 from {{ source('validation', 'quarantine') }} as held
 inner join {{ source('raw', 'ledger') }} as ledger
     on held._delivery = ledger.delivery

@@ -1,0 +1,32 @@
+"""The operator that asks a person whether a period is to be closed, and waits for the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from amkpi.interfaces.airflow.task_run import raise_as_airflow_error, run_from_params
+
+
+class AskToClose(ApprovalOperator):  # type: ignore[misc]  # Airflow's operators have no types
+    """Airflow's approval. A refusal is remembered, and no answer fails the task with a line that says what follows.
+
+    The task `choose` gives what is asked.
+    """
+
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        """Take the answer. Airflow keeps no result of a refusal, since it skips what follows: it is remembered here."""
+        from amkpi.interfaces.airflow.closing import remember_if_refused
+
+        if "chosen_options" in event:
+            with raise_as_airflow_error():
+                remember_if_refused(run_from_params(), context["ti"].xcom_pull(task_ids="choose")["period"], event)
+        return super().execute_complete(context, event)
+
+    def process_trigger_event_error(self, event: dict[str, Any]) -> None:
+        """Fail in a way that the operator is told in one line. Raises AirflowFailException."""
+        if event.get("error_type") == "timeout":
+            raise AirflowFailException(f"nobody answered in time: {self.subject} It is asked again tomorrow morning")
+        super().process_trigger_event_error(event)

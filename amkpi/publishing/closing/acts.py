@@ -1,0 +1,222 @@
+"""Closing, reopening, and entering the file of a process that was killed in between.
+
+The caller holds HOME's lock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+
+from amkpi.core.errors import AmkpiError
+from amkpi.core.home import Home
+from amkpi.core.language.periods import Period
+from amkpi.core.publication_id import current_file
+from amkpi.core.settings import Settings
+from amkpi.core.storage import closing_register
+from amkpi.core.storage.closing_register import Act, ClosedPeriod, Register, Reopening
+from amkpi.ingestion import landing
+from amkpi.ingestion.archive import claimed
+from amkpi.publishing.closing import files, verification
+
+_GRAINS = ("month", "quarter", "year")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks for. publication_id: only this publication may be closed; None for the current one."""
+
+    period: str
+    by: str
+    note: str = ""
+    ignore_waiting: bool = False
+    publication_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The publication that readers see."""
+
+    file: Path
+    publication_id: str
+    as_of: date
+    pipeline_version: str
+    reporting_currency: str
+    settings: str
+    delivery: int
+    rows_held_back: int
+
+
+def closable(text: str) -> Period:
+    """The period that `2026-09`, `2026-Q3` or `2026` names. Raises AmkpiError."""
+    for grain in _GRAINS:
+        try:
+            return Period.parse(grain, text.upper())
+        except AmkpiError:
+            continue
+    raise AmkpiError(
+        f"{text!r} cannot be closed: say a period as 2026-09, 2026-Q3 or 2026; a trailing year is never closed"
+    )
+
+
+def recover(home: Home) -> tuple[Act, ...]:
+    """Enter the closing file that a killed process did not come to enter, if it fits the chain; returns its act.
+
+    Raises ClosingsBroken where the register was altered.
+    """
+    register = closing_register.read(home)
+    entered: list[Act] = []
+    if register.home_id is None:
+        return ()
+    for path in files.found(home):
+        if any(path.name == act.file_name for act in register.acts):
+            continue
+        written = files.about(path)
+        if (
+            written is not None
+            and written.home_id == register.home_id
+            and written.previous == closing_register.previous_hash(register)
+            and written.act.n == len(register.acts) + 1
+            and written.act.file_name == path.name
+        ):
+            act = replace(written.act, file_sha256=files.sha256(path))
+            register = closing_register.append(home, register, act)
+            entered.append(act)
+    return tuple(entered)
+
+
+def close(
+    home: Home, settings: Settings, connection: duckdb.DuckDBPyConnection, request: Request, moment: datetime
+) -> Act:
+    """Close a period as readers see it now; returns the act, which is in the register.
+
+    connection: the warehouse. Raises AmkpiError, in one line, where it must not be closed; ClosingsBroken where
+    the closings that there are do not fit each other.
+    """
+    if not request.by.strip():
+        raise AmkpiError("say who closes, with --by NAME")
+    register = verification.verify(home).register
+    period = closable(request.period)
+    seen = current(home)
+    _check_publication(home, register, seen, request)
+    if period.end > seen.as_of:
+        raise AmkpiError(
+            f"{period.key} ends on {period.end}, after the date {seen.as_of} of the current publication: it is not over"
+        )
+    periods = _periods(seen, register, period)
+    waiting_files = len(landing.ready(home.landing, settings.landing.settle_seconds)) + len(claimed(home))
+    not_built = waiting_rows(connection, seen.delivery)
+    if (waiting_files or not_built) and not request.ignore_waiting:
+        raise AmkpiError(
+            f"{waiting_files} files wait in {home.landing} and {not_built} loaded rows wait to be built: run"
+            " `amkpi run` first, or close without them by --ignore-waiting"
+        )
+    register = closing_register.begin(home)
+    act = Act(
+        n=len(register.acts) + 1,
+        period=period.key,
+        periods=periods,
+        by=request.by.strip(),
+        at=moment,
+        note=request.note,
+        publication_id=seen.publication_id,
+        as_of=seen.as_of,
+        delivery=seen.delivery,
+        pipeline_version=seen.pipeline_version,
+        reporting_currency=seen.reporting_currency,
+        waiting_files=waiting_files,
+        waiting_rows=not_built,
+        rows_held_back=seen.rows_held_back,
+        file_sha256="",
+    )
+    try:
+        digest = files.write(home, connection, seen.file, register, act, seen.settings)
+    except (duckdb.Error, OSError) as error:
+        files.remove_partials(home)
+        raise AmkpiError(f"{period.key} was not closed: {str(error).splitlines()[0]}") from error
+    act = replace(act, file_sha256=digest)
+    closing_register.append(home, register, act)
+    return act
+
+
+def reopen(home: Home, period: str, by: str, note: str, moment: datetime) -> Act:
+    """Reopen the newest act that is not reopened, named by its period; returns the act. Raises AmkpiError."""
+    if not by.strip() or not note.strip():
+        raise AmkpiError("say who reopens and why, with --by NAME --note TEXT")
+    register = verification.verify(home).register
+    wanted = closable(period)
+    in_force = register.in_force()
+    if not in_force:
+        raise AmkpiError(f"{wanted.key} cannot be reopened: nothing is closed")
+    newest = in_force[-1]
+    if newest.period != wanted.key:
+        raise AmkpiError(
+            f"{wanted.key} cannot be reopened: the newest closing is {newest.period} (number {newest.n}), and only that"
+            " can be"
+        )
+    closing_register.append(home, register, Reopening(newest.n, newest.period, by.strip(), moment, note))
+    return newest
+
+
+def _check_publication(home: Home, register: Register, seen: Seen, request: Request) -> None:
+    named = verification.published_closing(home)
+    if named != register.last:
+        raise AmkpiError("the last closing or reopening is not published yet: run `amkpi run` first")
+    if request.publication_id is not None and request.publication_id != seen.publication_id:
+        raise AmkpiError(
+            f"publication {request.publication_id} was shown, and {seen.publication_id} is current: ask again"
+        )
+
+
+def _periods(seen: Seen, register: Register, period: Period) -> tuple[ClosedPeriod, ...]:
+    """The period and the shorter ones within that are not closed, in the order of their dates, shorter first."""
+    closed = {(each.grain, each.start) for act in register.in_force() for each in act.periods}
+    if (period.grain, period.start) in closed:
+        raise AmkpiError(f"{period.key} is closed already")
+    shorter = _GRAINS[: _GRAINS.index(period.grain)]
+    with duckdb.connect(str(seen.file), read_only=True) as connection:
+        rows = connection.execute(
+            "select distinct period_grain, period_start, period_end from marts.kpi_values"
+            " where period_start >= ? and period_end <= ?",
+            [period.start, period.end],
+        ).fetchall()
+    found = {(grain, start): ClosedPeriod(grain, start, end) for grain, start, end in rows}
+    if (period.grain, period.start) not in found:
+        raise AmkpiError(f"{period.key} cannot be closed: the current publication has no row of it")
+    within = [
+        each for key, each in found.items()
+        if key not in closed and (each.grain in shorter or key == (period.grain, period.start))
+    ]  # fmt: skip
+    return tuple(sorted(within, key=lambda each: (each.end, _GRAINS.index(each.grain))))
+
+
+def current(home: Home) -> Seen:
+    """The publication that readers see. Raises AmkpiError where there is none that can be closed."""
+    file = current_file(home)
+    if file is None or not file.is_file():
+        raise AmkpiError(f"nothing is published in {home.published} yet: run `amkpi run`")
+    try:
+        with duckdb.connect(str(file), read_only=True) as connection:
+            row = connection.execute(
+                "select publication_id, as_of, pipeline_version, reporting_currency, settings,"
+                " (select coalesce(max(delivery), 0) from marts.load_ledger),"
+                " (select count(*) from marts.quarantined_rows) from marts.publication"
+            ).fetchall()[0]
+    except duckdb.BinderException as error:
+        raise AmkpiError("the current publication was made by an older version: run `amkpi run` first") from error
+    except duckdb.Error as error:
+        raise AmkpiError(f"{file} cannot be opened: {str(error).splitlines()[0]}") from error
+    return Seen(file, *row)
+
+
+def waiting_rows(connection: duckdb.DuckDBPyConnection, delivery: int) -> int:
+    """How many loaded rows the publication does not know. A snapshot without rows says that everything is gone."""
+    counted = connection.execute(
+        "select coalesce(sum(greatest(rows_read, 1)), 0)::bigint from raw.ledger where status = 'loaded'"
+        " and (rows_read > 0 or source is not null) and delivery > ?",
+        [delivery],
+    ).fetchall()
+    return int(counted[0][0])
