@@ -83,7 +83,6 @@ def close_period() -> None:
         body="{{ ti.xcom_pull(task_ids='choose')['body'] }}",
         response_timeout=timedelta(hours=SCHEDULE_SETTINGS.closing.approval_hours),
         pool="default_pool",
-        retries=0,
     )
 
     @task(outlets=[MARTS, ANSWERED], **PRIORITY_FINISH_STARTED)
