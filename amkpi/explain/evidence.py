@@ -24,7 +24,6 @@ from amkpi.publishing.reader import published
 
 Scope = Literal["own", "team", "company"]
 TRAILING = "t12m:"
-PRIVATE = "internal_collaboration_score"
 MOST_PLACES = 3
 # A record counts for the teams of all who managed its person on the day of the record.
 _OF_SCOPE = {
@@ -338,7 +337,7 @@ def _quarantined(connection: duckdb.DuckDBPyConnection, kpi: Kpi) -> tuple[Quara
         {"reads": list(kpi.reads)},
     ).fetchall()
     # The line of a review in a file would help to find out who wrote it.
-    most = 0 if kpi.name == PRIVATE else MOST_PLACES
+    most = 0 if kpi.private else MOST_PLACES
     return tuple(
         QuarantinedRows(extract, reason, count, tuple(places[:most])) for extract, reason, count, places in rows
     )

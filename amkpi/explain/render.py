@@ -23,12 +23,10 @@ from amkpi.core.language.names import plain
 from amkpi.core.language.terms import STATUS
 from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Translator
-from amkpi.explain.evidence import PRIVATE, CountedRecord, ExcludedRecord, Explanation, period_key
+from amkpi.explain.evidence import CountedRecord, ExcludedRecord, Explanation, period_key
 from amkpi.explain.text import (
-    EVENT_DATE,
     change,
     credit,
-    is_of_money,
     named,
     null_reason,
     numbers,
@@ -69,8 +67,8 @@ def definition(kpi: Kpi) -> str:
 def as_csv(explanation: Explanation) -> str:
     """The records, one for each line, then the spans of the target; `part` is counted, left_out or target.
 
-    The counted records add up to the value, and the shares of the spans to the target. The collaboration score is one
-    line without client or source, as in kpi_evidence.
+    The counted records add up to the value, and the shares of the spans to the target. A private KPI is one line
+    without client or source, as in kpi_evidence.
     """
     question = explanation.question
     head = (question.kpi.name, question.scope, question.staff_id, period_key(question.period))
@@ -82,7 +80,7 @@ def as_csv(explanation: Explanation) -> str:
         row = [part, *head, *cells]
         writer.writerow(row + [None] * (len(CSV_COLUMNS) - len(row)))
 
-    if question.kpi.name == PRIVATE and explanation.value.sample_size:
+    if question.kpi.private and explanation.value.sample_size:
         add("counted", [*[None] * 7, explanation.value.numerator])
     for record in explanation.counted:
         add("counted", [*_cells(record), record.numerator, record.denominator, None, None, None, 1])
@@ -185,8 +183,8 @@ class _Screen:
         facts.add_column(style="dim", no_wrap=True)
         facts.add_column()
         facts.add_row(t("Formula"), escape(kpi.formula[language]))
-        # The numbers behind a collaboration score are private.
-        if value.value is not None and kpi.name != PRIVATE:
+        # The numbers behind a value are private too.
+        if value.value is not None and not kpi.private:
             facts.add_row(t("In numbers"), escape(numbers(explanation, language)))
         if value.wilson_low is not None and value.wilson_high is not None:
             low, high = self._value(value.wilson_low), self._value(value.wilson_high)
@@ -264,7 +262,7 @@ class _Screen:
     def _show_counted(self) -> None:
         t, explanation = self.t, self._explanation
         kpi, counted = explanation.question.kpi, explanation.counted
-        if kpi.name == PRIVATE:
+        if kpi.private:
             self._console.print(t("Reviews are counted without naming reviewers or departments.") + "\n")
             return
         if not counted:
@@ -272,7 +270,7 @@ class _Screen:
             return
         self._console.print(f"[bold]{t('Records that count')}[/]  [dim]{self._number(len(counted))}[/]")
         table = self._table(
-            (t(EVENT_DATE.get(kpi.name, EVENT_DATE["client_revenue"])), "l"), (t("client"), "l"), (t("record"), "l"),
+            (kpi.event_date[self._language], "l"), (t("client"), "l"), (t("record"), "l"),
             *self._columns_of_value(), (t("credit"), "l"),
         )  # fmt: skip
         for record in counted[:MOST_RECORDS]:
@@ -290,19 +288,23 @@ class _Screen:
 
     def _columns_of_value(self) -> Sequence[tuple[str, str]]:
         kpi, currency, language = self._explanation.question.kpi, self._explanation.currency, self._language
-        if kpi.unit == "money":
+        if kpi.is_of_signings:
             return (self.t("event"), "l"), (f"{kpi.numerator[language]}, {currency}", "r")
-        if is_of_money(kpi) and kpi.denominator:
+        if kpi.is_of_amounts and not kpi.denominator:
+            return ((f"{kpi.numerator[language]}, {currency}", "r"),)
+        if kpi.is_of_amounts and kpi.denominator:
             names = (f"{name[language]}, {currency}" for name in (kpi.numerator, kpi.denominator))
             return (*((name, "r") for name in names), ("%", "r"))
         return ((kpi.numerator[language], "l"),)
 
     def _cells_of_value(self, record: CountedRecord) -> list[str]:
         kpi = self._explanation.question.kpi
-        if kpi.unit == "money":
+        if kpi.is_of_signings:
             event = self.t("signed") if record.samples else self.t("cancelled")
             return [event, self._amount(record.numerator)]
-        if is_of_money(kpi):
+        if kpi.is_of_amounts and not kpi.denominator:
+            return [self._amount(record.numerator)]
+        if kpi.is_of_amounts:
             share = record.numerator / record.denominator if record.denominator else None
             shown = "" if share is None else f"{formatting.percent(share, 1, self._language)}%"
             style = "red" if share is not None and share > 1 else "default"

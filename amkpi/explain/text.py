@@ -1,42 +1,27 @@
-"""The sentences of `amkpi explain`. Labels and formulas of a KPI are in the KPI catalogue."""
+"""The sentences of `amkpi explain`. The texts of each KPI are in the KPI catalogue."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from amkpi.core.catalogue import Kpi
+from amkpi.core.catalogue import CreditRule
 from amkpi.core.language import formatting
-from amkpi.core.language.terms import NO_VALUE
 from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Message, Translator
 from amkpi.explain.evidence import ExcludedRecord, Explanation
 from amkpi.explain.target_spans import TargetSpan
 
-# What the date of a record is.
-EVENT_DATE: Mapping[str, Message] = {
-    "client_revenue": Message("date"),
-    "client_retention_rate": Message("opening"),
-    "on_time_delivery_rate": Message("due"),
-    "client_satisfaction": Message("answered"),
-    "contract_win_rate": Message("sent"),
-    "upsell_cross_sell_rate": Message("opening"),
-    "cost_to_budget_ratio": Message("delivered"),
-    "internal_collaboration_score": Message("month"),
-}
-_OWNER = Message("the record's owner, else who managed the client on that day")
-_MANAGER = Message("who managed the client on the opening day")
 # Who gets the credit for a record.
-CREDIT: Mapping[str, Message] = {
-    "client_revenue": Message(
+CREDIT: Mapping[CreditRule, Message] = {
+    "owner_or_manager": Message("the record's owner, else who managed the client on that day"),
+    "signing_owner_or_manager": Message(
         "the contract's owner, else who managed the client at the signing; also for a cancellation"
     ),
-    "client_retention_rate": _MANAGER,
-    "on_time_delivery_rate": _OWNER,
-    "client_satisfaction": Message("the owner of the survey's project, else who managed the client when it was sent"),
-    "contract_win_rate": _OWNER,
-    "upsell_cross_sell_rate": _MANAGER,
-    "cost_to_budget_ratio": _OWNER,
-    "internal_collaboration_score": Message("the person reviewed"),
+    "project_owner_or_manager": Message(
+        "the owner of the survey's project, else who managed the client when it was sent"
+    ),
+    "manager_on_opening": Message("who managed the client on the opening day"),
+    "person_reviewed": Message("the person reviewed"),
 }
 # Why a record does not count: `reason` of the exclusions.
 EXCLUDED: Mapping[str, Message] = {
@@ -79,7 +64,7 @@ def _answer(explanation: Explanation, language: Language) -> str:
     if kpi.denominator is None:
         return t("{value} from {n} {sample}", value=shown, n=n, sample=kpi.sample[language])
     numerator, denominator = _parts(explanation, language)
-    if is_of_money(kpi):
+    if kpi.is_of_amounts:
         return f"{shown} = {numerator} / {denominator} ({n} {kpi.sample[language]})"
     return f"{shown} = {numerator} / {denominator} {kpi.sample[language]}"
 
@@ -87,17 +72,13 @@ def _answer(explanation: Explanation, language: Language) -> str:
 def null_reason(explanation: Explanation, language: Language) -> str:
     """Why there is no value; empty where there is one."""
     reason = explanation.value.null_reason or ""
-    return Translator(language).t(NO_VALUE[reason]) if reason in NO_VALUE else reason
-
-
-def is_of_money(kpi: Kpi) -> bool:
-    """Whether numerator and denominator are money and not counts."""
-    return kpi.unit == "money" or kpi.name == "cost_to_budget_ratio"
+    texts = explanation.question.kpi.null_reasons
+    return texts[reason][language] if reason in texts else reason
 
 
 def part(amount: float, explanation: Explanation, language: Language) -> str:
     """A numerator or denominator as a reader writes it."""
-    if is_of_money(explanation.question.kpi):
+    if explanation.question.kpi.is_of_amounts:
         return formatting.money(amount, explanation.currency, language)
     return formatting.number(amount, 0, language)
 
@@ -114,7 +95,7 @@ def numbers(explanation: Explanation, language: Language) -> str:
     if kpi.denominator is not None:
         numerator, denominator = _parts(explanation, language)
         return f"{kpi.numerator[language]} {numerator} ÷ {kpi.denominator[language]} {denominator} = {shown}"
-    if kpi.unit == "money":
+    if kpi.is_of_signings:
         signed = [record.numerator for record in explanation.counted if record.samples]
         cancelled = [-record.numerator for record in explanation.counted if not record.samples]
         text = t("signed {amount} ({n})", amount=part(sum(signed), explanation, language), n=len(signed))
@@ -127,7 +108,7 @@ def numbers(explanation: Explanation, language: Language) -> str:
 
 def credit(explanation: Explanation, language: Language) -> str:
     """By which rule a record counts for this person or team."""
-    t, rule = Translator(language).t, CREDIT[explanation.question.kpi.name]
+    t, rule = Translator(language).t, CREDIT[explanation.question.kpi.credit_rule]
     if explanation.question.scope != "team":
         return t(rule)
     return t("{rule}; {person} and whoever was under them on that day", rule=rule, person=explanation.full_name)

@@ -24,6 +24,7 @@ from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.transform import manifest_cache
 from amkpi.transform.closing_tables import create_closing_tables
+from amkpi.transform.dbt_variables import dbt_variables, profile_variables
 
 
 @dataclass(frozen=True)
@@ -34,16 +35,6 @@ class BuildReport:
     models: int
     tests: int
     is_new: bool = True
-
-
-def dbt_variables(settings: Settings, as_of: date) -> dict[str, Any]:
-    """The dbt variables of a run."""
-    return {"as_of": as_of.isoformat(), **settings.kpi.model_dump(mode="json")}
-
-
-def profile_variables(home: Home, settings: Settings) -> dict[str, str]:
-    """The dbt variables that profiles.yml reads: the warehouse file, and the memory that DuckDB may use."""
-    return {"warehouse_file": str(home.warehouse), "memory_limit": settings.storage.memory_limit}
 
 
 def build(

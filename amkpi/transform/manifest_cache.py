@@ -1,7 +1,8 @@
 """dbt's parsed project, kept between builds: parsing takes 3 s, and gives the same result until a file changes.
 
 dbt has a cache too, but parses everything again when a variable has changed, and `as_of` changes every day. Which
-models exist, and what each of them reads, depends on no variable. Their SQL does; dbt compiles it when they run.
+models exist, and what each of them reads, depends on the code alone: the variable `kpis` is the KPI catalogue, which
+is in the models' ymls. The SQL of the models depends on other variables; dbt compiles it when they run.
 """
 
 from __future__ import annotations

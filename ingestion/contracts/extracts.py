@@ -9,19 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from amkpi.core.catalogue import kpis
+
 Family = Literal["contract", "project", "survey", "reference"]
 Type = Literal["text", "date", "number", "boolean", "timestamp"]
 
-KPIS = (
-    "client_revenue",
-    "client_retention_rate",
-    "on_time_delivery_rate",
-    "client_satisfaction",
-    "contract_win_rate",
-    "upsell_cross_sell_rate",
-    "cost_to_budget_ratio",
-    "internal_collaboration_score",
-)
+KPIS = tuple(kpi.name for kpi in kpis())
 KINDS = ("new_business", "renewal", "upsell", "cross_sell")
 OUTCOMES = ("open", "won", "lost", "withdrawn")
 SCOPES = ("own", "team", "company")

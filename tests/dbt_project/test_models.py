@@ -18,7 +18,8 @@ from amkpi.core.storage.warehouse import connect
 from amkpi.ingestion.contracts.extracts import EXTRACTS, KPIS
 from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.validation.row_checks import check_rows
-from amkpi.transform.dbt_runner import create_audit_tables, dbt_variables, run_dbt
+from amkpi.transform.dbt_runner import create_audit_tables, run_dbt
+from amkpi.transform.dbt_variables import dbt_variables
 from tests.conftest import AS_OF, Agency
 
 MODELS = DBT_PROJECT / "models"

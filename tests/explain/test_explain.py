@@ -16,11 +16,11 @@ from typing import Any
 import duckdb
 import pytest
 
+from amkpi.core.catalogue import kpis
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.language import formatting
 from amkpi.core.language.periods import Period
-from amkpi.core.language.terms import NO_VALUE
 from amkpi.core.run import Run
 from amkpi.core.settings import load_settings
 from amkpi.explain.evidence import Explanation, Scope, explain, find_kpi, find_period, period_key
@@ -305,7 +305,7 @@ def test_where_there_is_no_value_the_reason_is_said_in_words(small: Run) -> None
     none = explain(small, "4", "DUNG", "2026-09", None)
     assert sentence(none, "en").endswith("no value: no survey was answered")
     reasons = {reason for (reason,) in asked(small, "select distinct null_reason from marts.kpi_values")}
-    assert reasons - {None} == set(NO_VALUE)
+    assert reasons - {None} == {reason for kpi in kpis() for reason in kpi.null_reasons}
 
 
 def test_the_change_is_told_against_the_period_before(small: Run) -> None:

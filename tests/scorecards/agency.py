@@ -154,7 +154,7 @@ class Marts:
             )  # fmt: skip
             previous = before[kpi.name][0]
             change = None if value is None or previous is None or provisional else value - previous
-            reason = None if value is not None else kpi.null_reason
+            reason = None if value is not None else kpi.no_data_reason
             self._add("kpi_values", kpi.name, scope, staff_id, "month", period.start, period.end, value, numerator,
                       denominator, sample, kpi.unit, provisional, reason, 0)  # fmt: skip
             self._add("scorecard_lines", scope, staff_id, "month", period.start, kpi.name, value, target, attainment,

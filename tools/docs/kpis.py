@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
-from amkpi.core.catalogue import Kpi, kpis
+from amkpi.core.catalogue import Aggregation, Kpi, kpis
 from amkpi.core.language.translation import Language, Translation
+from amkpi.core.language.translator import Translator
 from amkpi.core.paths import DBT_PROJECT
+from amkpi.explain.text import CREDIT
 from tools.docs.markdown import code, codes, table
 
-# Peer reviews have more reasons, which int_kpi_values adds.
-HIDDEN = {"internal_collaboration_score": ("too_few_raters", "period_running")}
-NULL_REASONS = {
-    "no_opening_clients": Translation(
-        en="no client was active at the start of the period", vi="đầu kỳ không có khách hàng nào hoạt động"
+AGGREGATIONS: Mapping[Aggregation, Translation] = {
+    "sum": Translation(en="sum of the records", vi="tổng các bản ghi"),
+    "ratio_of_counts": Translation(
+        en="ratio of counts, with its 95% Wilson interval", vi="tỷ lệ giữa hai số đếm, kèm khoảng Wilson 95%"
     ),
-    "nothing_due": Translation(en="no project was due", vi="không có dự án nào đến hạn"),
-    "no_responses": Translation(en="no response with a score", vi="không có phản hồi nào có điểm"),
-    "no_proposals": Translation(en="no proposal was sent", vi="không có đề xuất nào được gửi"),
-    "nothing_delivered": Translation(
-        en="no project with a budget and costs was delivered",
-        vi="không có dự án nào vừa có ngân sách, vừa có chi phí được giao",
-    ),
-    "no_reviews": Translation(en="there was no review", vi="không có ai đánh giá"),
-    "too_few_raters": Translation(
-        en="fewer reviewers than `min_raters`; with so few, readers could guess who gave which score",
-        vi="ít người đánh giá hơn `min_raters`: để không ai bị nhận ra",
-    ),
-    "period_running": Translation(
-        en="the period is not over: two looks a day apart would show one new review",
-        vi="kỳ chưa kết thúc: so hai lần xem cách nhau một ngày sẽ lộ một đánh giá mới",
+    "ratio_of_amounts": Translation(en="ratio of amounts", vi="tỷ lệ giữa hai khoản tiền"),
+    "mean_of_groups": Translation(
+        en="mean of the groups' means. Private: no single record is shown, and no value while the period runs (two"
+        " looks a day apart would show one new review) or with fewer than `min_raters` reviewers",
+        vi="trung bình của trung bình các nhóm. Riêng tư: không bản ghi riêng lẻ nào được nêu, và không có giá trị khi"
+        " kỳ chưa kết thúc (so hai lần xem cách nhau một ngày sẽ lộ một đánh giá mới) hay khi ít người đánh giá hơn"
+        " `min_raters`",
     ),
 }
 UNITS = {
@@ -81,7 +75,7 @@ MEASURES_VI = {
     "projects_without_budget": "Số dự án giao trong kỳ mà không có ngân sách lớn hơn 0.",
     "projects_without_costs": "Số dự án giao trong kỳ có ngân sách nhưng chưa có khoản chi nào đến ngày chạy.",
 }
-_TITLE = Translation(en="The eight KPIs", vi="Tám KPI")
+_TITLE = Translation(en="The KPIs", vi="Các KPI")
 _INTRO = Translation(
     en="""\
 Each KPI is defined in one place, `dbt_project/models/kpis/kpi_<name>.sql`. `value = numerator / denominator`, unless
@@ -97,17 +91,22 @@ _HEADS = {
     "formula": Translation(en="formula", vi="công thức"),
     "numerator": Translation(en="numerator", vi="tử số"),
     "denominator": Translation(en="denominator", vi="mẫu số"),
+    "aggregation": Translation(en="aggregation", vi="cách tổng hợp"),
+    "event_date": Translation(en="date of a record", vi="ngày của bản ghi"),
+    "credit": Translation(en="credit", vi="ghi nhận cho"),
     "unit": Translation(en="unit", vi="đơn vị"),
     "better": Translation(en="better", vi="chiều tốt"),
     "target": Translation(en="target of a period", vi="mục tiêu của kỳ"),
     "null": Translation(en="NULL when", vi="NULL khi"),
     "sample": Translation(en="sample size counts", vi="cỡ mẫu đếm"),
     "reads": Translation(en="reads the extracts", vi="đọc các extract"),
+    "owner": Translation(en="owner of the definition", vi="người phụ trách định nghĩa"),
+    "since": Translation(en="defined so since", vi="định nghĩa từ phiên bản"),
 }
 _MEASURES_TITLE = Translation(en="Supporting measures", vi="Chỉ số bổ trợ")
 _MEASURES_INTRO = Translation(
-    en="Shown with the eight KPIs but never scored: table `supporting_measures`.",
-    vi="Đi kèm tám KPI, không bao giờ chấm điểm: bảng `supporting_measures`.",
+    en="Shown with the KPIs but never scored: table `supporting_measures`.",
+    vi="Đi kèm các KPI, không bao giờ chấm điểm: bảng `supporting_measures`.",
 )
 _MEASURES_HEAD = (
     Translation(en="measure", vi="chỉ số"),
@@ -116,7 +115,7 @@ _MEASURES_HEAD = (
     Translation(en="what it is", vi="là gì"),
 )
 _NONE = Translation(en="none: the value is the numerator", vi="không có: giá trị là tử số")
-_NEVER = Translation(en="never: without a contract it is 0", vi="không bao giờ: chưa có hợp đồng nào thì là 0")
+_NEVER = Translation(en="never: without a record it is 0", vi="không bao giờ: chưa có bản ghi nào thì là 0")
 
 
 def measures() -> list[dict[str, Any]]:
@@ -147,17 +146,22 @@ def page(language: Language) -> str:
 
 
 def _kpi(kpi: Kpi, language: Language) -> str:
-    reasons = [reason for reason in (kpi.null_reason, *HIDDEN.get(kpi.name, ())) if reason]
     cells = {
         "question": kpi.question[language],
         "formula": kpi.formula[language],
         "numerator": kpi.numerator[language],
         "denominator": kpi.denominator[language] if kpi.denominator else _NONE[language],
+        "aggregation": AGGREGATIONS[kpi.aggregation][language],
+        "event_date": kpi.event_date[language],
+        "credit": Translator(language).t(CREDIT[kpi.credit_rule]),
         "unit": UNITS[kpi.unit][language],
         "better": BETTER[kpi.better][language],
         "target": TARGET_GROWTH[kpi.target_growth][language],
-        "null": "\n".join(f"{NULL_REASONS[r][language]}: `{r}`" for r in reasons) or _NEVER[language],
+        "null": "\n".join(f"{text[language]}: `{reason}`" for reason, text in kpi.null_reasons.items())
+        or _NEVER[language],
         "sample": kpi.sample[language],
         "reads": codes(kpi.reads),
+        "owner": kpi.owner[language],
+        "since": kpi.since,
     }
     return table(("", ""), [(f"**{_HEADS[name][language]}**", cell) for name, cell in cells.items()])

@@ -6,6 +6,7 @@ is built from the KPIs.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from statistics import fmean
 from amkpi.core.errors import AmkpiError
 from amkpi.core.paths import DBT_PROJECT
 from amkpi.ingestion.contracts.extracts import EXTRACTS
+from amkpi.transform.dbt_variables import catalogue_variable
 from tools.docs.markdown import code, codes, table
 from tools.docs.mermaid import COLOURS, Edge, Node, flowchart
 
@@ -52,7 +54,8 @@ def read_graph() -> Graph:
 
     place = str(DBT_PROJECT / "target" / "lineage")
     result = dbtRunner().invoke(
-        ["parse", "--quiet", "--log-level", "none", "--log-path", place, "--target-path", place,
+        ["parse", "--vars", json.dumps({"kpis": catalogue_variable()}),
+         "--quiet", "--log-level", "none", "--log-path", place, "--target-path", place,
          "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
     )  # fmt: skip
     if result.exception is not None or result.result is None:

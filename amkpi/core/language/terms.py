@@ -15,14 +15,3 @@ STATUS: Mapping[str, Message] = {
     "no_target": Message("No target"),
     "no_data": Message("No data"),
 }
-# `null_reason` of kpi_values.
-NO_VALUE: Mapping[str, Message] = {
-    "no_opening_clients": Message("no client at the start of the period"),
-    "nothing_due": Message("no project was due"),
-    "no_responses": Message("no survey was answered"),
-    "no_proposals": Message("no proposal was sent"),
-    "nothing_delivered": Message("no project with budget and costs was delivered"),
-    "no_reviews": Message("no review was given"),
-    "too_few_raters": Message("too few reviewers to show a value"),
-    "period_running": Message("shown when the period is over"),
-}

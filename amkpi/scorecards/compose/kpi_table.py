@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from amkpi.core.catalogue import Kpi, kpis
 from amkpi.core.language import formatting
-from amkpi.core.language.terms import NO_VALUE, STATUS
+from amkpi.core.language.terms import STATUS
 from amkpi.scorecards.context import PERIODS_SHOWN, ReaderContext
 from amkpi.scorecards.facts import KpiValue, ScopeMember, Score, ScorecardLine
 from amkpi.scorecards.model import SIGNS, Card, KpiLine, Point
@@ -88,7 +88,7 @@ def _score_note(context: ReaderContext, score: Score) -> str:
 
 def _kpi_line(context: ReaderContext, member: ScopeMember, kpi: Kpi) -> KpiLine:
     line = context.line(member, kpi) or NO_LINE
-    value = context.value(member, kpi) or KpiValue(None, None, None, 0, False, kpi.null_reason, 0)
+    value = context.value(member, kpi) or KpiValue(None, None, None, 0, False, kpi.no_data_reason, 0)
     movement, movement_text = _movement(context, member, kpi, line, value)
     trend = _trend(context, member, kpi)
     return KpiLine(
@@ -133,11 +133,11 @@ def _basis(context: ReaderContext, kpi: Kpi, value: KpiValue) -> str:
     t, figures = context.t, context.figures
     if value.value is None:
         reason = value.null_reason or ""
-        return t(NO_VALUE[reason]) if reason in NO_VALUE else t("no data")
+        return context.choose(kpi.null_reasons[reason]) if reason in kpi.null_reasons else t("no data")
     sample = f"{figures.number(value.sample_size)} {context.choose(kpi.sample)}"
     if kpi.denominator is None or value.numerator is None or value.denominator is None:
         return sample
-    if kpi.name == "cost_to_budget_ratio":
+    if kpi.aggregation == "ratio_of_amounts":
         spent = t(
             "{cost} of {budget}",
             cost=figures.value(value.numerator, "money"),

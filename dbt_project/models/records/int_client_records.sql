@@ -1,6 +1,6 @@
 -- Grain: kpi × period_grain × period_start × client_id. The records of the KPIs that count the clients of an opening
--- day. A view: they stand in the KPIs' own tables.
-{% for kpi in ['client_retention_rate', 'upsell_cross_sell_rate'] %}
+-- day. A view: the rows are stored in the KPIs' own tables.
+{% for kpi in kpis_of_records('opening') %}
 select
     '{{ kpi }}' as kpi,
     period_grain,
@@ -15,4 +15,6 @@ select
     sample_size
 from {{ ref('kpi_' ~ kpi) }}
 {{ 'union all' if not loop.last }}
+{% else %}
+{{ no_kpi_records() }}
 {% endfor %}

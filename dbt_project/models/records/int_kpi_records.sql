@@ -1,9 +1,6 @@
--- Grain: kpi × source_id × event_date. The records of the KPIs that count by a date of their own. A view: they stand in
--- the KPIs' own tables.
-{% set dated = [
-    'client_revenue', 'on_time_delivery_rate', 'client_satisfaction', 'contract_win_rate', 'cost_to_budget_ratio'
-] %}
-{% for kpi in dated %}
+-- Grain: kpi × source_id × event_date. The records of the KPIs that count by a date of their own. A view: the rows are
+-- stored in the KPIs' own tables.
+{% for kpi in kpis_of_records('event') %}
 select
     '{{ kpi }}' as kpi,
     source_extract,
@@ -18,4 +15,6 @@ select
     undecided
 from {{ ref('kpi_' ~ kpi) }}
 {{ 'union all' if not loop.last }}
+{% else %}
+{{ no_kpi_records() }}
 {% endfor %}

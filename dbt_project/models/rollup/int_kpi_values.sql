@@ -3,8 +3,8 @@ with catalogue as (
     select
         kpi_number,
         no_data_reason,
-        kpi = 'client_revenue' as is_sum,
-        kpi = 'internal_collaboration_score' as is_score
+        aggregation = 'sum' as is_sum,
+        aggregation = 'mean_of_groups' as is_score
     from {{ ref('int_kpi_catalogue') }}
 ),
 

@@ -34,7 +34,7 @@ from {{ ref('int_client_records').include(database=false) }}
 
 union all
 
--- The collaboration score stands for itself: no department, no reviewer.
+-- A private KPI has one row for each value: no department, no reviewer.
 select
     kpi,
     staff_id,
@@ -49,5 +49,5 @@ select
     is_closed
 from {{ ref('kpi_values').include(database=false) }}
 where
-    kpi = 'internal_collaboration_score' and scope = 'own'
+    kpi in {{ text_list(private_kpis() or ['']) }} and scope = 'own'
     and (sample_size > 0 or null_reason = 'period_running')

@@ -13,13 +13,12 @@ select
     catalogue.unit,
     people.is_provisional,
     kpi_values.null_reason,
-    -- Of the ratios that count cases; cost to budget is one of sums.
     case
-        when catalogue.unit = 'ratio' and catalogue.kpi <> 'cost_to_budget_ratio'
+        when catalogue.aggregation = 'ratio_of_counts'
             then {{ wilson('kpi_values.numerator', 'kpi_values.denominator', '-') }}
     end as wilson_low,
     case
-        when catalogue.unit = 'ratio' and catalogue.kpi <> 'cost_to_budget_ratio'
+        when catalogue.aggregation = 'ratio_of_counts'
             then {{ wilson('kpi_values.numerator', 'kpi_values.denominator', '+') }}
     end as wilson_high,
     kpi_values.undecided,
