@@ -14,8 +14,8 @@ def names(condition: Callable[[Kpi], bool] = lambda kpi: True) -> tuple[str, ...
 
 
 def listed(kpis: tuple[str, ...]) -> str:
-    """Names for `in (…)`. An empty list matches nothing."""
-    return ", ".join(literal(kpi) for kpi in kpis) or "null"
+    """Names for `in (…)` or `not in (…)`. Without a name, the empty text, which no KPI has."""
+    return ", ".join(literal(kpi) for kpi in kpis) or "''"
 
 
 def is_sum(kpi: Kpi) -> bool:
