@@ -20,24 +20,24 @@ def listed(kpis: tuple[str, ...]) -> str:
 
 def is_sum(kpi: Kpi) -> bool:
     """Whether the value is a sum over records, without a denominator."""
-    return kpi.name == "client_revenue"
+    return kpi.aggregation == "sum"
 
 
 def is_share(kpi: Kpi) -> bool:
     """Whether the value is a ratio of counts, so that it lies between 0 and 1."""
-    return kpi.unit == "ratio" and kpi.name != "cost_to_budget_ratio"
+    return kpi.aggregation == "ratio_of_counts"
 
 
 def is_additive(kpi: Kpi) -> bool:
     """Whether numerator and denominator are sums over records, so that the evidence adds up to the values."""
-    return kpi.unit != "score"
+    return kpi.has_records
 
 
 def counts_opening_clients(kpi: Kpi) -> bool:
     """Whether the records are the clients on an opening day; the records of other KPIs have dates of their own."""
-    return kpi.name in ("client_retention_rate", "upsell_cross_sell_rate")
+    return kpi.timing == "opening"
 
 
 def is_private(kpi: Kpi) -> bool:
     """Whether single records are shown nowhere."""
-    return kpi.name == "internal_collaboration_score"
+    return kpi.private
