@@ -30,6 +30,19 @@ CreditRule = Literal[
     "owner_or_manager", "signing_owner_or_manager", "project_owner_or_manager", "manager_on_opening", "person_reviewed"
 ]
 
+# What a mail names of a value that misses its target; amkpi/scorecards/drivers.py describes them. `records` are the
+# records that keep the value from its target, in the same words for every KPI.
+DriverKind = Literal[
+    "cancellations_and_gaps",
+    "lost_clients",
+    "late_projects",
+    "poor_responses",
+    "proposals_not_won",
+    "clients_not_expanded",
+    "overruns",
+    "people_below_target",
+    "records",
+]
 # Why a value of a private KPI is hidden although there are records; int_kpi_values decides it.
 HIDING_REASONS = frozenset({"too_few_raters", "period_running"})
 
@@ -81,6 +94,7 @@ class Kpi(BaseModel):
     timing: Timing
     credit_rule: CreditRule
     private: bool
+    drivers: DriverKind
     source_extract: str
     reads: tuple[str, ...] = Field(min_length=1)
     corrected_by: Mapping[str, str] = Field(min_length=1)
@@ -133,6 +147,8 @@ class Kpi(BaseModel):
             raise ValueError("`null_reasons` is empty for a sum, which is 0 without records, and for nothing else")
         if self.private != (self.aggregation == "mean_of_groups"):
             raise ValueError("`private` is true for a mean of groups and for nothing else: others show their records")
+        if self.target_growth == "sum_of_days" and self.example_target.any is None:
+            raise ValueError("the example target of an amount is one number, of a month: give `any`")
         if self.private and HIDING_REASONS - set(self.null_reasons):
             raise ValueError(f"`null_reasons` of a mean of groups must have {', '.join(sorted(HIDING_REASONS))}")
         if self.timing == "opening" and self.private:

@@ -2,32 +2,10 @@
 
 from datetime import date
 
+from amkpi.core.catalogue import Kpi, kpi_named, kpis
 from amkpi.sample_agency.people import DIRECTOR, EXECUTIVE, GROUP_DIRECTOR, MANAGER, SENIOR_MANAGER, Org
 from amkpi.sample_agency.timeline import Day, Window, iso, month_at
 
-# Some ratios have other values over a longer period: of the clients at the start of a year fewer stay than of those at
-# the start of a month, and more of them have bought again. For month, quarter, and year with trailing_12m.
-_BY_GRAIN = {
-    "client_retention_rate": (0.98, 0.95, 0.85),
-    "upsell_cross_sell_rate": (0.07, 0.2, 0.6),
-}
-_ANY_GRAIN = {
-    "on_time_delivery_rate": 0.85,
-    "client_satisfaction": 0.82,
-    "contract_win_rate": 0.45,
-    "cost_to_budget_ratio": 0.95,
-    "internal_collaboration_score": 75.0,
-}
-_WEIGHTS = {
-    "client_revenue": 20,
-    "client_retention_rate": 20,
-    "on_time_delivery_rate": 15,
-    "client_satisfaction": 15,
-    "contract_win_rate": 10,
-    "upsell_cross_sell_rate": 5,
-    "cost_to_budget_ratio": 10,
-    "internal_collaboration_score": 5,
-}
 # Executives have few own clients and are measured by their projects. Directors are measured by their teams; their own
 # scorecard has few clients, and the reviews of other departments.
 _ROLE_WEIGHTS = {
@@ -41,59 +19,71 @@ _ROLE_WEIGHTS = {
     DIRECTOR: {"client_retention_rate": 15, "client_satisfaction": 15, "internal_collaboration_score": 70},
     GROUP_DIRECTOR: {"client_retention_rate": 15, "client_satisfaction": 15, "internal_collaboration_score": 70},
 }
-# VND a month.
-_OWN_REVENUE = {EXECUTIVE: 10e6, MANAGER: 80e6, SENIOR_MANAGER: 95e6, DIRECTOR: 0.0, GROUP_DIRECTOR: 0.0}
-_TEAM_REVENUE = {MANAGER: 110e6, SENIOR_MANAGER: 130e6, DIRECTOR: 430e6, GROUP_DIRECTOR: 1_250e6}
-_COMPANY_REVENUE = 1_250e6
+# Amounts (the KPIs whose targets add up over days) as multiples of the example target, which is that of a manager.
+_OWN_AMOUNTS = {EXECUTIVE: 0.125, MANAGER: 1.0, SENIOR_MANAGER: 1.1875, DIRECTOR: 0.0, GROUP_DIRECTOR: 0.0}
+_TEAM_AMOUNTS = {MANAGER: 1.375, SENIOR_MANAGER: 1.625, DIRECTOR: 5.375, GROUP_DIRECTOR: 15.625}
+_COMPANY_AMOUNT = 15.625
 # Sales are not even over a year: a target of the grain replaces the sum of the monthly targets.
-_REVENUE_BY_GRAIN = {("own", MANAGER): {"month": 60e6}, ("company", ""): {"year": 15_000e6}}
+_AMOUNTS_BY_GRAIN = {("own", MANAGER): {"month": 0.75}, ("company", ""): {"year": 187.5}}
 _RAISE = 1.08
-_GRAINS = (("month", 0), ("quarter", 1), ("year", 2), ("trailing_12m", 2))
+_LENGTHS = {"month": "month", "quarter": "quarter", "year": "year", "trailing_12m": "year"}
 
 Row = tuple[str, ...]
 
 
 def target_rows(org: Org, window: Window, scale: float) -> list[Row]:
-    """The extract `kpi_targets`. Targets begin with the first month; each January those of revenue rise."""
+    """The extract `kpi_targets`. Targets begin with the first month; each January those of amounts rise."""
     rows: list[Row] = []
-    for role, revenue in _OWN_REVENUE.items():
-        rows += _set(window, "own", role, revenue, _ROLE_WEIGHTS.get(role, _WEIGHTS), 1.0)
-    for role, revenue in _TEAM_REVENUE.items():
-        rows += _set(window, "team", role, revenue, _WEIGHTS, 1.0)
-    rows += _set(window, "company", "", _COMPANY_REVENUE, _WEIGHTS, scale)
+    for role, amount in _OWN_AMOUNTS.items():
+        rows += _set(window, "own", role, amount, _weights(role))
+    for role, amount in _TEAM_AMOUNTS.items():
+        rows += _set(window, "team", role, amount, _weights())
+    rows += _set(window, "company", "", _COMPANY_AMOUNT * scale, _weights(), scale)
     rows += _personal(org, window)
     return rows
+
+
+def _weights(role: str = "") -> list[tuple[Kpi, float]]:
+    """The KPIs that the role is measured by, each with its weight."""
+    own = _ROLE_WEIGHTS.get(role, {kpi.name: kpi.example_target.weight for kpi in kpis()})
+    return [(kpi, own[kpi.name]) for kpi in kpis() if kpi.name in own]
 
 
 def _personal(org: Org, window: Window) -> list[Row]:
     """Targets of single people: the star manager's are higher, the newcomer's revenue is lower."""
     cast = org.cast
     first = iso(window.first)
+    revenue = kpi_named("client_revenue")
     rows = [
-        _row("client_revenue", "own", "", cast.managers[0], "", first, 110e6, 25),
-        _row("client_satisfaction", "own", "", cast.managers[0], "", first, 0.9, 15),
+        _row(revenue, "own", "", cast.managers[0], "", first, 110e6, 25),
+        _row(kpi_named("client_satisfaction"), "own", "", cast.managers[0], "", first, 0.9, 15),
     ]
     if cast.new_hire and org.stories.new_hire <= window.as_of:
-        rows.append(_row("client_revenue", "own", "", cast.new_hire, "", iso(org.stories.new_hire), 30e6, 10))
+        rows.append(_row(revenue, "own", "", cast.new_hire, "", iso(org.stories.new_hire), 30e6, 10))
     return rows
 
 
-def _set(window: Window, scope: str, role: str, revenue: float, weights: dict[str, int], scale: float) -> list[Row]:
-    """All targets of a scope and role; `revenue` is VND a month at `scale` 1."""
+def _set(
+    window: Window, scope: str, role: str, amount: float, weights: list[tuple[Kpi, float]], scale: float = 1.0
+) -> list[Row]:
+    """All targets of a scope and role. amount: the multiple of a manager's target where targets are amounts."""
     rows: list[Row] = []
     first = iso(window.first)
-    for kpi, weight in weights.items():
-        if kpi == "client_revenue":
-            for grain, amount in {"": revenue, **_REVENUE_BY_GRAIN.get((scope, role), {})}.items():
+    for kpi, weight in weights:
+        example = kpi.example_target
+        if kpi.target_growth == "sum_of_days":
+            by_grain = _AMOUNTS_BY_GRAIN.get((scope, role), {})
+            for grain, multiple in {"": amount, **{grain: each * scale for grain, each in by_grain.items()}}.items():
                 for years, day in enumerate([window.first, *_januaries(window)]):
-                    target = amount * scale * _RAISE**years
+                    target = (example.any or 0.0) * multiple * _RAISE**years
                     rows.append(_row(kpi, scope, grain, "", role, iso(day), target, weight))
-        elif kpi in _BY_GRAIN:
+        elif example.any is None:
             rows += [
-                _row(kpi, scope, grain, "", role, first, _BY_GRAIN[kpi][length], weight) for grain, length in _GRAINS
+                _row(kpi, scope, grain, "", role, first, getattr(example, length), weight)
+                for grain, length in _LENGTHS.items()
             ]
         else:
-            rows.append(_row(kpi, scope, "", "", role, first, _ANY_GRAIN[kpi], weight))
+            rows.append(_row(kpi, scope, "", "", role, first, example.any, weight))
     return rows
 
 
@@ -103,7 +93,7 @@ def _januaries(window: Window) -> list[Day]:
 
 
 def _row(
-    kpi: str, scope: str, grain: str, staff_id: str, role: str, valid_from: str, target: float, weight: int
+    kpi: Kpi, scope: str, grain: str, staff_id: str, role: str, valid_from: str, target: float, weight: float
 ) -> Row:
-    amount = str(round(target / 1e6) * 1_000_000) if kpi == "client_revenue" else f"{target:g}"
-    return (kpi, scope, grain, staff_id, role, valid_from, amount, str(weight))
+    amount = str(round(target / 1e6) * 1_000_000) if kpi.unit == "money" else f"{target:g}"
+    return (kpi.name, scope, grain, staff_id, role, valid_from, amount, f"{weight:g}")

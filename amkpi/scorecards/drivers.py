@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from amkpi.core.catalogue import Kpi
+from amkpi.core.catalogue import DriverKind, Kpi
 from amkpi.core.language import formatting
 from amkpi.core.language.names import plain
 from amkpi.scorecards.context import ReaderContext
@@ -45,17 +45,18 @@ class Drivers:
 
     def of(self, member: ScopeMember, kpi: Kpi) -> tuple[str, ...]:
         """The drivers of a value, at most three, and how many more there are."""
-        ways: dict[str, Callable[[ScopeMember, Sequence[EvidenceRecord]], list[str]]] = {
-            "client_revenue": self._revenue,
-            "client_retention_rate": self._lost_clients,
-            "on_time_delivery_rate": self._late_projects,
-            "client_satisfaction": self._poor_responses,
-            "contract_win_rate": self._proposals_not_won,
-            "upsell_cross_sell_rate": self._clients_not_expanded,
-            "cost_to_budget_ratio": self._overruns,
-            "internal_collaboration_score": self._collaboration,
+        describe: Mapping[DriverKind, Callable[[Kpi, ScopeMember, Sequence[EvidenceRecord]], list[str]]] = {
+            "cancellations_and_gaps": self._cancellations_and_gaps,
+            "lost_clients": self._lost_clients,
+            "late_projects": self._late_projects,
+            "poor_responses": self._poor_responses,
+            "proposals_not_won": self._proposals_not_won,
+            "clients_not_expanded": self._clients_not_expanded,
+            "overruns": self._overruns,
+            "people_below_target": self._people_below_target,
+            "records": self._records,
         }
-        found = ways.get(kpi.name, self._records)(member, self._facts.records_of(member, kpi.name))
+        found = describe[kpi.drivers](kpi, member, self._facts.records_of(member, kpi.name))
         if len(found) <= MOST_RECORDS:
             return tuple(found)
         rest = len(found) - MOST_RECORDS
@@ -64,14 +65,16 @@ class Drivers:
     def _join(self, *parts: str) -> str:
         return " · ".join(part for part in parts if part)
 
-    def _records(self, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[str]:
-        """The records of a KPI that has no text of its own, the newest first."""
+    def _records(self, kpi: Kpi, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[str]:
+        """The records that keep the value from its target, the newest first."""
+        if kpi.aggregation == "ratio_of_counts":
+            records = [r for r in records if bool(r.numerator) != (kpi.better == "higher")]
         return [
             self._join(self._client(r.client_id), plain(r.source_id or ""), self._person(r.staff_id))
             for r in _newest_first(records)
         ]
 
-    def _revenue(self, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[str]:
+    def _cancellations_and_gaps(self, kpi: Kpi, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[str]:
         found = []
         for record in sorted(records, key=lambda r: r.numerator or 0.0):
             if (record.numerator or 0.0) < 0:
@@ -81,7 +84,7 @@ class Drivers:
                 )
                 found.append(self._join(self._client(record.client_id), what, self._person(record.staff_id)))
         if member.scope != "own":
-            found += self._gaps_of_people(member)
+            found += self._gaps_of_people(kpi, member)
         if found:
             return found
         signed = sorted(records, key=lambda r: -(r.numerator or 0.0))
@@ -104,10 +107,10 @@ class Drivers:
             or self._facts.is_under(staff_id, member.staff_id, self._facts.close)
         ]
 
-    def _gaps_of_people(self, member: ScopeMember) -> list[str]:
+    def _gaps_of_people(self, kpi: Kpi, member: ScopeMember) -> list[str]:
         gaps = []
         for staff_id in self._people(member):
-            key = (ScopeMember("own", staff_id), "client_revenue", self._facts.period.start)
+            key = (ScopeMember("own", staff_id), kpi.name, self._facts.period.start)
             value, line = self._facts.values.get(key), self._facts.lines.get(key)
             if value and line and line.target is not None and value.value is not None and value.value < line.target:
                 gaps.append((value.value - line.target, staff_id))
@@ -129,7 +132,7 @@ class Drivers:
             return ""
         return self.context.t("{amount} signed in twelve months", amount=self._money(amount))
 
-    def _lost_clients(self, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[str]:
+    def _lost_clients(self, kpi: Kpi, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[str]:
         lost = self._biggest_first([r for r in records if not r.numerator])
         return [
             self._join(self._client(r.client_id), self.context.t("no longer active"), self._signed_lately(r),
@@ -137,7 +140,7 @@ class Drivers:
             for r in lost
         ]  # fmt: skip
 
-    def _clients_not_expanded(self, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[str]:
+    def _clients_not_expanded(self, kpi: Kpi, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[str]:
         waiting = self._biggest_first([r for r in records if not r.numerator])
         return [
             self._join(self._client(r.client_id), self.context.t("no upsell or cross-sell yet"),
@@ -145,7 +148,7 @@ class Drivers:
             for r in waiting
         ]  # fmt: skip
 
-    def _late_projects(self, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[str]:
+    def _late_projects(self, kpi: Kpi, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[str]:
         found = []
         for record in records:
             if record.numerator or record.event_date is None:
@@ -165,7 +168,7 @@ class Drivers:
             found.append((days > 0, -days, -record.event_date.toordinal(), text))
         return [text for *_, text in sorted(found)]
 
-    def _poor_responses(self, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[str]:
+    def _poor_responses(self, kpi: Kpi, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[str]:
         poor = _newest_first(r for r in records if not r.numerator)
         return [
             self._join(
@@ -177,7 +180,7 @@ class Drivers:
             for r in poor
         ]
 
-    def _proposals_not_won(self, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[str]:
+    def _proposals_not_won(self, kpi: Kpi, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[str]:
         open_or_lost = _newest_first(r for r in records if not r.numerator)
         return [
             self._join(
@@ -189,7 +192,7 @@ class Drivers:
             for r in open_or_lost
         ]
 
-    def _overruns(self, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[str]:
+    def _overruns(self, kpi: Kpi, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[str]:
         over = sorted(
             (((r.numerator or 0.0) - (r.denominator or 0.0), r.source_id or "", r) for r in records),
             key=lambda each: (-each[0], each[1]),
@@ -205,14 +208,13 @@ class Drivers:
             if amount > 0
         ]
 
-    def _collaboration(self, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[str]:
+    def _people_below_target(self, kpi: Kpi, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[str]:
         if member.scope == "own":
             return [self.context.t("Reviews are counted without naming the reviewers")]
-        target = self._facts.lines[member, "internal_collaboration_score", self._facts.period.start].target
+        target = self._facts.lines[member, kpi.name, self._facts.period.start].target
         scores = []
         for staff_id in self._people(member):
-            value = self._facts.values.get((ScopeMember("own", staff_id), "internal_collaboration_score",
-                                           self._facts.period.start))  # fmt: skip
+            value = self._facts.values.get((ScopeMember("own", staff_id), kpi.name, self._facts.period.start))
             if value and value.value is not None and target is not None and value.value < target:
                 scores.append((value.value, staff_id))
         return [

@@ -10,10 +10,9 @@ from typing import Any
 
 import duckdb
 
+from amkpi.core.catalogue import kpis
 from amkpi.core.language.periods import Period
 from amkpi.scorecards.recipients import StaffMember
-
-REVENUE = "client_revenue"
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,7 @@ class Facts:
     def records_of(self, member: ScopeMember, kpi: str) -> list[EvidenceRecord]:
         """The records that a value counts. A team's value counts the records of people in the team on the record's day.
 
-        The collaboration score has one row for each person and no date: its people are those in the team at the close.
+        A private KPI has one row for each person and no date: its people are those in the team at the close.
         """
         return [record for record in self.records if record.kpi == kpi and self._counts(record, member)]
 
@@ -234,9 +233,9 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period) -> Facts:
     year = Period.holding("trailing_12m", min(period.end, read_publication(connection).as_of))
     client_revenue = dict(
         connection.execute(
-            "select client_id, sum(numerator) from kpi_evidence where kpi = ? and period_grain = 'trailing_12m'"
-            " and period_start = ? and client_id is not null group by client_id",
-            [REVENUE, year.start],
+            "select client_id, sum(numerator) from kpi_evidence where list_contains(?, kpi)"
+            " and period_grain = 'trailing_12m' and period_start = ? and client_id is not null group by client_id",
+            [[kpi.name for kpi in kpis() if kpi.is_of_signings], year.start],
         ).fetchall()
     )
     delivered = dict(

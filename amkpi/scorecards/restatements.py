@@ -5,7 +5,7 @@ Two publications are compared record by record. The warehouse shows when each ro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -16,8 +16,10 @@ from typing import Any
 
 import duckdb
 
+from amkpi.core.catalogue import kpi_named, kpis
 from amkpi.core.home import Home
 from amkpi.core.publication_id import current_file, published_file
+from amkpi.ingestion.contracts.extracts import EXTRACTS
 from amkpi.scorecards.mail.history import History, LastSentValue, ValueKey, differs, last_sent_values
 
 
@@ -37,21 +39,17 @@ class Cause(StrEnum):
 
 # Where rows of several kinds changed one value, the first of these is reported.
 _ORDER = (Cause.deleted_rows, Cause.corrected_rows, Cause.late_rows, Cause.released_rows)
-# The rows behind a record of a KPI: extract, its key column, and the column with the id of the record.
-_SOURCE_ROWS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
-    "client_revenue": (("contracts", "contract_id", "contract_id"),),
-    "client_retention_rate": (("contracts", "contract_id", "client_id"),),
-    "on_time_delivery_rate": (("projects", "project_id", "project_id"),),
-    "client_satisfaction": (("client_surveys", "response_id", "response_id"),),
-    "contract_win_rate": (("proposals", "proposal_id", "proposal_id"),),
-    "upsell_cross_sell_rate": (("contracts", "contract_id", "client_id"),),
-    "cost_to_budget_ratio": (("projects", "project_id", "project_id"), ("project_costs", "cost_id", "project_id")),
-    "internal_collaboration_score": (("peer_reviews", "review_id", "account_manager_id"),),
-}
 # Rows that decide who gets the credit: looked at where no row of the record itself changed.
 _CREDIT = (("client_assignments", "client_id", "client_id"),)
 
 _Evidence = dict[tuple[str | None, str | None], tuple[float, float, str | None]]
+
+
+@cache
+def _source_rows(kpi: str) -> tuple[tuple[str, str, str], ...]:
+    """The rows behind a record of a KPI: extract, its key column, and the column with the id of the record."""
+    corrected_by = kpi_named(kpi).corrected_by
+    return tuple((extract, EXTRACTS[extract].key[0], column) for extract, column in corrected_by.items())
 
 
 def causes(home: Home) -> Callable[[ValueKey, LastSentValue], Cause]:
@@ -131,8 +129,8 @@ class _CauseFinder:
         self, kpi: str, record: tuple[str | None, str | None], old: _Evidence, new: _Evidence, then: LastSentValue
     ) -> Cause:
         client_id, source_id = record
-        wanted = source_id if kpi != "internal_collaboration_score" else (new.get(record) or old[record])[2]
-        for sources, value in ((_SOURCE_ROWS[kpi], wanted), (_CREDIT, client_id)):
+        wanted = (new.get(record) or old[record])[2] if kpi_named(kpi).private else source_id
+        for sources, value in ((_source_rows(kpi), wanted), (_CREDIT, client_id)):
             found = {
                 cause
                 for extract, key, column in sources
@@ -146,7 +144,7 @@ class _CauseFinder:
                 if any((extract, value) in held for extract, _, _ in sources):
                     return Cause.released_rows
         if any((extract, wanted) in self._quarantined(published_file(self._home, then.publication_id))
-               for extract, _, _ in _SOURCE_ROWS[kpi]):  # fmt: skip
+               for extract, _, _ in _source_rows(kpi)):  # fmt: skip
             return Cause.released_rows
         return Cause.settings_or_version
 
@@ -154,7 +152,7 @@ class _CauseFinder:
         """The cause by all rows behind this KPI, where the publication of the mail is pruned."""
         found = {
             cause
-            for extract, key, column in _SOURCE_ROWS[kpi]
+            for extract, key, column in _source_rows(kpi)
             for kinds in self._later_rows(extract, key, column, then.delivery).values()
             for cause in kinds
         }
@@ -179,7 +177,7 @@ class _CauseFinder:
                 " where kpi = ? and period_grain = ? and period_start = ? group by all",
                 [kpi, grain, start],
             ).fetchall()
-        # The collaboration score has one row for each person: the person takes the place of the record.
+        # A private KPI has one row for each person: the person takes the place of the record.
         return {
             (client, source if source is not None else staff): (num or 0.0, den or 0.0, staff)
             for client, source, staff, num, den in rows
@@ -196,7 +194,7 @@ class _CauseFinder:
             ).fetchall()
         found: set[tuple[str, str]] = set()
         with self._warehouse() as connection:
-            for extract, _, column in {each for sources in _SOURCE_ROWS.values() for each in sources}:
+            for extract, _, column in {each for kpi in kpis() for each in _source_rows(kpi.name)}:
                 lines = {(delivery, line) for name, delivery, line in places if name == extract}
                 if lines:
                     found |= {

@@ -145,6 +145,12 @@ def page(language: Language) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def questions() -> str:
+    """The table of the README: what each KPI answers, and how."""
+    rows = [(kpi.label["en"], kpi.question["en"], kpi.formula["en"]) for kpi in kpis()]
+    return table(("KPI", "the question it answers", "value"), rows)
+
+
 def _kpi(kpi: Kpi, language: Language) -> str:
     cells = {
         "question": kpi.question[language],

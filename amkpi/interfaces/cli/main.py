@@ -29,7 +29,7 @@ class _Commands(click.Group):
 @as_of_option
 @click.pass_context
 def app(context: click.Context, home: Path | None, landing: Path | None, as_of: str | None) -> None:
-    """The eight KPIs of an agency's account people, from extracts to published marts.
+    """The KPIs of an agency's account people, from extracts to published marts.
 
     --home, --landing and --as-of may stand before or after the command; after it they win.
     """

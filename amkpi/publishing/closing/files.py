@@ -15,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 
+from amkpi.core.catalogue import kpi_named
 from amkpi.core.errors import ClosingsBroken
 from amkpi.core.home import Home
 from amkpi.core.storage import closing_register
@@ -161,6 +162,8 @@ def _first_closings(register: Register, act: Act) -> list[Act]:
 
 def _take_private_from(connection: duckdb.DuckDBPyConnection, first: str) -> None:
     """Put the private KPI of an earlier closing in the place of today's, and the score that comes with it."""
+    if not sums.PRIVATE:
+        return
     new, private = "closing_file", literal(sums.PRIVATE)
     # The earlier file was itself the first of its periods, or took these rows from the first.
     connection.execute(
@@ -170,7 +173,12 @@ def _take_private_from(connection: duckdb.DuckDBPyConnection, first: str) -> Non
     of_again = "(period_grain, period_start) in (select period_grain, period_start from again)"
     of_private = f"kpi = {private} and {of_again}"
     # Who had no row then gets one that says nothing.
-    nothing = {"sample_size": "0", "null_reason": "'no_reviews'", "status": "'no_data'", "undecided": "0"}
+    nothing = {
+        "sample_size": "0",
+        "null_reason": literal(kpi_named(sums.PRIVATE).no_data_reason or ""),
+        "status": "'no_data'",
+        "undecided": "0",
+    }
     for mart in _PRIVATE_MARTS:
         columns = _columns(connection, new, mart)
         kept = {*_KEY, "kpi", "period_end", "unit", "is_provisional"}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import duckdb
 
+from amkpi.core.catalogue import kpis
 from amkpi.core.errors import AmkpiError
 from amkpi.core.storage.sql import literal
 
-# The KPI whose records nobody may see. It has no adjustments.
-PRIVATE = "internal_collaboration_score"
+# The KPI whose records nobody may see; empty if there is none. It has no adjustments. The catalogue allows only one.
+PRIVATE = next((kpi.name for kpi in kpis() if kpi.private), "")
 COLUMNS = "kpi, scope, staff_id, period_grain, period_start, numerator, denominator, sample_size"
 
 

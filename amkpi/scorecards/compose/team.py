@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amkpi.core.catalogue import Kpi, kpis
+from amkpi.core.catalogue import kpis
 from amkpi.core.language.names import name_key
 from amkpi.core.language.terms import STATUS
 from amkpi.core.language.translator import Message
@@ -19,16 +19,6 @@ _MEANING = {
     "at_risk": Message("90 to 99%"),
     "off_target": Message("below 90%"),
     "still_open": Message("below 90%, but what is undecided can bring it to target"),
-}
-_SHORT_LABELS = {
-    "client_revenue": Message("Rev."),
-    "client_retention_rate": Message("Kept"),
-    "on_time_delivery_rate": Message("Time"),
-    "client_satisfaction": Message("Sat."),
-    "contract_win_rate": Message("Won"),
-    "upsell_cross_sell_rate": Message("Upsell"),
-    "cost_to_budget_ratio": Message("Cost"),
-    "internal_collaboration_score": Message("Collab."),
 }
 
 
@@ -58,7 +48,7 @@ def matrix(context: ReaderContext, people: Sequence[str]) -> Matrix:
     without = len(context.recipient.team) - len(people)
     return Matrix(
         title=t("Your people: per cent of target attained"),
-        heads=tuple((_short_label(context, kpi), context.choose(kpi.label)) for kpi in kpis()),
+        heads=tuple((context.choose(kpi.short_label), context.choose(kpi.label)) for kpi in kpis()),
         rows=tuple(_row(context, staff_id) for staff_id in people),
         legend=tuple(
             (status, sign, t(STATUS[status]), t(_MEANING[status]) if status in _MEANING else "")
@@ -87,10 +77,6 @@ def _row(context: ReaderContext, staff_id: str) -> MatrixRow:
     return MatrixRow(
         context.full_name(staff_id), context.figures.number(score.score), score.rating or "–", tuple(cells)
     )
-
-
-def _short_label(context: ReaderContext, kpi: Kpi) -> str:
-    return context.t(_SHORT_LABELS[kpi.name]) if kpi.name in _SHORT_LABELS else context.choose(kpi.label)
 
 
 def _shortfall(context: ReaderContext, staff_id: str) -> float:

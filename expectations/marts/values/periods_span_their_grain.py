@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from amkpi.core.settings import Settings
+from amkpi.core.storage.sql import literal
 from amkpi.expectations.advice import MODELS_ARE_BROKEN
 from amkpi.expectations.context import AuditContext
 from amkpi.expectations.expectation import BLOCKING, FailingRowsExpectation
@@ -21,14 +22,16 @@ class PeriodsSpanTheirGrain(FailingRowsExpectation):
 
     @classmethod
     def failing_rows(cls, settings: Settings, context: AuditContext) -> str:
-        # The periods of one KPI are enough: everyone_has_all_eight_kpis checks that all KPIs have the same ones.
+        # The periods of any one KPI are enough: everyone_has_all_eight_kpis checks that all KPIs have the same ones.
         return f"""
             with grains (period_grain, starts_on, months) as (
                 values ('month', 'month', 1), ('quarter', 'quarter', 3), ('year', 'year', 12),
                     ('trailing_12m', 'month', 12)
             ),
             periods as (
-                select distinct period_grain, period_start, period_end from {{batch}} where kpi = '{names()[0]}'
+                select distinct period_grain, period_start, period_end
+                from {{batch}}
+                where kpi = {literal(min(names()))}
             )
             select periods.period_grain || ' ' || period_start || ' to ' || period_end as what
             from periods

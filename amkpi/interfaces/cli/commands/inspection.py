@@ -59,7 +59,7 @@ def explain(run: Run, kpi: str, whose_when: tuple[str, ...], scope: Scope | None
 
     Shows its formula with its numbers, the records behind it, and the records that were excluded.
 
-    KPI: its name, the beginning of it, or its number 1-8. STAFF_ID: without it the company's value. PERIOD: 2026-09,
+    KPI: its name, the beginning of it, or its number. STAFF_ID: without it the company's value. PERIOD: 2026-09,
     2026-Q3, 2026 or t12m:2026-09.
     """
     from amkpi.explain import evidence, render

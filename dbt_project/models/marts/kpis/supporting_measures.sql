@@ -1,4 +1,4 @@
--- Grain: measure × scope × person × period. Shown beside the eight KPIs, never scored. A view: what has no records has
+-- Grain: measure × scope × person × period. Shown with the KPIs, never scored. A view: what has no records has
 -- a row here, and is stored nowhere.
 with sums as (
     select * from {{ ref('int_measure_sums').include(database=false) }}
