@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, fields, replace
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +30,6 @@ from amkpi.ingestion.tables import create_tables
 from amkpi.publishing import backup, publications
 from amkpi.publishing.backup import BackupReport
 from amkpi.publishing.closing import publication as closings
-from amkpi.publishing.publication_file import as_readers_see
 from amkpi.publishing.publications import PublishReport
 from amkpi.transform import dbt_runner
 from amkpi.transform.dbt_runner import BuildReport
@@ -213,22 +211,19 @@ def _fill_from_state(run: Run, connection: duckdb.DuckDBPyConnection) -> None:
     """Fill what a publication shows of HOME/state/: closings and mails."""
     closings.after_build(connection, run.home, run.settings, run.as_of)
     closings.date_adjustments(connection, run.home, run.now(), keep=not run.historical)
-    _fill_mail_marts(run.home, connection)
+    _fill_mail_marts(run, connection)
 
 
-def _fill_mail_marts(home: Home, connection: duckdb.DuckDBPyConnection) -> None:
+def _fill_mail_marts(run: Run, connection: duckdb.DuckDBPyConnection) -> None:
     """Fill the marts of sent mails and of restatements from HOME/state/."""
     from amkpi.scorecards.mail.history import scorecards_sent
-    from amkpi.scorecards.restatements import restatements
+    from amkpi.scorecards.restatements.mart import restatements
 
-    seen = f"({as_readers_see('kpi_values', 'marts.kpi_values')})"
-    for table, rows in (
-        ("scorecards_sent", scorecards_sent(home.state)),
-        ("restatements", restatements(home, connection, seen)),
-    ):
+    restated = restatements(run.home, connection, run.as_of, run.now(), keep=not run.historical)
+    for table, rows in (("scorecards_sent", scorecards_sent(run.home.state)), ("restatements", restated)):
         connection.execute(f"delete from audit.{table}")
         if rows:
-            values = [[str(v) if isinstance(v, StrEnum) else v for v in astuple(row)] for row in rows]
+            values = [list(astuple(row)) for row in rows]
             columns = ", ".join(f'"{field.name}"' for field in fields(rows[0]))
             places = ", ".join("?" * len(values[0]))
             connection.executemany(f"insert into audit.{table} ({columns}) values ({places})", values)

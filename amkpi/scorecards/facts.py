@@ -114,7 +114,7 @@ class FailedExpectation:
 
 @dataclass(frozen=True)
 class Publication:
-    """The publication that the facts were read from."""
+    """The publication that the facts were read from. delivery: the last one that it contains. settings: as JSON."""
 
     publication_id: str
     as_of: date
@@ -122,6 +122,7 @@ class Publication:
     pipeline_version: str
     currency: str
     delivery: int
+    settings: str | None
 
 
 @dataclass(frozen=True)
@@ -170,10 +171,10 @@ class Facts:
 
 
 def read_publication(connection: duckdb.DuckDBPyConnection) -> Publication:
-    """The open publication. The number of its last delivery shows which deliveries it contains."""
+    """The publication of the schema `marts`: an open one or, while publishing, that of the warehouse."""
     row = connection.execute(
         "select publication_id, as_of, published_at, pipeline_version, reporting_currency,"
-        " (select coalesce(max(delivery), 0) from load_ledger) from publication"
+        " (select coalesce(max(delivery), 0) from marts.load_ledger), settings from marts.publication"
     ).fetchall()[0]
     return Publication(*row)
 

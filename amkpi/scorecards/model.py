@@ -122,16 +122,24 @@ class EvidenceRow:
     denominator: float | None
 
 
+Figure = float | str | None
+
+
 @dataclass(frozen=True)
-class SentValue:
-    """A value of a closed period that this mail reports; kept in the sending history."""
+class SentFigure:
+    """A figure of a period that is over, as this mail reports it; kept in the sending history.
+
+    kpi: None for a scorecard. what: `value`, `target`, `attainment` or `weight` of a KPI, `score` or `rating` of a
+    scorecard. figure: None where the mail shows that there is none.
+    """
 
     scope: str
     staff_id: str | None
-    kpi: str
+    kpi: str | None
     grain: str
     period_start: date
-    value: float | None
+    what: str
+    figure: Figure
 
 
 @dataclass(frozen=True)
@@ -176,5 +184,5 @@ class Scorecard:
     warnings: tuple[str, ...]
     definitions: tuple[Definition, ...]
     evidence: tuple[EvidenceRow, ...]
-    sent_values: tuple[SentValue, ...]
+    sent_figures: tuple[SentFigure, ...]
     labels: Mapping[str, str]

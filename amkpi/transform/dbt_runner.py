@@ -97,6 +97,9 @@ def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:
         " period_grain varchar, period_start date, value_then double, value_now double, cause varchar,"
         " told_publication_id varchar)"
     )
+    for column in ("what varchar", "rating_then varchar", "rating_now varchar", "mailed_at timestamptz",
+                   "first_seen_at timestamptz"):  # fmt: skip
+        connection.execute(f"alter table audit.restatements add column if not exists {column}")
     connection.execute(
         "create table if not exists audit.previous_fingerprints (period_id integer, part varchar, month_start date,"
         " row_count bigint, hash_xor ubigint, hash_sum hugeint)"

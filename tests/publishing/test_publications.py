@@ -20,7 +20,7 @@ from amkpi.core.errors import AmkpiError, AuditBlocked
 from amkpi.pipeline import steps
 from amkpi.publishing import publications
 from amkpi.scorecards.mail.history import History, Sending
-from amkpi.scorecards.model import SentValue
+from amkpi.scorecards.model import SentFigure
 from tests.conftest import AS_OF, Agency
 from tests.oracle.agencies import random_agency
 
@@ -314,7 +314,7 @@ def _publish_as(agency: Agency, identity: str) -> None:
 def test_what_was_mailed_and_what_moved_since_stands_in_the_marts(small: Agency) -> None:
     agency = small
     first = agency.publish_unaudited()
-    sent = SentValue("company", None, "client_revenue", "month", date(2026, 9, 1), 5.0)
+    sent = SentFigure("company", None, "client_revenue", "month", date(2026, 9, 1), "value", 5.0)
     identity = first.stem.removeprefix("kpi_")
     History(agency.home.state).write(
         Sending("month", "2026-09", "closed", "A", "a@agency.example", identity, 3, "0.0", "<1@agency.example>", "sent",
@@ -327,4 +327,4 @@ def test_what_was_mailed_and_what_moved_since_stands_in_the_marts(small: Agency)
             ("A", "2026-09", "sent")
         ]
         moved = connection.execute("select kpi, scope, value_then, value_now, cause from marts.restatements").fetchall()
-    assert moved == [("client_revenue", "company", 5.0, None, "settings_or_version")]
+    assert moved == [("client_revenue", "company", 5.0, None, "version_changed")]

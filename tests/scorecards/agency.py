@@ -29,7 +29,7 @@ create schema intermediate;
 create table intermediate.int_management_chain (staff_id varchar, manager_id varchar, valid_from date, valid_to date,
     is_account_staff boolean, is_loop boolean);
 create table marts.publication (publication_id varchar, as_of date, published_at timestamptz, pipeline_version varchar,
-    reporting_currency varchar);
+    reporting_currency varchar, closing_n integer, closing_sha256 varchar, settings varchar);
 create table marts.dim_staff (staff_id varchar, full_name varchar, role varchar, manager_id varchar, department varchar,
     email varchar, locale varchar, is_active boolean, valid_from date);
 create table marts.dim_client (client_id varchar, client_name varchar, manager_id varchar, industry varchar,
@@ -102,7 +102,7 @@ class Marts:
     def fill(self) -> None:
         """Write everything."""
         self.connection.execute(SCHEMA)
-        self._add("publication", self.publication_id, self.as_of, NOW, self.version, "VND")
+        self._add("publication", self.publication_id, self.as_of, NOW, self.version, "VND", None, None, None)
         self._add(
             "load_ledger", "contracts/a.csv", "contracts", "ab", "loaded", None, 9, 9, 0, NOW, None, 1 + self.extra
         )

@@ -24,12 +24,14 @@ from amkpi.core.language.periods import Period
 from amkpi.core.run import Run
 from amkpi.publishing.reader import published
 from amkpi.scorecards.facts import ScopeMember, read_facts
-from amkpi.scorecards.mail.history import History, Sending
+from amkpi.scorecards.mail.history import FigureKey, History, Sending
 from amkpi.scorecards.mail.messages import OutgoingMail
 from amkpi.scorecards.mail.options import Options
 from amkpi.scorecards.mail.outbox import write_to_outbox
-from amkpi.scorecards.model import SentValue
+from amkpi.scorecards.mail.prepare import prepare
+from amkpi.scorecards.model import SentFigure
 from amkpi.scorecards.render.html import MOST_HTML_BYTES
+from amkpi.scorecards.restatements.lines import current_figures
 from tests.scorecards import agency
 from tests.scorecards.figures import shown
 from tools.texts import read_catalogue
@@ -344,7 +346,7 @@ def test_warnings_reach_only_those_whom_they_touch(run: Run) -> None:
     assert {s for s, text in found.items() if any(word in text for word in owners)} == {"M2", "D1", "G1"}
 
 
-def told(run: Run, staff_id: str, *values: SentValue) -> None:
+def told(run: Run, staff_id: str, *values: SentFigure) -> None:
     """Let this reader have been told other values in a mail before."""
     History(run.home.state).write(
         Sending(
@@ -369,9 +371,9 @@ def told(run: Run, staff_id: str, *values: SentValue) -> None:
 def test_what_changed_since_the_last_mail_is_said_from_to_and_only_to_who_was_told(run: Run) -> None:
     told(
         run, "D1",
-        SentValue("own", "M1", "client_revenue", "month", date(2026, 8, 1), 1e6),
-        SentValue("team", "D1", "on_time_delivery_rate", "month", date(2026, 8, 1), None),
-        SentValue("own", "M3", "client_revenue", "month", date(2026, 8, 1), 1e6),
+        SentFigure("own", "M1", "client_revenue", "month", date(2026, 8, 1), "value", 1e6),
+        SentFigure("team", "D1", "on_time_delivery_rate", "month", date(2026, 8, 1), "value", None),
+        SentFigure("own", "M3", "client_revenue", "month", date(2026, 8, 1), "value", 1e6),
     )  # fmt: skip
     found = {staff_id: part(mail, "plain") for staff_id, mail in mails(run).items()}
     assert [s for s, text in found.items() if "Thay đổi từ thư trước" in text] == ["D1"]
@@ -379,6 +381,52 @@ def test_what_changed_since_the_last_mail_is_said_from_to_and_only_to_who_was_to
     assert len(lines) == 2, "whoever is outside the team is not told of"
     assert re.fullmatch(r"- Tỷ lệ giao đúng hạn, T8/2026, Nhóm Lan: – → [\d,]+% \(.*\)", lines[0])
     assert re.fullmatch(rf"- Doanh thu khách hàng, T8/2026, Trần {agency.DIACRITICS}: 1 triệu ₫ → .*", lines[1])
+
+
+def test_a_moved_score_comes_first_with_its_rating_then_target_and_attainment(run: Run) -> None:
+    quarter = date(2026, 4, 1)
+    agency.change(
+        run.home.current.resolve(),
+        "insert into scorecards (scope, staff_id, period_grain, period_start, weighted_score, rating)"
+        " values ('own', 'M2', 'quarter', '2026-04-01', 109.04, 'A');"
+        " insert into scorecard_lines (scope, staff_id, period_grain, period_start, kpi, target, attainment)"
+        " values ('own', 'M2', 'quarter', '2026-04-01', 'client_revenue', 2e6, 0.5)",
+    )
+    told(
+        run, "M2",
+        SentFigure("own", "M2", "client_revenue", "quarter", quarter, "target", 1e6),
+        SentFigure("own", "M2", "client_revenue", "quarter", quarter, "attainment", 1.0),
+        SentFigure("own", "M2", None, "quarter", quarter, "score", 101.9),
+        SentFigure("own", "M2", None, "quarter", quarter, "rating", "A+"),
+        SentFigure("own", "M2", "internal_collaboration_score", "quarter", quarter, "value", 12.0),
+    )  # fmt: skip
+    # A mail of the month reports what changed in the quarter.
+    text = part(mails(run)["M2"], "plain")
+    assert text.split("Changed since the last mail ==\n")[1].split("\n\n")[0].splitlines() == [
+        "- Weighted score, Q2/2026, Your own: 101.9 A+ → 109.0 A (cause not known any more)",
+        "- Client revenue, Q2/2026, Your own: target 1 m ₫ → 2 m ₫; attained 100.0% → 50.0% (cause not known any more)",
+    ]
+
+
+def test_a_mail_remembers_every_figure_that_it_reports_of_periods_that_are_over(run: Run) -> None:
+    prepared = prepare(run, "month", "2026-09", (), Options())
+    card = next(each for each in prepared.cards if each.recipient.staff_id == "D1")
+    sent = {
+        FigureKey(each.scope, each.staff_id, each.kpi, each.grain, each.period_start, each.what): each.figure
+        for each in card.sent_figures
+    }
+    with published(run.home, run.settings) as connection:
+        seen = current_figures(connection, {("month", date(2026, 9, 1)), ("month", date(2026, 8, 1))})
+    assert {key: seen[key] for key in sent if key.period_start >= date(2026, 8, 1)} == {
+        key: figure for key, figure in sent.items() if key.period_start >= date(2026, 8, 1)
+    }
+    september = {(k.scope, k.staff_id, k.what) for k in sent if k.period_start == date(2026, 9, 1)}
+    everything = ("value", "target", "attainment", "weight", "score", "rating")
+    people = (("team", "D1"), ("own", "D1"), ("own", "M1"), ("own", "M2"))
+    assert september == {(*person, what) for person in people for what in everything}
+    # The trend of each KPI, and the chart.
+    august = {(k.scope, k.staff_id, k.what) for k in sent if k.period_start == date(2026, 8, 1)}
+    assert august == {(*person, "value") for person in people} | {("team", "D1", "score"), ("team", "D1", "rating")}
 
 
 def test_the_same_publication_and_history_give_the_same_bytes(run: Run) -> None:

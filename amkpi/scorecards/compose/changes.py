@@ -1,62 +1,102 @@
-"""What changed since the last mail, and the values of this mail that the next one is compared with."""
+"""What changed since the last mail, and the figures of this mail that the next one is compared with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
-from amkpi.core.catalogue import kpis
+from amkpi.core.catalogue import Kpi, kpis
+from amkpi.core.language.names import plain
 from amkpi.core.language.periods import Period
 from amkpi.core.language.translator import Message
 from amkpi.scorecards.context import PERIODS_SHOWN, ReaderContext
 from amkpi.scorecards.facts import ScopeMember
-from amkpi.scorecards.mail.history import LastSentValue, ValueKey, differs
-from amkpi.scorecards.model import SentValue
-from amkpi.scorecards.restatements import Cause
+from amkpi.scorecards.model import Figure, SentFigure
+from amkpi.scorecards.restatements.causes import Why
+from amkpi.scorecards.restatements.lines import RestatedLine
 
 MOST_CHANGES = 6
-_CAUSES = {
-    Cause.late_rows: Message("rows that came late"),
-    Cause.corrected_rows: Message("rows that were corrected"),
-    Cause.deleted_rows: Message("rows that were deleted"),
-    Cause.released_rows: Message("rows released from quarantine"),
-    Cause.settings_or_version: Message("another setting or version"),
-    Cause.unknown: Message("cause not known any more"),
+MOST_RECORDS = 3
+CAUSES = {
+    "late_rows": Message("rows that came late"),
+    "corrected_rows": Message("rows that were corrected"),
+    "deleted_rows": Message("rows that were deleted"),
+    "released_rows": Message("rows released from quarantine"),
+    "happened_since": Message("happened since"),
+    "decided_since": Message("proposals decided since"),
+    "targets_changed": Message("targets changed"),
+    "settings_changed": Message("another setting"),
+    "version_changed": Message("another version"),
+    "unknown": Message("cause not known any more"),
 }
 
 
 def changes(
-    context: ReaderContext,
-    last_sent: Mapping[ValueKey, LastSentValue],
-    cause: Callable[[ValueKey, LastSentValue], Cause],
+    context: ReaderContext, restated: Iterable[RestatedLine], why: Callable[[RestatedLine], Why]
 ) -> tuple[str, ...]:
-    """Each value of a closed period that differs from what this reader was last sent, with the cause.
+    """What differs from what this reader was last sent, of periods of any grain, with the cause and the first records.
 
-    The widest scope comes first, then the newest period.
+    The widest scope comes first, then the newest period; the score comes before the KPIs.
     """
     catalogue = {kpi.name: kpi for kpi in kpis()}
     found = []
-    for key, then in last_sent.items():
-        scope, staff_id, kpi_name, grain, start = key
-        if grain != context.period.grain or not _may_read(context, scope, staff_id):
+    for line in restated:
+        if not may_read(context, line):
             continue
-        member, kpi = ScopeMember(scope, staff_id), catalogue[kpi_name]
-        value = context.facts.values.get((member, kpi_name, start))
-        now = value.value if value else None
-        if not differs(then.value, now):
-            continue
-        width = {"company": 0, "team": 1}.get(scope, 2 if staff_id == context.recipient.staff_id else 3)
+        kpi = catalogue[line.kpi] if line.kpi else None
+        cause = why(line)
         text = context.t(
-            "{kpi}, {period}, {whose}: {then} → {now} ({cause})",
-            kpi=context.choose(kpi.label),
-            period=_period_from(grain, start).short(context.language),
-            whose=context.title_for_reader(member),
-            then=context.figures.value(then.value, kpi.unit),
-            now=context.figures.value(now, kpi.unit),
-            cause=_CAUSES[cause(key, then)],
+            "{kpi}, {period}, {whose}: {change} ({cause})",
+            kpi=context.choose(kpi.label) if kpi else context.t("Weighted score"),
+            period=_period_from(line.grain, line.period_start).short(context.language),
+            whose=context.title_for_reader(ScopeMember(line.scope, line.staff_id)),
+            change=_kpi_change(context, kpi, line) if kpi else _score_change(context, line),
+            cause=", ".join(context.t(CAUSES[each]) for each in cause.causes),
         )
-        found.append((width, -start.toordinal(), kpi.number, staff_id or "", text))
-    return tuple(text for *_, text in sorted(found))
+        width = {"company": 0, "team": 1}.get(line.scope, 2 if line.staff_id == context.recipient.staff_id else 3)
+        order = (width, -line.period_start.toordinal(), line.grain, line.staff_id or "", kpi.number if kpi else 0)
+        found.append((order, " · ".join(each for each in (text, first_records(context, cause.records)) if each)))
+    return tuple(text for _, text in sorted(found))
+
+
+def _score_change(context: ReaderContext, line: RestatedLine) -> str:
+    """`101.9 A → 109.0 A`."""
+    then = {what: sent.figure for what, sent in line.then.items()}
+    return f"{_rated(context, then)} → {_rated(context, dict(line.now))}"
+
+
+def _rated(context: ReaderContext, figures: dict[str, Figure]) -> str:
+    return f"{context.figures.number(_number(figures.get('score')), 1)} {figures.get('rating') or ''}".strip()
+
+
+def _number(figure: Figure) -> float | None:
+    return figure if isinstance(figure, (int, float)) else None
+
+
+def _kpi_change(context: ReaderContext, kpi: Kpi, line: RestatedLine) -> str:
+    def pair(what: str, unit: str) -> str:
+        then, now = line.then[what].figure, line.now[what]
+        return " → ".join(
+            context.figures.value(each if isinstance(each, float) else None, unit) for each in (then, now)
+        )
+
+    parts = {
+        "value": lambda: pair("value", kpi.unit),
+        "target": lambda: context.t("target {change}", change=pair("target", kpi.unit)),
+        "attainment": lambda: context.t("attained {change}", change=pair("attainment", "ratio")),
+    }
+    return "; ".join(parts[what]() for what in line.reported)
+
+
+def first_records(context: ReaderContext, records: Sequence[tuple[str | None, str | None]]) -> str:
+    """The first of the records, by client_id and source_id, with the client's name, and how many more there are."""
+    names = context.facts.client_names
+    shown = [
+        " ".join(plain(part) for part in (source_id, names.get(client_id or "", client_id)) if part)
+        for client_id, source_id in records[:MOST_RECORDS]
+    ]
+    more = len(records) - MOST_RECORDS
+    return ", ".join([*shown, context.n("and {n} more", "and {n} more", more)] if more > 0 else shown)
 
 
 def how_many_more(context: ReaderContext, all_changes: Sequence[str]) -> str:
@@ -65,32 +105,53 @@ def how_many_more(context: ReaderContext, all_changes: Sequence[str]) -> str:
     return context.n("{n} more is in the PDF", "{n} more are in the PDF", more) if more > 0 else ""
 
 
-def sent_values(context: ReaderContext, members: Sequence[ScopeMember], people: Sequence[str]) -> tuple[SentValue, ...]:
-    """The values of closed periods that this mail reports.
+def sent_figures(
+    context: ReaderContext, members: Sequence[ScopeMember], people: Sequence[str], restated: Iterable[RestatedLine]
+) -> tuple[SentFigure, ...]:
+    """The figures of periods that are over that this mail reports; `weight` with them, because it moves scores.
 
-    members: whose scorecards it has, with the trend of six periods. people: staff ids in the matrix, without a trend.
+    members: whose scorecards it has; the chart has the scores of the first. people: staff ids whose scorecards are in
+    the PDF. restated: the section of changes names the figures of today.
     """
-    this = context.period
+    found: dict[tuple[ScopeMember, str | None, str, date, str], Figure] = {}
+    for line in restated:
+        if may_read(context, line):
+            member = ScopeMember(line.scope, line.staff_id)
+            found |= {
+                (member, line.kpi, line.grain, line.period_start, what): line.now[what] for what in line.differing
+            }
+    everybody = (*members, *(ScopeMember("own", staff_id) for staff_id in sorted(people)))
+    grain, newest = context.period.grain, context.period.start
+    for member in everybody:
+        for period in context.period.last(PERIODS_SHOWN):
+            score = context.score(member, period)
+            if score and not score.is_provisional and (period.start == newest or member == members[0]):
+                found[member, None, grain, period.start, "score"] = score.score
+                found[member, None, grain, period.start, "rating"] = score.rating
+            for kpi in kpis():
+                value = context.value(member, kpi, period)
+                if value is None or value.is_provisional:
+                    continue
+                found[member, kpi.name, grain, period.start, "value"] = value.value
+                line_now = context.line(member, kpi)
+                if period.start == newest and line_now is not None:
+                    found[member, kpi.name, grain, period.start, "target"] = line_now.target
+                    found[member, kpi.name, grain, period.start, "attainment"] = line_now.attainment
+                    found[member, kpi.name, grain, period.start, "weight"] = line_now.weight
     return tuple(
-        SentValue(member.scope, member.staff_id, kpi.name, this.grain, period.start, value.value)
-        for group, periods in (
-            (tuple(members), this.last(PERIODS_SHOWN)),
-            (tuple(ScopeMember("own", staff_id) for staff_id in sorted(people)), (this,)),
-        )
-        for member in group
-        for period in periods
-        for kpi in kpis()
-        if (value := context.value(member, kpi, period)) is not None and not value.is_provisional
+        SentFigure(member.scope, member.staff_id, kpi_name, of_grain, start, what, figure)
+        for (member, kpi_name, of_grain, start, what), figure in found.items()
     )
 
 
-def _may_read(context: ReaderContext, scope: str, staff_id: str | None) -> bool:
+def may_read(context: ReaderContext, line: RestatedLine) -> bool:
+    """Whether the reader gets this scorecard."""
     reader = context.recipient
-    if scope == "company":
+    if line.scope == "company":
         return reader.company
-    if scope == "team":
-        return staff_id == reader.staff_id and reader.leads
-    return staff_id == reader.staff_id or staff_id in reader.team
+    if line.scope == "team":
+        return line.staff_id == reader.staff_id and reader.leads
+    return line.staff_id == reader.staff_id or line.staff_id in reader.team
 
 
 def _period_from(grain: str, start: date) -> Period:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
 from amkpi.core.catalogue import kpis
 from amkpi.scorecards.compose import attention, changes, kpi_table, overview, team
@@ -12,28 +12,26 @@ from amkpi.scorecards.compose.labels import labels
 from amkpi.scorecards.compose.subject_line import subject_line
 from amkpi.scorecards.context import ReaderContext
 from amkpi.scorecards.facts import Facts, ScopeMember
-from amkpi.scorecards.mail.history import LastSentValue, ValueKey
 from amkpi.scorecards.model import Definition, Scorecard
 from amkpi.scorecards.recipients import Recipient
-from amkpi.scorecards.restatements import Cause
+from amkpi.scorecards.restatements.causes import UNKNOWN, Why
+from amkpi.scorecards.restatements.lines import RestatedLine
 
-NOTHING_SENT: Mapping[ValueKey, LastSentValue] = {}
 
-
-def unknown_cause(key: ValueKey, then: LastSentValue) -> Cause:
+def unknown_cause(line: RestatedLine) -> Why:
     """The cause of a change where the warehouse cannot be read."""
-    return Cause.unknown
+    return Why((UNKNOWN,))
 
 
 def compose(
     facts: Facts,
     recipient: Recipient,
-    last_sent: Mapping[ValueKey, LastSentValue] = NOTHING_SENT,
-    cause: Callable[[ValueKey, LastSentValue], Cause] = unknown_cause,
+    restated: Sequence[RestatedLine] = (),
+    why: Callable[[RestatedLine], Why] = unknown_cause,
 ) -> Scorecard | None:
     """The scorecard of one recipient, or None where the marts have no row for them in the period.
 
-    last_sent: the values of closed periods that this reader was last sent. cause: why such a value differs now.
+    restated: what differs from what this reader was last sent of periods that were over. why: the cause of that.
     """
     context = ReaderContext(facts, recipient)
     members = context.members()
@@ -43,7 +41,7 @@ def compose(
     people = team.people_by_need(context)
     missed = attention.missed_kpis(context, main)
     bars = overview.score_bars(context, main)
-    all_changes = changes.changes(context, last_sent, cause)
+    all_changes = changes.changes(context, restated, why)
     publication, period = facts.publication, facts.period
     return Scorecard(
         recipient=recipient,
@@ -81,6 +79,6 @@ def compose(
             for kpi in kpis()
         ),
         evidence=evidence(context, main),
-        sent_values=changes.sent_values(context, members, people),
+        sent_figures=changes.sent_figures(context, members, people, restated),
         labels=labels(context),
     )

@@ -149,7 +149,9 @@ def _intent(mail: OutgoingMail, publication: Publication, run: Run, tries: int) 
         at=run.now(),
         answer="",
         tries=tries,
-        values=mail.sent_values,
+        figures=mail.sent_figures,
+        as_of=publication.as_of,
+        settings=publication.settings,
     )
 
 

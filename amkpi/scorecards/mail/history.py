@@ -1,4 +1,4 @@
-"""The sending history in HOME/state/: the intent before each try, the server's answer after it, and the values sent.
+"""The sending history in HOME/state/: the intent before each try, the server's answer after it, and the figures sent.
 
 It cannot be computed again, so it is kept in a SQLite file of its own when publications are pruned.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from amkpi.core.storage.migrations.state_stores import SCORECARDS
-from amkpi.scorecards.model import SentValue
+from amkpi.scorecards.model import Figure, SentFigure
 
 # intended: about to be handed to the server. sent: the server accepted it. deferred: certainly not accepted, is tried
 # again. refused: the server never accepts it. uncertain: interrupted between intent and answer; only a person may send
@@ -23,7 +23,10 @@ State = Literal["intended", "sent", "deferred", "refused", "uncertain"]
 
 @dataclass(frozen=True)
 class Sending:
-    """One scorecard for one person: the newest try. edition: which of the period's scorecards (`edition`)."""
+    """One scorecard for one person: the newest try. edition: which of the period's scorecards (`edition`).
+
+    as_of, settings: of the publication; None in the records of version 0.1.0.
+    """
 
     grain: str
     period: str
@@ -38,7 +41,9 @@ class Sending:
     at: datetime
     answer: str
     tries: int
-    values: tuple[SentValue, ...]
+    figures: tuple[SentFigure, ...]
+    as_of: date | None = None
+    settings: str | None = None
 
 
 def edition(is_provisional: bool, as_of: date) -> str:
@@ -53,8 +58,8 @@ def edition(is_provisional: bool, as_of: date) -> str:
 
 
 _KEY = ("grain", "period", "edition", "staff_id")
-# The column of `values` keeps the name that version 0.1.0 gave it.
-_COLUMN_OF = {field.name: field.name for field in fields(Sending)} | {"values": "told"}
+# The column of `figures` keeps the name that version 0.1.0 gave it.
+_COLUMN_OF = {field.name: field.name for field in fields(Sending)} | {"figures": "told"}
 _COLUMNS = ", ".join(_COLUMN_OF.values())
 
 
@@ -66,10 +71,11 @@ class History:
 
     def write(self, sending: Sending) -> None:
         """Store the newest try of a sending."""
-        row = asdict(sending) | {
+        row = {field.name: getattr(sending, field.name) for field in fields(Sending)} | {
             "at": sending.at.isoformat(),
-            "values": json.dumps(
-                [[v.scope, v.staff_id, v.kpi, v.grain, v.period_start.isoformat(), v.value] for v in sending.values],
+            "as_of": sending.as_of.isoformat() if sending.as_of else None,
+            "figures": json.dumps(
+                [[*key, cells] for key, cells in _lines(sending.figures).items()],
                 ensure_ascii=False,
                 separators=(",", ":"),
             ),
@@ -99,19 +105,8 @@ class History:
 
 
 @dataclass(frozen=True)
-class LastSentValue:
-    """A value of a closed period as the last mail reported it, and the publication of that mail."""
-
-    value: float | None
-    publication_id: str
-    delivery: int
-    pipeline_version: str
-    at: datetime
-
-
-@dataclass(frozen=True)
 class SentRow:
-    """A row of `marts.scorecards_sent`; values_sent is JSON."""
+    """A row of `marts.scorecards_sent`; values_sent is JSON: an entry for each KPI or scorecard, with its figures."""
 
     grain: str
     period: str
@@ -124,16 +119,16 @@ class SentRow:
 
 
 def scorecards_sent(state: Path) -> list[SentRow]:
-    """The rows of `marts.scorecards_sent`: every scorecard that was sent, or tried, with its values."""
+    """The rows of `marts.scorecards_sent`: every scorecard that was sent, or tried, with its figures."""
     return [
         SentRow(
             sending.grain, sending.period, sending.staff_id, sending.publication_id, sending.state, sending.at,
             sending.message_id,
             json.dumps(
                 [
-                    {"kpi": v.kpi, "scope": v.scope, "staff_id": v.staff_id, "period_grain": v.grain,
-                     "period_start": v.period_start.isoformat(), "value": v.value}
-                    for v in sending.values
+                    {"kpi": kpi, "scope": scope, "staff_id": staff_id, "period_grain": grain, "period_start": start,
+                     **cells}
+                    for (scope, staff_id, kpi, grain, start), cells in _lines(sending.figures).items()
                 ],
                 ensure_ascii=False,
             ),
@@ -142,37 +137,67 @@ def scorecards_sent(state: Path) -> list[SentRow]:
     ]  # fmt: skip
 
 
-ValueKey = tuple[str, str | None, str, str, date]  # scope, staff_id, kpi, grain, period_start
+class FigureKey(NamedTuple):
+    """Which figure: that of a KPI or, without one, of a scorecard."""
+
+    scope: str
+    staff_id: str | None
+    kpi: str | None
+    grain: str
+    period_start: date
+    what: str
 
 
-def last_sent_values(sendings: Sequence[Sending], staff_id: str | None = None) -> Mapping[ValueKey, LastSentValue]:
-    """The last report of each value to this reader or, without a staff_id, to anybody.
+@dataclass(frozen=True)
+class LastSent:
+    """A figure as the last mail reported it, and the publication of that mail. as_of: its date, or the mail's."""
+
+    figure: Figure
+    publication_id: str
+    delivery: int
+    pipeline_version: str
+    as_of: date
+    settings: str | None
+    at: datetime
+
+
+def last_sent_figures(sendings: Sequence[Sending], staff_id: str | None = None) -> Mapping[FigureKey, LastSent]:
+    """The last report of each figure to this reader or, without a staff_id, to anybody.
 
     Mails that a server accepted count, and uncertain ones: the reader may have them.
     """
-    found: dict[ValueKey, LastSentValue] = {}
+    found: dict[FigureKey, LastSent] = {}
     for sending in sendings:
         if sending.state not in ("sent", "uncertain") or (staff_id is not None and sending.staff_id != staff_id):
             continue
-        for sent in sending.values:
-            key = (sent.scope, sent.staff_id, sent.kpi, sent.grain, sent.period_start)
-            found[key] = LastSentValue(
-                sent.value, sending.publication_id, sending.delivery, sending.pipeline_version, sending.at
-            )
+        for sent in sending.figures:
+            key = FigureKey(sent.scope, sent.staff_id, sent.kpi, sent.grain, sent.period_start, sent.what)
+            found[key] = LastSent(
+                sent.figure, sending.publication_id, sending.delivery, sending.pipeline_version,
+                sending.as_of or sending.at.date(), sending.settings, sending.at,
+            )  # fmt: skip
     return found
 
 
-def differs(then: float | None, now: float | None) -> bool:
-    """Whether a value changed by more than the rounding error of adding floats in another order."""
-    if then is None or now is None:
-        return then is not now
-    return abs(then - now) > 1e-9 * max(1.0, abs(then), abs(now))
+_Line = tuple[str, str | None, str | None, str, str]  # scope, staff_id, kpi, grain, period_start
+
+
+def _lines(figures: Sequence[SentFigure]) -> dict[_Line, dict[str, Figure]]:
+    """The figures of each KPI or scorecard by their names."""
+    found: dict[_Line, dict[str, Figure]] = {}
+    for each in figures:
+        key = (each.scope, each.staff_id, each.kpi, each.grain, each.period_start.isoformat())
+        found.setdefault(key, {})[each.what] = each.figure
+    return found
 
 
 def _sending(row: tuple[object, ...]) -> Sending:
     values = dict(zip((field.name for field in fields(Sending)), row, strict=True))
-    sent = tuple(
-        SentValue(scope, staff_id, kpi, grain, date.fromisoformat(start), value)
-        for scope, staff_id, kpi, grain, start, value in json.loads(str(values["values"]))
+    figures = tuple(
+        SentFigure(scope, staff_id, kpi, grain, date.fromisoformat(start), what, figure)
+        for scope, staff_id, kpi, grain, start, cells in json.loads(str(values["figures"]))
+        for what, figure in cells.items()
     )
-    return Sending(**(values | {"at": datetime.fromisoformat(str(values["at"])), "values": sent}))  # type: ignore[arg-type]
+    values["at"] = datetime.fromisoformat(str(values["at"]))
+    values["as_of"] = date.fromisoformat(str(values["as_of"])) if values["as_of"] else None
+    return Sending(**(values | {"figures": figures}))  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from amkpi.core.errors import AmkpiError
 from amkpi.core.language.names import plain
 from amkpi.scorecards.mail.history import edition
 from amkpi.scorecards.mail.options import Options
-from amkpi.scorecards.model import Scorecard, SentValue
+from amkpi.scorecards.model import Scorecard, SentFigure
 from amkpi.scorecards.render.chart import chart
 from amkpi.scorecards.render.html import fitted, html
 from amkpi.scorecards.render.jinja import CHART_ID
@@ -74,7 +74,7 @@ class OutgoingMail:
     message_id: str
     subject: str
     content: bytes
-    sent_values: tuple[SentValue, ...]
+    sent_figures: tuple[SentFigure, ...]
 
     @property
     def file_name(self) -> str:
@@ -165,7 +165,7 @@ def message(card: Scorecard, options: Options) -> OutgoingMail:
         message_id=f"<{digest}@{sender.domain}>",
         subject=card.subject,
         content=mail.as_bytes(),
-        sent_values=card.sent_values,
+        sent_figures=card.sent_figures,
     )
     made.check()
     return made

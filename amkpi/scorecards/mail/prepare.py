@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from amkpi.core.errors import AmkpiError
 from amkpi.core.language.periods import Period
@@ -12,12 +13,13 @@ from amkpi.core.run import Run
 from amkpi.publishing.reader import published
 from amkpi.scorecards.compose.scorecard import compose
 from amkpi.scorecards.facts import Facts, Publication, read_facts, read_publication
-from amkpi.scorecards.mail.history import History, last_sent_values
+from amkpi.scorecards.mail.history import History, last_sent_figures
 from amkpi.scorecards.mail.options import Options
 from amkpi.scorecards.mail.report import DeliveryReport, MailResult
 from amkpi.scorecards.model import Scorecard
 from amkpi.scorecards.recipients import Audience, audience
-from amkpi.scorecards.restatements import causes
+from amkpi.scorecards.restatements.causes import CauseFinder
+from amkpi.scorecards.restatements.lines import current_figures, periods_of, restated_lines
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,15 @@ def prepare(run: Run, grain: str, period: str | None, to: Sequence[str], options
         publication = read_publication(connection)
         chosen = chosen_period(grain, period, publication)
         facts = read_facts(connection, chosen)
+        sendings = History(run.home.state).read()
+        now = current_figures(connection, periods_of(last_sent_figures(sendings)))
     everyone = audience(
         facts.people, publication.as_of, run.settings.kpi.account_roles, options.leadership, options.default_language
     )
     _check_asked(to, everyone, chosen)
     if not any(start == chosen.start for _, start in facts.scores):
         raise AmkpiError(f"no scorecards of {chosen.key} are published: the data ends at {publication.as_of}")
-    sendings = History(run.home.state).read()
-    cause = causes(run.home)
+    find = CauseFinder(run.home)
     cards: list[Scorecard] = []
     results = [
         MailResult(each.staff_id, "unreachable", each.why)
@@ -70,7 +73,8 @@ def prepare(run: Run, grain: str, period: str | None, to: Sequence[str], options
     for recipient in everyone.recipients:
         if to and recipient.staff_id not in to:
             continue
-        card = compose(facts, recipient, last_sent_values(sendings, recipient.staff_id), cause)
+        restated = restated_lines(last_sent_figures(sendings, recipient.staff_id), now)
+        card = compose(facts, recipient, restated, partial(find.of, lines=restated))
         if card is None:
             why = Message("has no scorecard in {period}", period=chosen.key)
             results.append(MailResult(recipient.staff_id, "no_scorecard", why))

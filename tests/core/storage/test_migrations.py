@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -19,6 +22,7 @@ from amkpi.core.storage.migrations.migration import Migration
 from amkpi.ingestion import delivery_log
 from amkpi.ingestion.contracts.extracts import EXTRACTS
 from amkpi.pipeline import steps
+from amkpi.scorecards.mail.history import History
 from tests.core.storage.homes import STORES, count_of_stores, home_of_0_1_0, rows
 
 
@@ -66,7 +70,8 @@ def test_the_next_command_brings_a_home_of_0_1_0_up_to_date_and_loses_no_row(
     assert found.err.splitlines() == [
         f"amkpi: {old.home.root} was brought up to date: the warehouse from layout 1 to 2 (schemas typed and judged"
         " renamed to parsed and validation, current_rows to valid), its folders from layout 1 to 2"
-        " (state/journal.sqlite renamed to state/delivery_log.sqlite)"
+        " (state/journal.sqlite renamed to state/delivery_log.sqlite), state/scorecards.sqlite from layout 1 to 2 (all"
+        " figures of a mail, not its values alone)"
     ]
     assert facts(old, "parsed", "_superseded", "_from_future") == before
     assert count_of_stores(old.home.state, lambda name: name.replace("journal", "delivery_log")) == stored
@@ -83,6 +88,19 @@ def test_what_no_build_has_used_is_still_unprocessed(old: Run) -> None:
     assert {family: found.extracts for family, found in steps.load(old).unprocessed.items()} == {
         "reference": {"fx_rates": 1}
     }
+
+
+def test_what_was_mailed_is_kept_and_has_names_for_its_figures(old: Run) -> None:
+    with closing(sqlite3.connect(old.home.state / "scorecards.sqlite")) as connection:
+        before = [json.loads(told) for (told,) in connection.execute("select told from sendings order by rowid")]
+    assert sum(map(len, before)) > 0
+    steps.load(old)
+    figures = [
+        [[f.scope, f.staff_id, f.kpi, f.grain, f.period_start.isoformat(), f.figure] for f in sending.figures]
+        for sending in History(old.home.state).read()
+    ]
+    assert sorted(map(str, figures)) == sorted(map(str, before))
+    assert {f.what for sending in History(old.home.state).read() for f in sending.figures} == {"value"}
 
 
 @pytest.mark.slow
@@ -278,4 +296,5 @@ def test_migrations_are_numbered_in_order_and_say_what_they_change() -> None:
     for migrations in lists:
         assert [each.number for each in migrations] == list(range(1, len(migrations) + 1))
         assert all(each.text and "\n" not in each.text and len(each.text) < 100 for each in migrations)
-    assert {store.former_name or store.name for store in state_stores.STORES} == set(STORES)
+    since_0_1_0 = {"first_seen.sqlite", "closing_requests.sqlite"}
+    assert {store.former_name or store.name for store in state_stores.STORES} == set(STORES) | since_0_1_0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 
@@ -16,6 +17,16 @@ def _statements(*statements: str) -> Callable[[sqlite3.Connection], None]:
             connection.execute(statement)
 
     return apply
+
+
+def _whole_figures(connection: sqlite3.Connection) -> None:
+    """Of a mail the values alone were kept; now each entry has its figures by name."""
+    connection.execute("alter table sendings add column as_of text")
+    connection.execute("alter table sendings add column settings text")
+    for rowid, told in connection.execute("select rowid, told from sendings").fetchall():
+        entries = [[*key, {"value": value}] for *key, value in json.loads(told)]
+        text = json.dumps(entries, ensure_ascii=False, separators=(",", ":"))
+        connection.execute("update sendings set told = ? where rowid = ?", [text, rowid])
 
 
 DELIVERY_LOG = StateStore(
@@ -70,6 +81,7 @@ SCORECARDS = StateStore(
                 "create table operator_notes (digest text primary key)",
             ),
         ),
+        Migration(2, "all figures of a mail, not its values alone", _whole_figures),
     ),
     remedy="bring it back from a backup: without it readers would get their scorecards again",
 )

@@ -1,5 +1,5 @@
--- Grain: kpi × scope × person × period, of what a mail told and what is another value now. A view: it is worked out
--- when publishing, from what was sent.
+-- Grain: kpi × scope × person × period × figure, of those that the last mail reported and readers see otherwise now. A
+-- view: it is worked out when publishing, from what was sent.
 select
     kpi,
     scope,
@@ -9,5 +9,10 @@ select
     value_then,
     value_now,
     cause,
-    told_publication_id
+    told_publication_id,
+    what,
+    rating_then,
+    rating_now,
+    mailed_at,
+    first_seen_at
 from {{ source('audit', 'restatements') }}
