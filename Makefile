@@ -52,8 +52,8 @@ quick: $(STAMP) ## run the fast tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not slow"
 
 .PHONY: fuzz
-fuzz: $(STAMP) ## test every reader and mappings with 10,000 random examples each; takes half an hour
-	$(BIN)/python -m pytest -n 2 -q -m long tests/ingestion
+fuzz: $(STAMP) ## test readers and mappings with 10,000 random examples each, and every fault and format; takes half an hour
+	$(BIN)/python -m pytest -n 2 -q -m long
 
 .PHONY: lint
 lint: $(STAMP) docs-check ## run ruff, mypy, sqlfluff and docs-check

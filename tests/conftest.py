@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +23,50 @@ from amkpi.pipeline import steps
 from tests.changed_settings import changed
 
 AS_OF = date(2026, 10, 17)
+# Seconds of CPU that a test without the mark `slow` may use. `make quick` has thousands of them. CPU and not the clock:
+# other processes do not change it.
+MOST_CPU = 5.0
+CPU_BEFORE = pytest.StashKey[float]()
+CPU_OF_SHARED_FIXTURES = pytest.StashKey[float]()
+
+
+def _cpu() -> float:
+    """Seconds of CPU that this process and its ended children have used."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.stash[CPU_BEFORE] = _cpu()
+    item.config.stash[CPU_OF_SHARED_FIXTURES] = 0.0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Fixtures of a module or session are not counted for the test that happens to run first."""
+    before = _cpu()
+    try:
+        return (yield)
+    finally:
+        if fixturedef.scope != "function":
+            request.config.stash[CPU_OF_SHARED_FIXTURES] += _cpu() - before
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that passed, is not marked `slow`, and used more CPU than MOST_CPU, with its own fixtures."""
+    report = yield
+    if call.when == "call" and report.passed and item.get_closest_marker("slow") is None:
+        used = _cpu() - item.stash[CPU_BEFORE] - item.config.stash[CPU_OF_SHARED_FIXTURES]
+        if used > MOST_CPU:
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid}: {used:.1f} s of CPU. Make it faster, or mark it `slow`."
+    return report
 
 
 @dataclass

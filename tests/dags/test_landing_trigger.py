@@ -126,7 +126,7 @@ class Watched:
 
     async def until(self, done: Callable[[], bool]) -> None:
         """Give the trigger its turns until something holds; a hang is the test runner's to end."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             while not done():
                 await asyncio.sleep(0.002)
 

@@ -57,32 +57,35 @@ def everything(agency: Agency) -> dict[str, Any]:
     """What loads leave behind, whatever happened on the way: all but in which run a file was taken."""
     with agency.warehouse() as connection:
         check_rows(connection, "VND")
-    found: dict[str, Any] = {
-        "ledger": agency.rows(
-            "select delivery, file_name, extract, source, sha256, status, reason, rows_read, settled from raw.ledger"
-            " order by delivery"
-        ),
-        "quarantine": agency.rows("select * exclude (raw_row) from validation.quarantine order by all"),
-        "delivery log": [
-            (each.delivery, each.file_name, each.extract, each.status) for each in delivery_log.read(agency.home.state)
-        ],
-        "landing": files_below(agency.home.landing),
-        "archive": files_below(agency.home.archive),
-        "rejected": files_below(agency.home.rejected),
-    }
-    for name in TABLES:
-        found[f"raw {name}"] = agency.rows(f"select * from raw.{name} order by all")
-        found[f"parsed {name}"] = agency.rows(f"select * from parsed.{name} order by all")
-        found[f"valid {name}"] = agency.rows(f"select * from valid.{name} order by all")
+    with agency.warehouse() as connection:
+
+        def rows(sql: str) -> list[tuple[Any, ...]]:
+            return connection.execute(sql).fetchall()
+
+        found: dict[str, Any] = {
+            "ledger": rows(
+                "select delivery, file_name, extract, source, sha256, status, reason, rows_read, settled"
+                " from raw.ledger order by delivery"
+            ),
+            "quarantine": rows("select * exclude (raw_row) from validation.quarantine order by all"),
+        }
+        for name in TABLES:
+            found[f"raw {name}"] = rows(f"select * from raw.{name} order by all")
+            found[f"parsed {name}"] = rows(f"select * from parsed.{name} order by all")
+            found[f"valid {name}"] = rows(f"select * from valid.{name} order by all")
+        for delivery, extract, read, held in rows(
+            "select delivery, extract, rows_read,"
+            " (select count(*) from validation.quarantine where _delivery = delivery) from raw.ledger"
+        ):
+            if extract:
+                assert rows(f"select count(*) from raw.{extract} where _delivery = {delivery}") == [(read,)]
+                assert held <= read
     assert [status for *_, status in found["ledger"]] == [True] * len(found["ledger"])
-    for delivery, extract, read, held in agency.rows(
-        "select delivery, extract, rows_read, (select count(*) from validation.quarantine where _delivery = delivery)"
-        " from raw.ledger"
-    ):
-        if extract:
-            count = f"select count(*) from raw.{extract} where _delivery = {delivery}"
-            assert agency.rows(count) == [(read,)]
-            assert held <= read
+    found["delivery log"] = [
+        (each.delivery, each.file_name, each.extract, each.status) for each in delivery_log.read(agency.home.state)
+    ]
+    for folder in ("landing", "archive", "rejected"):
+        found[folder] = files_below(getattr(agency.home, folder))
     return found
 
 
@@ -125,8 +128,9 @@ def points(make_agency: Callable[..., Agency]) -> int:
     return int((agency.home.root / "points").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "every", [pytest.param(9, id="some points"), pytest.param(1, id="every point", marks=pytest.mark.slow)]
+    "every", [pytest.param(3, id="every third point"), pytest.param(1, id="every point", marks=pytest.mark.long)]
 )
 def test_a_load_killed_at_any_point_is_finished_by_the_next(make_agency: Callable[..., Agency], every: int) -> None:
     wanted = expected(make_agency)
@@ -139,6 +143,7 @@ def test_a_load_killed_at_any_point_is_finished_by_the_next(make_agency: Callabl
         assert everything(agency) == wanted, f"killed at point {point}"
 
 
+@pytest.mark.slow
 def test_a_load_killed_again_and_again_ends_all_the_same(make_agency: Callable[..., Agency]) -> None:
     wanted = expected(make_agency)
     agency = an_agency(make_agency, "unlucky")
@@ -244,6 +249,7 @@ def test_a_file_that_nobody_may_read_is_rejected_and_does_not_stop_the_others(
     assert "clients/a.csv" in files_below(agency.home.rejected)
 
 
+@pytest.mark.slow
 def test_a_lost_warehouse_is_rebuilt_to_the_same(make_agency: Callable[..., Agency]) -> None:
     agency = an_agency(make_agency, "lost")
     steps.load(agency.run)
@@ -309,6 +315,7 @@ def remount(folder: Path, options: str) -> None:
 ROWS = "client_id,client_name\n" + "".join(f"C{n},{random.Random(n).random()} a name\n" for n in range(1, 100_001))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("landing_elsewhere", [False, True], ids=["landing in home", "landing elsewhere"])
 @pytest.mark.parametrize("size", ["1m", "5m", "9m", "12m"])
 def test_a_full_disk_loses_nothing(agency: Agency, tmp_path: Path, size: str, landing_elsewhere: bool) -> None:

@@ -303,6 +303,7 @@ def test_amounts_are_realistic_and_four_clients_pay_in_their_own_currency(agency
     assert any(float(row["amount"]) < 0 for row in rows_of(agency(MID_MONTH), "project_costs"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("months", "scale"), [(1, 1.0), (3, 0.2), (6, 2.4), (12, 0.01)])
 def test_short_and_small_agencies_are_valid_too(tmp_path: Path, months: int, scale: float) -> None:
     write_sample(tmp_path, months=months, scale=scale, as_of=MID_MONTH)

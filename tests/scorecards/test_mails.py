@@ -213,6 +213,7 @@ def test_a_leader_without_a_team_reads_clients_and_records_but_no_names(run: Run
         assert each.full_name not in whole
 
 
+@pytest.mark.slow
 def test_no_english_shows_in_a_vietnamese_mail(run: Run, tmp_path: Path) -> None:
     file = run.home.current.resolve()
     agency.change(file, "update dim_client set client_name = client_id; update dim_staff set full_name = staff_id;")

@@ -54,6 +54,7 @@ def facts(run: Run, parsed: str, superseded: str, from_future: str) -> dict[str,
     return found
 
 
+@pytest.mark.slow
 def test_the_next_command_brings_a_home_of_0_1_0_up_to_date_and_loses_no_row(
     old: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,7 +28,7 @@ from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.ingestion.writer import write_rows
 from tests.paths import ROOT
 
-SEEDS = int(os.environ.get("AMKPI_TEST_SEEDS", "10"))
+SEEDS = int(os.environ.get("AMKPI_TEST_SEEDS", "5"))
 MOMENT = datetime(2026, 10, 18, 1, 0, tzinfo=UTC)
 DAYS = ("2026-01-01", "2026-02-01", "2026-03-01")
 MOMENTS = ("", "", "2026-01-01", "2026-02-01", "2026-02-01T08:00:00Z", "2999-01-01")
@@ -151,6 +151,7 @@ class World:
         self.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_checking_what_is_new_equals_checking_everything(seed: int) -> None:
     world = World(seed)
@@ -306,6 +307,7 @@ class Breaking:
         return self._connection.execute(*arguments)
 
 
+@pytest.mark.slow
 def test_checks_that_fail_half_way_leave_the_old_verdicts() -> None:
     world = World(3)
     for _ in range(4):
@@ -338,6 +340,7 @@ def killed_checks(file: str) -> None:
         check_rows(Breaking(connection, 60, kill=True), "VND")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_checks_that_are_killed_leave_the_old_verdicts(tmp_path: Path) -> None:
     file = str(tmp_path / "w.duckdb")
     world = World(3, file)

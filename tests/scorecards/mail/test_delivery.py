@@ -164,6 +164,7 @@ def uncertain_incidents(run: Run) -> int:
     return len(found)
 
 
+@pytest.mark.slow
 def test_everybody_due_gets_one_and_a_second_run_sends_nothing(run: Run, server: Server, postbox: Postbox) -> None:
     first, second = go(run, server), go(run, server)
     assert first.count("sent") == second.count("sent_before") == 6
@@ -176,6 +177,7 @@ def test_everybody_due_gets_one_and_a_second_run_sends_nothing(run: Run, server:
     assert '"kpi": "client_revenue"' in rows[0].values_sent
 
 
+@pytest.mark.slow
 def test_starttls_with_a_login_that_must_be_right(run: Run, postbox: Postbox, certificate: tuple[Path, Path]) -> None:
     def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         assert session.ssl is not None, "no password before TLS"
@@ -205,6 +207,7 @@ def test_starttls_with_a_login_that_must_be_right(run: Run, postbox: Postbox, ce
     assert postbox.readers() == Counter(EVERYBODY)
 
 
+@pytest.mark.slow
 def test_tls_from_the_first_byte(run: Run, postbox: Postbox, certificate: tuple[Path, Path]) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*map(str, certificate))
@@ -229,6 +232,7 @@ def test_tls_from_the_first_byte(run: Run, postbox: Postbox, certificate: tuple[
     assert postbox.readers() == Counter(EVERYBODY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["RCPT", "DATA"])
 def test_a_permanent_refusal_is_reported_once_and_stops_nobody_else(
     run: Run, server: Server, postbox: Postbox, verb: str
@@ -245,6 +249,7 @@ def test_a_permanent_refusal_is_reported_once_and_stops_nobody_else(
     assert postbox.readers() == Counter(EVERYBODY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["RCPT", "DATA"])
 def test_a_temporary_refusal_is_tried_again_in_the_run_and_by_the_next(
     run: Run, server: Server, postbox: Postbox, verb: str
@@ -259,6 +264,7 @@ def test_a_temporary_refusal_is_tried_again_in_the_run_and_by_the_next(
     assert postbox.readers() == Counter(EVERYBODY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["cut before", "cut after"])
 def test_who_was_cut_off_before_the_answer_is_uncertain_and_only_a_person_sends_again(
     run: Run, server: Server, postbox: Postbox, moment: str
@@ -283,6 +289,7 @@ def test_a_cut_before_the_content_loses_nothing_and_repeats_nothing(run: Run, se
     assert postbox.readers() == Counter(EVERYBODY)
 
 
+@pytest.mark.slow
 def test_no_server_at_all_names_everybody_and_the_next_run_sends(run: Run, server: Server, postbox: Postbox) -> None:
     report = go(run, Server("127.0.0.1", 1, "none", timeout=2))
     assert report.count("deferred") == 6
@@ -403,6 +410,7 @@ def test_what_is_due_when(now: str, wanted: tuple[str, ...]) -> None:
     assert tuple(each.period for each in due(moment, Options())) == wanted
 
 
+@pytest.mark.slow
 def test_a_sender_killed_before_it_noted_that_the_operator_knows_tells_them_again(
     run: Run, server: Server, postbox: Postbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
