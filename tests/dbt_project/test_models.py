@@ -199,6 +199,9 @@ def test_a_layer_reads_only_those_before_it() -> None:
         elif path.stem == "int_changed_sources":
             # What the last build left for this one: no layer holds it.
             assert re.findall(r"source\('(\w+)', '(\w+)'\)", text) == [("audit", "previous_fingerprints")]
+        elif path.stem == "int_comparable_scores":
+            # Of the private KPI the closing files alone hold what was closed.
+            assert re.findall(r"source\('(\w+)', '(\w+)'\)", text) == [("closing", "private_lines")]
         elif layer(path) != "marts":
             assert "source(" not in text, path
 

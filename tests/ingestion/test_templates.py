@@ -58,6 +58,7 @@ def test_every_text_says_something_in_both_languages() -> None:
     found(texts().model_dump(), "texts")
 
 
+@pytest.mark.slow
 def test_the_examples_together_are_an_agency_that_loads_whole(agency: Agency) -> None:
     changes: dict[str, tuple[dict[str, str], ...]] = {
         "staff": ({}, {"staff_id": "NV-003", "manager_id": ""}),

@@ -36,6 +36,7 @@ def test_the_next_load_reports_the_rows_of_a_killed_one(agency: Agency) -> None:
     assert agency.load({"fx_rates/r.csv": RATES}).unprocessed.keys() == {"contract", "reference"}
 
 
+@pytest.mark.slow
 def test_a_build_takes_up_what_is_loaded_even_when_it_has_nothing_to_do(agency: Agency) -> None:
     agency.load({"clients/a.csv": CLIENTS})
     agency.build()

@@ -286,6 +286,7 @@ def test_random_agencies_reach_every_reason_status_and_rating() -> None:
     }
 
 
+@pytest.mark.slow
 def test_clean_agencies_hold_nothing_back_and_no_agency_has_a_loop() -> None:
     assert all(marts.quarantined_rows == [] for marts in answers()[::2])
     assert not any(marts.manager_loop for marts in answers())

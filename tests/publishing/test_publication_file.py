@@ -36,6 +36,7 @@ def rebuilt(built_twice: Agency, tmp_path: Path) -> tuple[Agency, Path]:
     return agency, agency.home.current.resolve()
 
 
+@pytest.mark.slow
 def test_a_base_publication_that_was_changed_is_not_used(rebuilt: tuple[Agency, Path], written: list[str]) -> None:
     agency, base = rebuilt
     base.chmod(0o644)

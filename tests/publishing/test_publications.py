@@ -178,6 +178,7 @@ def test_old_publications_go_but_the_newest_and_each_days_last_stay(small: Agenc
     assert stay == {newest.stem[4:], "a" * 16, "c" * 16}
 
 
+@pytest.mark.slow
 def test_a_historical_publication_leaves_the_current_one_and_is_made_once(small: Agency) -> None:
     agency = small
     agency.run = replace(agency.run, historical=True)
@@ -311,6 +312,7 @@ def _publish_as(agency: Agency, identity: str) -> None:
         agency.publish_unaudited()
 
 
+@pytest.mark.slow
 def test_what_was_mailed_and_what_moved_since_stands_in_the_marts(small: Agency) -> None:
     agency = small
     first = agency.publish_unaudited()

@@ -18,7 +18,7 @@ MID_MONTH = date(2026, 10, 17)
 MONTH_END = date(2026, 10, 31)
 AFTER_TET = date(2026, 2, 20)
 AS_OFS = [
-    MID_MONTH,
+    pytest.param(MID_MONTH, marks=pytest.mark.slow),
     pytest.param(MONTH_END, marks=pytest.mark.slow),
     pytest.param(AFTER_TET, marks=pytest.mark.slow),
 ]

@@ -51,6 +51,7 @@ def wrong_in(connection: duckdb.DuckDBPyConnection, staff_id: str, mail: EmailMe
     return wrong + [each for card in [*cards, *people.values()] for each in figures.wrong_in_pdf(text, card)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("period", ["2026-09", "2026-10"])
 def test_every_figure_of_every_mail_and_pdf_equals_the_marts(run: Run, period: str) -> None:
     outbox = run.home.root / "outbox"

@@ -112,12 +112,13 @@ def _fill(home: Home, connection: duckdb.DuckDBPyConnection, register: Register,
     line = {name: value for name, value in closing_register.to_json(act).items() if name != "file_sha256"}
     connection.execute(f"create table {new}.about (home_id varchar, line varchar, previous varchar, settings varchar)")
     connection.execute(
-        f"insert into {new}.about values (?, ?, ?, ?)",
+        f"insert into {new}.about (home_id, line, previous, settings) values (?, ?, ?, ?)",
         [register.home_id, json.dumps(line, ensure_ascii=False), closing_register.previous_hash(register), settings],
     )
     connection.execute(f"create table {new}.periods (period_grain varchar, period_start date, period_end date)")
     connection.executemany(
-        f"insert into {new}.periods values (?, ?, ?)", [[p.grain, p.start, p.end] for p in act.periods]
+        f"insert into {new}.periods (period_grain, period_start, period_end) values (?, ?, ?)",
+        [[p.grain, p.start, p.end] for p in act.periods],
     )
     for mart in CLOSABLE:
         connection.execute(
@@ -197,7 +198,7 @@ def _take_private_from(connection: duckdb.DuckDBPyConnection, first: str) -> Non
             " and first.period_grain = now.period_grain and first.period_start = now.period_start"
         )
         connection.execute(f"delete from {new}.{mart} where {of_private}")
-        connection.execute(f"insert into {new}.{mart} from private_rows")
+        connection.execute(f"insert into {new}.{mart} by name from private_rows")
     connection.execute(f"delete from {new}.kpi_evidence where {of_private}")
     shared = [name for name in _columns(connection, first, "kpi_evidence")
               if name in _columns(connection, new, "kpi_evidence")]  # fmt: skip

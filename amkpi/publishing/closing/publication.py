@@ -47,7 +47,9 @@ def date_adjustments(connection: duckdb.DuckDBPyConnection, home: Home, moment: 
     dated = first_seen(home.state, "adjustment", (key for (key,) in keys), moment, keep)
     if dated:
         connection.execute("create or replace temp table dated (key varchar, first_at timestamptz)")
-        connection.executemany("insert into dated values (?, ?)", [list(each) for each in dated.items()])
+        connection.executemany(
+            "insert into dated (key, first_at) values (?, ?)", [list(each) for each in dated.items()]
+        )
         connection.execute(
             "update closing.adjustments set first_seen_at = dated.first_at from dated where carried_to is null"
             f" and dated.key = {keyed}"
@@ -70,4 +72,4 @@ def after_build(
     warehouse.fill_rows(connection, home, as_of)
     adjustments.work_out(connection, home, as_of)
     name_causes(connection, home, settings, as_of, progress)
-    connection.execute("insert into closing.worked_out values (?)", [identity])
+    connection.execute("insert into closing.worked_out (publication_id) values (?)", [identity])

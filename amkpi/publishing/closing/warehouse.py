@@ -25,6 +25,7 @@ def fill_inputs(connection: duckdb.DuckDBPyConnection, home: Home, as_of: date) 
     _insert(
         connection,
         "periods",
+        ("n", "period_grain", "period_start", "period_end", "next_start"),
         (
             (act.n, each.grain, each.start, each.end, each.end + timedelta(days=1))
             for act in in_force
@@ -35,6 +36,8 @@ def fill_inputs(connection: duckdb.DuckDBPyConnection, home: Home, as_of: date) 
     _insert(
         connection,
         "closings",
+        ("n", "period_grain", "period_start", "period_end", "closed_at", "closed_by", "note", "publication_id", "as_of",
+         "sha256", "reopened_at", "reopened_by", "reopen_note"),
         (
             (act.n, each.grain, each.start, each.end, act.at, act.by, act.note, act.publication_id, act.as_of,
              act.file_sha256, *((undone.at, undone.by, undone.note) if undone else (None, None, None)))
@@ -46,9 +49,9 @@ def fill_inputs(connection: duckdb.DuckDBPyConnection, home: Home, as_of: date) 
     for act in in_force:
         with files.attached(connection, act.file(home), "one_closing"):
             connection.execute(
-                "insert into closing.previous_values"
-                " select kpi, scope, coalesce(staff_id, ''), period_grain, (period_end + interval 1 day)::date, value"
-                " from one_closing.kpi_values"
+                "insert into closing.previous_values by name"
+                " select kpi, scope, coalesce(staff_id, '') as person_key, period_grain,"
+                " (period_end + interval 1 day)::date as period_start, value from one_closing.kpi_values"
             )
     ever: set[tuple[str, date]] = set()
     for act in known:
@@ -57,8 +60,9 @@ def fill_inputs(connection: duckdb.DuckDBPyConnection, home: Home, as_of: date) 
         with files.attached(connection, act.file(home), "one_closing"):
             for each in first:
                 connection.execute(
-                    "insert into closing.private_lines select kpi, scope, coalesce(staff_id, ''), period_grain,"
-                    " period_start, target, attainment, weight from one_closing.scorecard_lines"
+                    "insert into closing.private_lines by name"
+                    " select kpi, scope, coalesce(staff_id, '') as person_key, period_grain, period_start, target,"
+                    " attainment, weight from one_closing.scorecard_lines"
                     " where kpi = ? and period_grain = ? and period_start = ?",
                     [sums.PRIVATE, each.grain, each.start],
                 )
@@ -102,8 +106,10 @@ def _names(connection: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
     return [column[0] for column in connection.execute(f"select * from {relation} limit 0").description or []]
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[tuple[object, ...]]) -> None:
+def _insert(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]
+) -> None:
     found = list(rows)
     if found:
-        places = ", ".join("?" * len(found[0]))
-        connection.executemany(f"insert into closing.{table} values ({places})", found)
+        places = ", ".join("?" * len(columns))
+        connection.executemany(f"insert into closing.{table} ({', '.join(columns)}) values ({places})", found)

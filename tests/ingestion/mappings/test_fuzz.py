@@ -320,7 +320,10 @@ def _take(
 
 @pytest.mark.parametrize(
     "number",
-    [pytest.param(40, id="short"), pytest.param(10_000, id="long", marks=[pytest.mark.slow, pytest.mark.long])],
+    [
+        pytest.param(40, id="short", marks=pytest.mark.slow),
+        pytest.param(10_000, id="long", marks=[pytest.mark.slow, pytest.mark.long]),
+    ],
 )
 def test_any_mapping_through_the_whole_load_leaves_ledger_and_files_exact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int

@@ -25,7 +25,7 @@ from amkpi.ingestion.readers import MAX_FIELD_CHARS, Unreadable, decompression, 
 from tests.ingestion.readers.test_readers import KNOWN, listed
 
 PROFILES = [
-    pytest.param(150, id="short"),
+    pytest.param(100, id="short"),
     pytest.param(10_000, id="long", marks=[pytest.mark.slow, pytest.mark.long]),
 ]
 HEADERS = ("client_id,client_name\n", "client_id\n", '"client_id",x,"a\nb"\r\n', "\r\n\nclient_id|x\n", "")

@@ -40,6 +40,7 @@ def refused(agency: Closable, period: str, **options: object) -> str:
     return str(error.value)
 
 
+@pytest.mark.slow
 def test_an_act_closes_the_shorter_periods_within_in_order_of_their_dates_shorter_before_longer(
     published: Closable,
 ) -> None:

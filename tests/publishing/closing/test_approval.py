@@ -19,6 +19,7 @@ def due(agency: Closable, today: date) -> str | None:
     return None if found is None else found.key
 
 
+@pytest.mark.slow
 def test_nobody_is_asked_unless_the_agency_wants_to_be(published: Closable) -> None:
     assert due(published, date(2026, 10, 17)) is None
 
