@@ -206,10 +206,14 @@ class Schedule(Group):
     )
 
 
+# A variable or a TOML file cannot hold None.
+_or_none = BeforeValidator(lambda value: None if value in ("none", "") else value)
+
+
 class Closing(Group):
     """Closing periods by themselves, after a person has approved it in Airflow."""
 
-    after_days: Annotated[int | None, FlatName("close_after_days"), RESULT_NEUTRAL] = Field(
+    after_days: Annotated[int | None, _or_none, FlatName("close_after_days"), RESULT_NEUTRAL] = Field(
         default=None, ge=0, description="days after a period's end until Airflow asks to close it; none: it never asks"
     )
     grain: Annotated[Literal["month", "quarter", "year"], FlatName("close_grain"), RESULT_NEUTRAL] = Field(

@@ -95,6 +95,8 @@ def text(value: Any) -> str:
         return ",".join(text(each) for each in value)
     if isinstance(value, dict):
         return f"{value['rating']}:{value['at_least']}"
+    if value is None:
+        return "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -112,7 +114,7 @@ def _toml(value: Any) -> str:
         return f"[{', '.join(_toml(each) for each in value)}]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{name} = {_toml(each)}" for name, each in value.items()) + "}"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps("none" if value is None else value, ensure_ascii=False)
 
 
 def variable_meanings() -> dict[str, str]:

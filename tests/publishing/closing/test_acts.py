@@ -17,6 +17,9 @@ from amkpi.publishing.closing import acts, verification
 from amkpi.publishing.closing.acts import Request
 from tests.publishing.closing.conftest import Closable
 
+# An agency is published and closed for these: 10 to 20 s.
+pytestmark = pytest.mark.slow
+
 
 def act_alone(agency: Closable, period: str, **options: object) -> Act:
     """The act without the publication that follows it."""
@@ -40,7 +43,6 @@ def refused(agency: Closable, period: str, **options: object) -> str:
     return str(error.value)
 
 
-@pytest.mark.slow
 def test_an_act_closes_the_shorter_periods_within_in_order_of_their_dates_shorter_before_longer(
     published: Closable,
 ) -> None:

@@ -13,13 +13,15 @@ from amkpi.publishing.closing import approval
 from tests.publishing.closing.conftest import Closable
 from tests.publishing.closing.test_acts import act_alone
 
+# An agency is published and closed for these: 10 to 20 s.
+pytestmark = pytest.mark.slow
+
 
 def due(agency: Closable, today: date) -> str | None:
     found = approval.due(agency.home, agency.run.settings, today)
     return None if found is None else found.key
 
 
-@pytest.mark.slow
 def test_nobody_is_asked_unless_the_agency_wants_to_be(published: Closable) -> None:
     assert due(published, date(2026, 10, 17)) is None
 

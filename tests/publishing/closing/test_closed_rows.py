@@ -22,6 +22,9 @@ from tests.publishing.closing.equation import (
     rows_not_as_closed,
 )
 
+# An agency is published and closed for these: 10 to 20 s.
+pytestmark = pytest.mark.slow
+
 COMPARED = (*CLOSABLE, "adjustments", "adjustment_evidence", "adjusted_scores", "closings", "dim_staff", "dim_client")
 
 
@@ -39,7 +42,6 @@ def contents(agency: Closable) -> dict[str, list[tuple[Any, ...]]]:
     return {mart: sorted(agency.published(f"from marts.{mart}"), key=repr) for mart in COMPARED}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1])
 def test_closed_rows_stay_whatever_comes_and_a_rebuild_and_a_restored_backup_give_the_same(
     published: Closable, delivered: list[dict[str, bytes]], tmp_path: Path, seed: int
@@ -72,7 +74,6 @@ def test_closed_rows_stay_whatever_comes_and_a_rebuild_and_a_restored_backup_giv
     assert contents(restored) == before
 
 
-@pytest.mark.slow
 def test_a_later_act_takes_up_what_is_open_and_a_reopening_gives_it_back(
     published: Closable, delivered: list[dict[str, bytes]]
 ) -> None:
@@ -128,7 +129,6 @@ def test_a_later_act_takes_up_what_is_open_and_a_reopening_gives_it_back(
             assert told == [(0,)], mart
 
 
-@pytest.mark.slow
 def test_what_follows_a_closed_period_is_compared_with_it_and_an_earlier_date_knows_of_no_closing(
     published: Closable, delivered: list[dict[str, bytes]]
 ) -> None:
@@ -167,7 +167,6 @@ def test_what_follows_a_closed_period_is_compared_with_it_and_an_earlier_date_kn
     ) == [(0, 0, 0, 1)]
 
 
-@pytest.mark.slow
 def test_a_closing_that_does_not_wait_is_published_with_the_rows_that_it_closed(published: Closable) -> None:
     own = "select staff_id from marts.scorecards where scope = 'own' and period_start = '2026-04-01' order by all"
     owner = published.published(own)[0][0]

@@ -16,6 +16,9 @@ from amkpi.publishing.closing import verification
 from tests.publishing.closing.conftest import Closable
 from tests.publishing.closing.test_acts import act_alone
 
+# An agency is published and closed for these: 10 to 20 s.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def closed(published: Closable) -> Closable:
