@@ -1,4 +1,7 @@
-"""Send the scorecards that are due: every Monday the month to date, some days after a month's end the whole month.
+"""Send the scorecards that are due: each week the month to date, and each month, quarter and year after its end.
+
+**Which.** The settings `cadences`, `week_after_days`, `close_after_days`, `quarter_after_days` and `year_after_days` of
+`[scorecards]`.
 
 **When.** Every day at 07:00 in AMKPI_TIMEZONE, and when new marts are published: scorecards that were due while the
 publication was blocked are sent as soon as there is a good one. Nobody gets the same scorecard twice, however often

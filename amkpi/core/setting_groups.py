@@ -35,6 +35,7 @@ def _bands_from_text(value: Any) -> Any:
     return [dict(zip(("rating", "at_least"), part.split(":", 1), strict=False)) for part in value.split(",")]
 
 
+Cadence = Literal["week", "month", "quarter", "year"]
 TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list_from_text)]
 
 
@@ -182,8 +183,23 @@ class Scorecards(Group):
     hour: Annotated[int, FlatName("scorecard_hour"), RESULT_NEUTRAL] = Field(
         default=7, ge=0, le=23, description="scorecards that are due are sent from this hour on"
     )
+    cadences: Annotated[
+        tuple[Cadence, ...], NoDecode, BeforeValidator(_list_from_text), FlatName("scorecard_cadences"), RESULT_NEUTRAL
+    ] = Field(
+        default=("week", "month", "quarter", "year"),
+        description="which scorecards are mailed: each week the month to date, and each month, quarter and year",
+    )
+    week_after_days: Annotated[int, FlatName("scorecard_week_after_days"), RESULT_NEUTRAL] = Field(
+        default=1, ge=1, le=7, description="days after a week's end until the month to date is mailed; 1 is Monday"
+    )
     close_after_days: Annotated[int, FlatName("scorecard_close_after_days"), RESULT_NEUTRAL] = Field(
-        default=5, ge=0, description="days after a month's end until it is mailed as closed"
+        default=5, ge=0, description="days after a month's end until it is mailed"
+    )
+    quarter_after_days: Annotated[int, FlatName("scorecard_quarter_after_days"), RESULT_NEUTRAL] = Field(
+        default=10, ge=0, le=60, description="days after a quarter's end until it is mailed"
+    )
+    year_after_days: Annotated[int, FlatName("scorecard_year_after_days"), RESULT_NEUTRAL] = Field(
+        default=15, ge=0, le=60, description="days after a year's end until it is mailed"
     )
 
 

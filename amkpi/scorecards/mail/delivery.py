@@ -49,11 +49,17 @@ def send(
         _recover(history, run)
         with published(run.home, run.settings) as connection:
             publication = read_publication(connection)
+            chosen = chosen_period(grain, period, publication)
+            has_scorecards = connection.execute(
+                "select 1 from scorecards where period_grain = ? and period_start = ? limit 1",
+                [chosen.grain, chosen.start],
+            ).fetchone()
         smtp = _Connection(server, sender.addr_spec)
         try:
             held = why_held(run, publication, options, since)
+            if not held and since is not None and has_scorecards is None:
+                held = f"no scorecards of {chosen.key} are published"
             if held:
-                chosen = chosen_period(grain, period, publication)
                 report = DeliveryReport(chosen.grain, chosen.key, publication.publication_id, (), held)
             else:
                 prepared = prepare(run, grain, period, tuple(to) or tuple(resend), options)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from amkpi.core.language.translation import Language
+from amkpi.core.setting_groups import Cadence
 from amkpi.core.settings import Settings
 
 
@@ -13,7 +15,8 @@ class Options:
     """The agency's choices.
 
     stale_after_days: a publication whose date is older than this is sent to nobody. tries: how often a temporary
-    refusal is tried in one run, with retry_wait seconds between the tries.
+    refusal is tried in one run, with retry_wait seconds between the tries. after_days: how many days after the end of a
+    week, month, quarter or year its scorecards are due, at the hour.
     """
 
     mail_from: str = "KPI scorecards <scorecards@localhost.localdomain>"
@@ -22,8 +25,11 @@ class Options:
     leadership: tuple[str, ...] = ()
     workbook: bool = False
     stale_after_days: int = 1
-    weekly_hour: int = 7
-    close_after_days: int = 5
+    hour: int = 7
+    cadences: tuple[Cadence, ...] = ("week", "month", "quarter", "year")
+    after_days: Mapping[Cadence, int] = field(
+        default_factory=lambda: {"week": 1, "month": 5, "quarter": 10, "year": 15}
+    )
     tries: int = 3
     retry_wait: float = 20.0
 
@@ -37,6 +43,12 @@ def options_of(settings: Settings) -> Options:
         leadership=settings.scorecards.leadership,
         workbook=settings.scorecards.workbook,
         stale_after_days=settings.scorecards.stale_after_days,
-        weekly_hour=settings.scorecards.hour,
-        close_after_days=settings.scorecards.close_after_days,
+        hour=settings.scorecards.hour,
+        cadences=settings.scorecards.cadences,
+        after_days={
+            "week": settings.scorecards.week_after_days,
+            "month": settings.scorecards.close_after_days,
+            "quarter": settings.scorecards.quarter_after_days,
+            "year": settings.scorecards.year_after_days,
+        },
     )

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from amkpi.core.language.periods import Period
+from amkpi.core.setting_groups import Cadence
 from amkpi.scorecards.mail.options import Options
 
 
@@ -19,23 +20,32 @@ class DueScorecards:
     since: date
 
 
+# How long after its end a period is mailed at the latest: until the next quarter ends. A new agency does not mail the
+# year before last spring.
+_LATEST = 92
+
+
 def due(now: datetime, options: Options) -> tuple[DueScorecards, ...]:
     """The scorecards that are due now. Nobody gets the same scorecard twice, so a caller may send all of them again.
 
-    now: aware, in the agency's time zone. A running month is due once a week: from Monday at the hour, until the month
-    ends. A finished month is due once: some days after its end, at the hour.
+    now: aware, in the agency's time zone. A running month is due once a week, from some days after the week's end until
+    the month ends. A finished month, quarter or year is due once, some days after its end, at the hour.
     """
     found: list[DueScorecards] = []
     today = now.date()
+    finished: tuple[Cadence, ...] = ("month", "quarter", "year")
+    for grain in finished:
+        before = Period.holding(grain, today).before()
+        day = before.end + timedelta(days=options.after_days[grain])
+        is_late = (today - before.end).days > _LATEST
+        if grain in options.cadences and now >= _at(now, day, options.hour) and not is_late:
+            found.append(DueScorecards(grain, before.key, day))
     month = Period.holding("month", today)
-    before = month.before()
-    closes = before.end + timedelta(days=options.close_after_days)
-    if now >= _at(now, closes, options.weekly_hour):
-        found.append(DueScorecards("month", before.key, closes))
-    monday = today - timedelta(days=today.weekday())
-    # A week that began in the month before had its mail already: the new month's first mail is due on its first Monday.
-    if monday >= month.start and now >= _at(now, monday, options.weekly_hour):
-        found.append(DueScorecards("month", month.key, monday))
+    sunday = today - timedelta(days=today.weekday() + 1)
+    day = sunday + timedelta(days=options.after_days["week"])
+    # A day of the month before had its mail already: the new month's first mail is due on its first such weekday.
+    if "week" in options.cadences and day >= month.start and now >= _at(now, day, options.hour):
+        found.append(DueScorecards("month", month.key, day))
     return tuple(found)
 
 

@@ -27,6 +27,7 @@ from cryptography.x509.oid import NameOID
 from amkpi.alerts.incidents import find_incidents
 from amkpi.core.errors import AmkpiError
 from amkpi.core.run import Run
+from amkpi.core.setting_groups import Cadence
 from amkpi.scorecards.mail.delivery import send
 from amkpi.scorecards.mail.history import History, scorecards_sent
 from amkpi.scorecards.mail.operator_mail import log_lines
@@ -154,7 +155,8 @@ def _port(controller: Controller) -> int:
 
 
 def go(run: Run, server: Server, **given: Any) -> DeliveryReport:
-    return send(run, server, period="2026-09", options=given.pop("options", OPTIONS), sleep=lambda _: None, **given)
+    chosen = {"period": "2026-09", "options": OPTIONS} | given
+    return send(run, server, sleep=lambda _: None, **chosen)
 
 
 def uncertain_incidents(run: Run) -> int:
@@ -395,19 +397,47 @@ def test_only_those_asked_for_get_theirs(run: Run, server: Server, postbox: Post
 @pytest.mark.parametrize(
     ("now", "wanted"),
     [
-        ("2026-10-19T06:59", ("2026-09",)),
-        ("2026-10-19T07:00", ("2026-09", "2026-10")),
+        ("2026-10-19T06:59", ("2026-09", "2026-Q3")),
+        ("2026-10-19T07:00", ("2026-09", "2026-Q3", "2026-10")),
         ("2026-10-05T06:59", ()),
         ("2026-10-05T07:00", ("2026-09", "2026-10")),
-        ("2026-10-31T12:00", ("2026-09", "2026-10")),
+        ("2026-10-10T06:59", ("2026-09", "2026-10")),
+        ("2026-10-10T07:00", ("2026-09", "2026-Q3", "2026-10")),
+        ("2026-10-31T12:00", ("2026-09", "2026-Q3", "2026-10")),
         # A Sunday: October's last mail went out on Monday, November's first comes tomorrow.
-        ("2026-11-01T12:00", ()),
-        ("2026-11-02T07:00", ("2026-11",)),
+        ("2026-11-01T12:00", ("2026-Q3",)),
+        ("2026-11-02T07:00", ("2026-Q3", "2026-11")),
+        ("2027-01-15T06:59", ("2026-12", "2026-Q4", "2027-01")),
+        ("2027-01-15T07:00", ("2026-12", "2026-Q4", "2026", "2027-01")),
+        # Three months later a year is not mailed any more.
+        ("2027-04-04T07:00", ()),
     ],
 )
 def test_what_is_due_when(now: str, wanted: tuple[str, ...]) -> None:
-    moment = datetime.fromisoformat(now).replace(tzinfo=ZoneInfo("Asia/Ho_Chi_Minh"))
-    assert tuple(each.period for each in due(moment, Options())) == wanted
+    assert tuple(each.period for each in due(moment(now), Options())) == wanted
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo("Asia/Ho_Chi_Minh"))
+
+
+def test_each_cadence_has_its_own_days_after_the_end_and_can_be_left_out() -> None:
+    days: dict[Cadence, int] = {"week": 3, "month": 0, "quarter": 20, "year": 1}
+    options = Options(after_days=days)
+    assert [each.since.isoformat() for each in due(moment("2026-10-21T07:00"), options)] == [
+        "2026-09-30", "2026-10-20", "2026-10-21",
+    ]  # fmt: skip
+    # Tuesday: this week's mail comes tomorrow.
+    assert [each.grain for each in due(moment("2026-10-20T07:00"), options)] == ["month", "quarter"]
+    assert [each.period for each in due(moment("2027-01-01T07:00"), replace(options, cadences=("year",)))] == ["2026"]
+
+
+def test_what_is_due_but_has_no_scorecards_is_held_and_fails_nothing(
+    run: Run, server: Server, postbox: Postbox
+) -> None:
+    report = go(run, server, grain="quarter", period="2026-Q3", since=date(2026, 10, 10))
+    assert report.held == "no scorecards of 2026-Q3 are published"
+    assert not postbox.readers()
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ CONNECTION = "AIRFLOW_CONN_AMKPI_SMTP"
 @click.option("--to", metavar="STAFF_ID", multiple=True, help="Only this person; may be repeated.")
 @click.option("--outbox", type=FOLDER, metavar="DIR", help="Where the mails are written.  [default: HOME/outbox]")
 @click.option("--send", is_flag=True, help=f"Send them by {CONNECTION} instead.")
+@click.option("--due", is_flag=True, help="All that is due now by the settings, instead of one period.")
 @click.option("--resend", metavar="STAFF_ID", multiple=True, help="Send again, even if sent or uncertain.")
 @with_run
 def scorecards(
@@ -37,13 +39,17 @@ def scorecards(
     to: tuple[str, ...],
     outbox: Path | None,
     send: bool,
+    due: bool,
     resend: tuple[str, ...],
 ) -> None:
     """Write the scorecards as mails into an outbox, or send them."""
-    if send or resend:
-        _send(run, grain, period, to, resend)
-    else:
-        _write(run, grain, period, to, outbox)
+    if due and (period or resend):
+        raise click.UsageError("--due chooses the periods itself: leave out --period and --resend")
+    for of_grain, of_period, since in _due(run) if due else [(grain, period, None)]:
+        if send or resend:
+            _send(run, of_grain, of_period, to, resend, since)
+        else:
+            _write(run, of_grain, of_period, to, outbox)
 
 
 @click.command()
@@ -91,6 +97,20 @@ def server_by_environment() -> Server:
     return server_of(given)
 
 
+def _due(run: Run) -> list[tuple[str, str | None, date | None]]:
+    """Grain, period and due date of what the cadences of the settings make due now."""
+    from zoneinfo import ZoneInfo
+
+    from amkpi.core import terminal
+    from amkpi.scorecards.mail.options import options_of
+    from amkpi.scorecards.mail.schedule import due
+
+    found = due(run.now().astimezone(ZoneInfo(run.settings.timezone)), options_of(run.settings))
+    if not found:
+        terminal.report("no scorecards are due")
+    return [(each.grain, each.period, each.since) for each in found]
+
+
 def _write(run: Run, grain: str, period: str | None, to: tuple[str, ...], outbox: Path | None) -> None:
     """Write one file a recipient into the outbox, HOME/outbox when None, and print what happened to each."""
     from amkpi.interfaces.cli import console
@@ -105,18 +125,28 @@ def _write(run: Run, grain: str, period: str | None, to: tuple[str, ...], outbox
     _show(report)
 
 
-def _send(run: Run, grain: str, period: str | None, to: tuple[str, ...], resend: tuple[str, ...]) -> None:
-    """Send the scorecards by the connection `amkpi_smtp`. Raises AmkpiError without one, or when all are held back."""
+def _send(
+    run: Run, grain: str, period: str | None, to: tuple[str, ...], resend: tuple[str, ...], since: date | None
+) -> None:
+    """Send the scorecards by the connection `amkpi_smtp`. since: the due date; None for what a person asks for.
+
+    Raises AmkpiError without a connection, or when what a person asked for is held back.
+    """
+    from amkpi.core import terminal
     from amkpi.interfaces.cli import console
     from amkpi.scorecards.mail.delivery import send
     from amkpi.scorecards.mail.options import options_of
 
     server = server_by_environment()
     with console.step("scorecards") as (progress, result):
-        report = send(run, server, grain, period, to, resend, options=options_of(run.settings), progress=progress)
+        report = send(
+            run, server, grain, period, to, resend, since=since, options=options_of(run.settings), progress=progress
+        )
         result(f"{report.count('sent')} sent, {report.count('sent_before')} sent before")
     _show(report)
-    if report.held:
+    if report.held and since is not None:
+        terminal.warn(f"no mail of {report.period} was sent: {report.held}")
+    elif report.held:
         raise AmkpiError(f"no mail was sent: {report.held}")
 
 
