@@ -15,6 +15,7 @@ from amkpi.core.paths import SHIPPED_MAPPINGS
 from amkpi.core.settings import Settings, load_settings
 from amkpi.core.storage.warehouse import connect
 from amkpi.ingestion.loader import load
+from amkpi.publishing.closing.publication import after_build
 from amkpi.transform import dbt_runner
 from tests.changed_settings import changed
 from tests.expectations.audits import AS_OF, LOADED_AT
@@ -38,6 +39,8 @@ def built(root: Path, landing: Path, as_of: date) -> Path:
     with connect(home, settings) as connection:
         load(connection, home, settings, lambda: LOADED_AT, SHIPPED_MAPPINGS)
     dbt_runner.build(home, settings, as_of)
+    with connect(home, settings) as connection:
+        after_build(connection, home, settings, as_of)
     return home.warehouse
 
 

@@ -5,6 +5,14 @@ from __future__ import annotations
 OWN_JANUARY = "scope = 'own' and staff_id = 'A1' and period_grain = 'month' and period_start = date '2026-01-01'"
 NEWEST_YEAR = "period_grain = 'trailing_12m' and period_end = date '2026-03-31'"
 COMPANY_JANUARY = "scope = 'company' and period_grain = 'month' and period_start = date '2026-01-01'"
+JANUARY = "period_grain = 'month' and period_start = date '2026-01-01'"
+CLOSE_JANUARY = [
+    "insert into closing.periods select distinct 1, period_grain, period_start, period_end, period_end + 1"
+    f" from marts.kpi_values where {JANUARY}",
+    "insert into closing.closings by name select n, period_grain, period_start, period_end from closing.periods",
+    f"insert into closing.kpi_values from marts.kpi_values where {JANUARY}",
+    f"insert into closing.scorecards from marts.scorecards where {JANUARY}",
+]
 
 FAULTS: list[tuple[str, str | None, list[str]]] = [
     (
@@ -196,5 +204,34 @@ FAULTS: list[tuple[str, str | None, list[str]]] = [
         "every_row_read_is_loaded_or_quarantined",
         None,
         ["update marts.load_ledger set status = 'duplicate' where extract = 'clients'"],
+    ),
+    (
+        "closed_and_adjustments_give_the_computed_values",
+        "1 value: on_time_delivery_rate own A1 month 2026-01-01 gives 2.0/2.0, computed 1.0/2.0",
+        [
+            *CLOSE_JANUARY,
+            "update closing.kpi_values set numerator = numerator + 1"
+            f" where kpi = 'on_time_delivery_rate' and {OWN_JANUARY}",
+        ],
+    ),
+    (
+        "closed_and_adjustments_give_the_computed_values",
+        "1 value: on_time_delivery_rate own A1 month 2026-01-01 gives 1.0/3.0, computed 1.0/2.0",
+        [
+            *CLOSE_JANUARY,
+            "insert into closing.adjustments by name select kpi, scope, staff_id, period_grain, period_start,"
+            " 0 as numerator, 1 as denominator, 0 as sample_size"
+            f" from marts.kpi_values where kpi = 'on_time_delivery_rate' and {OWN_JANUARY}",
+        ],
+    ),
+    (
+        "closed_rows_have_a_key",
+        "1 key: scorecards own A1 month 2026-01-01",
+        [*CLOSE_JANUARY, f"insert into closing.scorecards from marts.scorecards where {OWN_JANUARY}"],
+    ),
+    (
+        "closed_rows_have_a_key",
+        "1 key: scorecards own A1 month 2026-01-01",
+        [f"insert into closing.scorecards from marts.scorecards where {OWN_JANUARY}"],
     ),
 ]
