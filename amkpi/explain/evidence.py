@@ -1,13 +1,14 @@
 """The evidence for `amkpi explain`: a published value with everything that it is computed from.
 
-Only the current publication is read: the value and its scorecard line, the records that add up to it, the records that
-do not count and why, and the rows in quarantine.
+The current publication is read: the value and its scorecard line, the records that add up to it, the records that do
+not count and why, and the rows in quarantine. Of a closed period the records come from its closing file.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -19,6 +20,8 @@ from amkpi.core.errors import AmkpiError
 from amkpi.core.language.periods import Period
 from amkpi.core.run import Run
 from amkpi.core.undecided import is_still_open
+from amkpi.explain import closing as closings
+from amkpi.explain.closing import Closing
 from amkpi.explain.target_spans import TargetSpan, read_target_spans
 from amkpi.publishing.reader import published
 
@@ -119,7 +122,7 @@ class ExplainedValue:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A value and its evidence. full_name: of the question's person."""
+    """A value and its evidence. full_name: of the question's person; closing: None for an open period."""
 
     question: Question
     full_name: str | None
@@ -131,6 +134,7 @@ class Explanation:
     counted: tuple[CountedRecord, ...]
     excluded: tuple[ExcludedRecord, ...]
     quarantined: tuple[QuarantinedRows, ...]
+    closing: Closing | None = None
 
 
 def find_kpi(text: str) -> Kpi:
@@ -185,20 +189,28 @@ def explain(run: Run, kpi: str, staff_id: str | None, period: str, scope: Scope 
             "select publication_id, as_of, reporting_currency from publication"
         ).fetchall()
         full_name = _find_person(connection, staff_id) if staff_id else None
-        return Explanation(
-            question=question,
-            full_name=full_name,
-            publication_id=identity,
-            as_of=as_of,
-            currency=currency,
-            value=_value(connection, question, full_name),
-            target_spans=read_target_spans(
-                connection, question.kpi.name, chosen, staff_id, question.period.grain, question.period.start
-            ),
-            counted=_counted(connection, question),
-            excluded=_excluded(connection, question),
-            quarantined=_quarantined(connection, question.kpi),
-        )
+        value = _value(connection, question, full_name)
+        act = closings.act_of(connection, question.period)
+        with closings.opened(run.home, act, run.settings.timezone) if act else nullcontext(connection) as records:
+            return Explanation(
+                question=question,
+                full_name=full_name,
+                publication_id=identity,
+                as_of=as_of,
+                currency=currency,
+                value=value,
+                target_spans=read_target_spans(
+                    records, question.kpi.name, chosen, staff_id, question.period.grain, question.period.start
+                ),
+                counted=_counted(records, question),
+                excluded=_excluded(records, question),
+                quarantined=_quarantined(connection, question.kpi),
+                closing=closings.read_closing(
+                    connection, records, act, question.kpi.name, chosen, staff_id, question.period
+                )
+                if act
+                else None,
+            )
 
 
 def _find_person(connection: duckdb.DuckDBPyConnection, staff_id: str) -> str:
@@ -254,6 +266,11 @@ def _no_value(connection: duckdb.DuckDBPyConnection, question: Question, full_na
             "company": "has none yet: nothing was delivered",
         }
         return f"no value of scope {question.scope}: {who} {why[question.scope]}"
+    if closings.act_of(connection, question.period):
+        return (
+            f"{who} had no value when {period_key(question.period)} was closed: what came later is in"
+            f" `amkpi query \"from adjustments where kpi = '{question.kpi.name}'\"`"
+        )
     same = [Period.ending(grain, end.replace(day=1)) for grain, end in ends if grain == question.period.grain]
     scope = "" if question.scope == "company" else f" {question.scope}"
     return f"{who} has no{scope} value for {period_key(question.period)}: there are {_ranges(same)}"

@@ -23,7 +23,9 @@ from amkpi.core.language.names import plain
 from amkpi.core.language.terms import STATUS
 from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Translator
+from amkpi.explain.closing import AdjustmentRecord
 from amkpi.explain.evidence import CountedRecord, ExcludedRecord, Explanation, period_key
+from amkpi.explain.render_closing import closing_as_json, show_closing
 from amkpi.explain.text import (
     change,
     credit,
@@ -65,7 +67,10 @@ def definition(kpi: Kpi) -> str:
 
 
 def as_csv(explanation: Explanation) -> str:
-    """The records, one for each line, then the spans of the target; `part` is counted, left_out or target.
+    """The records, one for each line, then the spans of the target; `part` says which.
+
+    It is counted, left_out, target, or adjustment_closed and adjustment_fresh: records that count on one side alone, as
+    closed or today, whose `detail` is the first day of the period by which they were taken up.
 
     The counted records add up to the value, and the shares of the spans to the target. A private KPI is one line
     without client or source, as in kpi_evidence.
@@ -88,10 +93,13 @@ def as_csv(explanation: Explanation) -> str:
         add("left_out", [*_cells(left), None, None, left.reason, left.detail, left.amount, left.records])
     for span in explanation.target_spans:
         add("target", [*[None] * (CSV_COLUMNS.index("first_day") - 1 - len(head)), *asdict(span).values()])
+    for moved in explanation.closing.records if explanation.closing else ():
+        figures = (moved.numerator, moved.denominator, None, moved.carried_to, None, 1)
+        add(f"adjustment_{moved.side}", [*_cells(moved), *figures])
     return buffer.getvalue()
 
 
-def _cells(record: CountedRecord | ExcludedRecord) -> list[Any]:
+def _cells(record: CountedRecord | ExcludedRecord | AdjustmentRecord) -> list[Any]:
     return [
         record.event_date, record.client_id, record.client_name, record.extract, record.source_id, record.staff_id,
         record.full_name,
@@ -128,6 +136,7 @@ def as_json(explanation: Explanation, language: Language) -> dict[str, Any]:
             for record in explanation.excluded
         ],
         "held_back": [asdict(rows) for rows in explanation.quarantined],
+        "closing": closing_as_json(explanation.closing) if explanation.closing else None,
         "definition": definition(kpi),
         "publication_id": explanation.publication_id,
         "as_of": explanation.as_of.isoformat(),
@@ -157,6 +166,8 @@ class _Screen:
         t, explanation = self.t, self._explanation
         self._console.print(f"[bold]{escape(plain(sentence(explanation, self._language)))}[/]", soft_wrap=True)
         self._console.print(self._facts())
+        if explanation.closing is not None:
+            show_closing(explanation, explanation.closing, self._language, self._console)
         self._show_target_spans()
         self._show_counted()
         self._show_excluded()
@@ -208,7 +219,7 @@ class _Screen:
             days = t("{first} to {last}, provisional: data to {as_of}", first=first, last=last, as_of=as_of)
             days = f"[yellow]{days}[/]"
         else:
-            days = t("{first} to {last}, closed", first=first, last=last)
+            days = t("{first} to {last}", first=first, last=last)
         return f"{days} [dim]· {t('publication {id}', id=explanation.publication_id)}[/]"
 
     def _target(self) -> str:

@@ -15,3 +15,15 @@ STATUS: Mapping[str, Message] = {
     "no_target": Message("No target"),
     "no_data": Message("No data"),
 }
+# `cause` of adjustments, adjusted_scores and restatements.
+CAUSE: Mapping[str, Message] = {
+    "late_rows": Message("rows that came late"),
+    "corrected_rows": Message("rows that were corrected"),
+    "deleted_rows": Message("rows that were deleted"),
+    "released_rows": Message("rows released from quarantine"),
+    "happened_since": Message("happened since"),
+    "decided_since": Message("proposals decided since"),
+    "targets_changed": Message("targets changed"),
+    "settings_changed": Message("another setting"),
+    "version_changed": Message("another version"),
+}
