@@ -39,7 +39,7 @@ def close(run: Run, request: Request, progress: Progress = silent) -> ClosingRep
     def act() -> Act:
         with connect(run.home, run.settings) as connection:
             create_tables(connection)
-            return acts.close(run.home, run.settings, connection, request, run.now())
+            return acts.close(run.home, connection, request, run.now())
 
     return _act_and_publish(run, act, "closed", progress)
 

@@ -14,9 +14,11 @@ from rich.table import Table
 
 from amkpi.alerts.store import AlertStore
 from amkpi.core import terminal
+from amkpi.core.errors import ClosingsBroken
 from amkpi.core.language import formatting
 from amkpi.core.publication_id import current_file
 from amkpi.core.run import Run
+from amkpi.core.storage import closing_register
 from amkpi.core.storage.locking import locked
 from amkpi.core.storage.warehouse import connect
 from amkpi.expectations.history import last_audit
@@ -30,7 +32,7 @@ from amkpi.publishing.reader import published
 
 
 def show_status(run: Run) -> None:
-    """Print the current publication, quarantined rows by reason, the last audit, open incidents, and waiting files."""
+    """Print the current publication, quarantined rows by reason, closings, the last audit, incidents, waiting files."""
     screen = terminal.out()
     waiting = landing.waiting(run.home.landing) if run.home.landing.is_dir() else []
     if current_file(run.home) is None:
@@ -63,6 +65,7 @@ def show_status(run: Run) -> None:
         screen.print(f"rejected    {rejected} files since the beginning (see {run.home.rejected})", soft_wrap=True)
         for suite, expectation, observed in failed:
             terminal.warn(f"{suite}: {expectation}: {observed}")
+    _show_closings(run)
     audit = last_audit(run.home)
     if audit is not None:
         verdict = "passed" if audit.passed else "blocked publication"
@@ -84,6 +87,23 @@ def show_status(run: Run) -> None:
             soft_wrap=True,
         )
     screen.print(f"waiting     {_files(waiting, f'in {escape(str(run.home.landing))}')}", soft_wrap=True)
+
+
+def _show_closings(run: Run) -> None:
+    try:
+        in_force = closing_register.read(run.home).in_force()
+    except ClosingsBroken as broken:
+        terminal.warn(str(broken))
+        return
+    if in_force:
+        newest = in_force[-1]
+        at = newest.at.astimezone(ZoneInfo(run.settings.timezone))
+        count = len(in_force)
+        terminal.out().print(
+            f"closed      {count} closing{'' if count == 1 else 's'} in force; the newest is {newest.period} by"
+            f" {escape(newest.by)} at {at:%d/%m/%Y %H:%M %z}",
+            soft_wrap=True,
+        )
 
 
 def _files(seen: Sequence[LandingFile], where: str = "") -> str:

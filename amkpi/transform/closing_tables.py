@@ -10,14 +10,14 @@ import duckdb
 _ROW = "scope varchar, staff_id varchar, period_grain varchar, period_start date"
 TABLES = {
     # The periods that are closed, by which act; next_start is the first day of the period after.
-    "periods": "n integer, period_grain varchar, period_start date, period_end date, next_start date",
+    "periods": "n bigint, period_grain varchar, period_start date, period_end date, next_start date",
     # The closed values, each by the period after its own. person_key is '' for the company.
     "previous_values": "kpi varchar, scope varchar, person_key varchar, period_grain varchar, period_start date,"
     " value double",
     # Of every period that was ever closed, from its first closing.
     "private_lines": "kpi varchar, scope varchar, person_key varchar, period_grain varchar, period_start date,"
     " target double, attainment double, weight double",
-    "closings": "n integer, period_grain varchar, period_start date, period_end date, closed_at timestamptz,"
+    "closings": "n bigint, period_grain varchar, period_start date, period_end date, closed_at timestamptz,"
     " closed_by varchar, note varchar, publication_id varchar, as_of date, sha256 varchar, reopened_at timestamptz,"
     " reopened_by varchar, reopen_note varchar",
     "adjustments": f"kpi varchar, {_ROW}, numerator decimal(38, 12), denominator decimal(38, 12), sample_size bigint,"
@@ -27,6 +27,8 @@ TABLES = {
     " numerator double, denominator double",
     "adjusted_scores": f"{_ROW}, closed_score double, closed_rating varchar, fresh_score double, fresh_rating varchar,"
     " cause varchar",
+    # The causes that were worked out last for the rows that differ from act n; basis: a hash of what they follow from.
+    "kept_causes": f"n bigint, basis varchar, kpi varchar, {_ROW}, cause varchar",
     # Of which build the four above were worked out.
     "worked_out": "publication_id varchar",
 }

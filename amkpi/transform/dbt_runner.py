@@ -86,7 +86,7 @@ def create_audit_tables(connection: duckdb.DuckDBPyConnection) -> None:
         "create table if not exists audit.publication (publication_id varchar, as_of date, published_at timestamptz,"
         " pipeline_version varchar, reporting_currency varchar)"
     )
-    for column in ("closing_n integer", "closing_sha256 varchar", "settings varchar"):
+    for column in ("closing_n bigint", "closing_sha256 varchar", "settings varchar"):
         connection.execute(f"alter table audit.publication add column if not exists {column}")
     connection.execute(
         "create table if not exists audit.scorecards_sent (grain varchar, period varchar, staff_id varchar,"

@@ -15,7 +15,6 @@ from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.language.periods import Period
 from amkpi.core.publication_id import current_file
-from amkpi.core.settings import Settings
 from amkpi.core.storage import closing_register
 from amkpi.core.storage.closing_register import Act, ClosedPeriod, Register, Reopening
 from amkpi.ingestion import landing
@@ -88,9 +87,7 @@ def recover(home: Home) -> tuple[Act, ...]:
     return tuple(entered)
 
 
-def close(
-    home: Home, settings: Settings, connection: duckdb.DuckDBPyConnection, request: Request, moment: datetime
-) -> Act:
+def close(home: Home, connection: duckdb.DuckDBPyConnection, request: Request, moment: datetime) -> Act:
     """Close a period as readers see it now; returns the act, which is in the register.
 
     connection: the warehouse. Raises AmkpiError, in one line, where it must not be closed; ClosingsBroken where
@@ -107,11 +104,11 @@ def close(
             f"{period.key} ends on {period.end}, after the date {seen.as_of} of the current publication: it is not over"
         )
     periods = _periods(seen, register, period)
-    waiting_files = len(landing.ready(home.landing, settings.landing.settle_seconds)) + len(claimed(home))
+    waiting_files = len(landing.waiting(home.landing)) + len(claimed(home))
     not_built = waiting_rows(connection, seen.delivery)
     if (waiting_files or not_built) and not request.ignore_waiting:
         raise AmkpiError(
-            f"{waiting_files} files wait in {home.landing} and {not_built} loaded rows wait to be built: run"
+            f"{_counted(waiting_files, 'file')} in {home.landing} and {_counted(not_built, 'loaded row')} wait: run"
             " `amkpi run` first, or close without them by --ignore-waiting"
         )
     register = closing_register.begin(home)
@@ -154,17 +151,27 @@ def reopen(home: Home, period: str, by: str, note: str, moment: datetime) -> Act
     newest = in_force[-1]
     if newest.period != wanted.key:
         raise AmkpiError(
-            f"{wanted.key} cannot be reopened: the newest closing is {newest.period} (number {newest.n}), and only that"
-            " can be"
+            f"{wanted.key} cannot be reopened: only the newest closing can, which is {newest.period} (number"
+            f" {newest.n}): reopen that one first"
         )
     closing_register.append(home, register, Reopening(newest.n, newest.period, by.strip(), moment, note))
     return newest
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _check_publication(home: Home, register: Register, seen: Seen, request: Request) -> None:
     named = verification.published_closing(home)
     if named != register.last:
         raise AmkpiError("the last closing or reopening is not published yet: run `amkpi run` first")
+    unknown = [act for act in register.in_force() if act.as_of > seen.as_of]
+    if unknown:
+        raise AmkpiError(
+            f"the current publication is as of {seen.as_of}, and does not know closing {unknown[-1].n} as of"
+            f" {unknown[-1].as_of}: run `amkpi run` first"
+        )
     if request.publication_id is not None and request.publication_id != seen.publication_id:
         raise AmkpiError(
             f"publication {request.publication_id} was shown, and {seen.publication_id} is current: ask again"
@@ -172,25 +179,33 @@ def _check_publication(home: Home, register: Register, seen: Seen, request: Requ
 
 
 def _periods(seen: Seen, register: Register, period: Period) -> tuple[ClosedPeriod, ...]:
-    """The period and the shorter ones within that are not closed, in the order of their dates, shorter first."""
-    closed = {(each.grain, each.start) for act in register.in_force() for each in act.periods}
-    if (period.grain, period.start) in closed:
-        raise AmkpiError(f"{period.key} is closed already")
-    shorter = _GRAINS[: _GRAINS.index(period.grain)]
+    """The period and the shorter ones within that are not closed, in the order of their dates, shorter first.
+
+    Also those of which there is no row yet: a late row must not open a part of what is closed.
+    """
+    closed = {(each.grain, each.start): act for act in register.in_force() for each in act.periods}
+    earlier = closed.get((period.grain, period.start))
+    if earlier is not None:
+        raise AmkpiError(
+            f"{period.key} is closed already, by closing {earlier.n} ({earlier.period}) of {earlier.by}: `amkpi reopen"
+            f" {earlier.period}` undoes that"
+        )
     with duckdb.connect(str(seen.file), read_only=True) as connection:
         rows = connection.execute(
-            "select distinct period_grain, period_start, period_end from marts.kpi_values"
-            " where period_start >= ? and period_end <= ?",
-            [period.start, period.end],
+            "select 1 from marts.kpi_values where period_grain = ? and period_start = ? limit 1",
+            [period.grain, period.start],
         ).fetchall()
-    found = {(grain, start): ClosedPeriod(grain, start, end) for grain, start, end in rows}
-    if (period.grain, period.start) not in found:
+    if not rows:
         raise AmkpiError(f"{period.key} cannot be closed: the current publication has no row of it")
-    within = [
-        each for key, each in found.items()
-        if key not in closed and (each.grain in shorter or key == (period.grain, period.start))
-    ]  # fmt: skip
-    return tuple(sorted(within, key=lambda each: (each.end, _GRAINS.index(each.grain))))
+    within = {period}
+    for grain in _GRAINS[: _GRAINS.index(period.grain)]:
+        shorter = Period.holding(grain, period.end)
+        while shorter.start >= period.start:
+            within.add(shorter)
+            shorter = shorter.before()
+    open_ones = [each for each in within if (each.grain, each.start) not in closed]
+    in_order = sorted(open_ones, key=lambda each: (each.end, _GRAINS.index(each.grain)))
+    return tuple(ClosedPeriod(each.grain, each.start, each.end) for each in in_order)
 
 
 def current(home: Home) -> Seen:

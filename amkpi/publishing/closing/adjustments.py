@@ -14,16 +14,15 @@ from amkpi.core.storage import closing_register
 from amkpi.core.storage.closing_register import Act
 from amkpi.core.storage.sql import literal
 from amkpi.publishing.closing import files, sums
+from amkpi.publishing.closing.files import EVIDENCE
 from amkpi.publishing.closing.warehouse import insert_shared
 
 # A difference within this share of the larger side is none.
 TOLERANCE = "1e-9"
+# From which size of the computed sum on how many decimal places of a difference are kept.
+_PLACES = ((1e12, 2), (1e9, 4), (1e6, 6))
 _MEASURES = ("numerator", "denominator", "sample_size")
 _ROW = ("kpi", "scope", "staff_id", "period_grain", "period_start")
-_EVIDENCE = (
-    "kpi", "staff_id", "client_id", "event_date", "period_grain", "period_start", "source_extract", "source_id",
-    "numerator", "denominator",
-)  # fmt: skip
 
 
 def work_out(connection: duckdb.DuckDBPyConnection, home: Home, as_of: date) -> None:
@@ -44,6 +43,11 @@ def work_out(connection: duckdb.DuckDBPyConnection, home: Home, as_of: date) -> 
     connection.execute(_ADJUSTED_SCORES)
 
 
+def newest_acts(in_force: tuple[Act, ...]) -> dict[str, Act]:
+    """By grain, the last act that closed a period of it."""
+    return {grain: act for act in in_force for grain in act.grains}
+
+
 def _gather(connection: duckdb.DuckDBPyConnection, home: Home, in_force: tuple[Act, ...]) -> None:
     """Read the closing files: what was taken up, the closed sums and records, and who was over whom."""
     connection.execute(
@@ -54,12 +58,43 @@ def _gather(connection: duckdb.DuckDBPyConnection, home: Home, in_force: tuple[A
         "create or replace temp table chains (n integer, staff_id varchar, manager_id varchar, valid_from date,"
         " valid_to date)"
     )
+    connection.execute(
+        f"create or replace temp table known as select {', '.join(EVIDENCE)} from marts.kpi_evidence limit 0"
+    )
     for act in in_force:
         with files.attached(connection, act.file(home), "one_closing"):
             connection.execute("insert into closed_sums by name from one_closing.exact_sums")
-            connection.execute(f"insert into chains by name select {act.n} as n, * from one_closing.chain")
+            connection.execute(
+                f"insert into chains select {act.n}, staff_id, manager_id, valid_from, valid_to"
+                " from one_closing.intermediate.int_management_chain where not is_loop"
+            )
             for name in ("adjustments", "adjustment_evidence"):
                 insert_shared(connection, name, f"one_closing.{name}")
+            # An act took up all that was open of its grains: what came before it is in its file as of then.
+            grains = [grain for grain, newest in newest_acts(in_force).items() if newest == act]
+            of_grains = f"where period_grain in ({', '.join(map(literal, grains))}) and kpi <> {literal(sums.PRIVATE)}"
+            for name in ("kpi_evidence", "known_evidence") if grains else ():
+                connection.execute(
+                    f"insert into known select {', '.join(EVIDENCE)} from one_closing.{name} {of_grains}"
+                )
+
+
+def _difference(measure: str) -> str:
+    """SQL for computed less known; zero within the tolerance.
+
+    The extracts hold amounts as doubles. As decimals they have noise beyond the sixteenth digit, which is rounded away:
+    123456789 and not 123456788.999999995904. The size of the computed sum decides, not that of the known one: what is
+    left after 10⁹ were taken away must stay exact.
+    """
+    fresh, known = f"coalesce(fresh.{measure}, 0)", f"coalesce(known.{measure}, 0)"
+    scale = f"greatest(abs({fresh})::double, abs({known})::double)"
+    difference = f"({fresh} - {known})"
+    if measure == "sample_size":
+        return difference
+    rounded = " ".join(
+        f"when abs({fresh}) >= {least} then round({difference}, {places})::decimal(38, 12)" for least, places in _PLACES
+    )
+    return f"case when abs({difference}) <= {TOLERANCE} * {scale} then 0 {rounded} else {difference} end"
 
 
 # What is open: of every row that one side has, what is neither closed nor taken up.
@@ -79,12 +114,7 @@ _OPEN = f"""
     differences as (
         select
             {", ".join(f"coalesce(fresh.{name}, known.{name}) as {name}" for name in _ROW)},
-            {", ".join(
-                f"case when abs(coalesce(fresh.{m}, 0) - coalesce(known.{m}, 0))"
-                f" > {TOLERANCE} * greatest(abs(coalesce(fresh.{m}, 0))::double, abs(coalesce(known.{m}, 0))::double)"
-                f" then coalesce(fresh.{m}, 0) - coalesce(known.{m}, 0) else 0 end as {m}"
-                for m in _MEASURES
-            )}
+            {", ".join(f"{_difference(m)} as {m}" for m in _MEASURES)}
         from fresh
         full join known
             on {" and ".join(f"fresh.{name} is not distinct from known.{name}" for name in _ROW)}
@@ -94,34 +124,24 @@ _OPEN = f"""
     left join marts.kpi_values as computed
         on {" and ".join(f"differences.{name} is not distinct from computed.{name}" for name in _ROW)}
     where {" or ".join(f"differences.{m} <> 0" for m in _MEASURES)}
-"""  # fmt: skip
+"""
 
 
 def _open_evidence(in_force: tuple[Act, ...]) -> str:
     """SQL that inserts the records that count on one side of an open adjustment alone.
 
-    Known is what was closed, without the records that acts took from it and with those that they put to it. Its teams
-    are those of the newest act of the grain, which took up all that was open then.
+    Known is what the newest act of the grain knew, and its teams are those of that act, which took up all that was open
+    then.
     """
-    columns = ", ".join(_EVIDENCE)
-    newest = {grain: act.n for act in in_force for grain in act.grains}
-    act_of_grain = " ".join(f"when {literal(grain)} then {n}" for grain, n in newest.items())
+    columns = ", ".join(EVIDENCE)
+    newest = newest_acts(in_force)
+    act_of_grain = " ".join(f"when {literal(grain)} then {act.n}" for grain, act in newest.items())
     of_newest = f"chain.n = case records.period_grain {act_of_grain} end"
-    taken = f"select {columns} from closing.adjustment_evidence where side = "
     # A contract of nothing that is signed and cancelled on one day has two equal records: copies are numbered.
     copies = f"row_number() over (partition by of_scope, of_staff, {columns}) as copy"
     return f"""
         insert into closing.adjustment_evidence by name
-        with known as (
-            (
-                select {columns} from closing.kpi_evidence where kpi <> {literal(sums.PRIVATE)}
-                union all
-                {taken} 'fresh'
-            )
-            except all
-            {taken} 'closed'
-        ),
-        fresh as (
+        with fresh as (
             select {columns} from marts.kpi_evidence
             semi join closing.periods using (period_grain, period_start)
             where kpi <> {literal(sums.PRIVATE)}
@@ -147,7 +167,7 @@ def _open_evidence(in_force: tuple[Act, ...]) -> str:
 
 def _counted(records: str, chain: str, of_chain: str) -> str:
     """SQL for the records that count for each open row: for their person, everyone over them, and the company."""
-    columns = ", ".join(f"records.{name}" for name in _EVIDENCE)
+    columns = ", ".join(f"records.{name}" for name in EVIDENCE)
     same = (
         "open_rows.kpi = records.kpi and open_rows.period_grain = records.period_grain"
         " and open_rows.period_start = records.period_start"

@@ -6,6 +6,7 @@ only one thing is different at all, it is the cause, and nothing needs to be com
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from amkpi.core.settings import Settings
 from amkpi.core.storage import closing_register
 from amkpi.core.storage.closing_register import Act
 from amkpi.publishing.closing import files
-from amkpi.publishing.closing.changes import Cause, Then, compare
+from amkpi.publishing.closing.adjustments import newest_acts
+from amkpi.publishing.closing.changes import COMPARED, Cause, Then, changed_rows, compare
 from amkpi.publishing.closing.counterfactuals import Scratch, run_without, scratch_home
 
 TOLERANCE = 1e-9
@@ -76,7 +78,7 @@ def _explained(connection: duckdb.DuckDBPyConnection, home: Home, as_of: date) -
     in_force = closing_register.read(home).in_force(as_of)
     if not in_force:
         return []
-    newest = {grain: act for act in in_force for grain in act.grains}
+    newest = newest_acts(in_force)
     closing = {(each.grain, each.start): act for act in in_force for each in act.periods}
     found = {act.n: _Explained(act, {}, {}) for act in in_force}
     sums = connection.execute(
@@ -138,9 +140,38 @@ def _of_act(
     }
     if not is_other_version and all(len(causes) == 1 for causes in of_row.values()):
         return {key: set(causes) for key, causes in of_row.items()}
-    with scratch_home(home, "counterfactual") as place:
-        scratch = Scratch(place, connection, settings, settings_then, as_of, then)
-        return _by_running(scratch, explained, frozenset(there), of_row, is_other_version, progress)
+    variables = [[str(getattr(each.kpi, name)) for name in sorted(differing)] for each in (settings, settings_then)]
+    basis = _basis(connection, explained, [act.file_sha256, pipeline_version(), variables])
+    found = _kept(connection, basis)
+    if found is None:
+        with scratch_home(home, "counterfactual") as place:
+            scratch = Scratch(place, connection, settings, settings_then, as_of, then)
+            found = _by_running(scratch, explained, frozenset(there), of_row, is_other_version, progress)
+        _keep(connection, act.n, basis, found)
+    return found
+
+
+def _basis(connection: duckdb.DuckDBPyConnection, explained: _Explained, more: list[object]) -> str:
+    """A hash of all that the causes follow from. Most nights bring nothing new of closed periods: no model is run."""
+    rows = [sorted(map(repr, each.items())) for each in (explained.known, explained.fresh)]
+    changes = [sorted(map(repr, changed_rows(connection, extract))) for extract in COMPARED]
+    return hashlib.sha256(json.dumps([more, rows, changes]).encode()).hexdigest()
+
+
+def _kept(connection: duckdb.DuckDBPyConnection, basis: str) -> dict[_Key, set[Cause]] | None:
+    rows = connection.execute(
+        "select kpi, scope, staff_id, period_grain, period_start, cause from closing.kept_causes where basis = ?",
+        [basis],
+    ).fetchall()
+    return {tuple(key): {Cause(each) for each in cause.split(",")} for *key, cause in rows} or None
+
+
+def _keep(connection: duckdb.DuckDBPyConnection, n: int, basis: str, found: dict[_Key, set[Cause]]) -> None:
+    connection.execute("delete from closing.kept_causes where n = ?", [n])
+    connection.executemany(
+        "insert into closing.kept_causes values (?, ?, ?, ?, ?, ?, ?, ?)",
+        [[n, basis, *key, ",".join(sorted(causes))] for key, causes in found.items()],
+    )
 
 
 def _by_running(

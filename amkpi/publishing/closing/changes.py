@@ -209,6 +209,18 @@ def _happened(connection: duckdb.DuckDBPyConnection, extract: Extract, then: The
             if is_there}  # fmt: skip
 
 
+def changed_rows(connection: duckdb.DuckDBPyConnection, extract: Extract) -> list[tuple[object, ...]]:
+    """What `compare` found of an extract, each changed key with the row that it has now."""
+    name, same = extract.name, _same_key(extract, "changed", "valid")
+    return (
+        connection.execute(
+            f"select 'changed', changed.*, valid._delivery, valid._line from changed_{name} as changed"
+            f" left join valid.{name} as valid on {same}"
+        ).fetchall()
+        + connection.execute(f"select 'since', * from since_{name}").fetchall()
+    )
+
+
 def without(extract: Extract, undone: frozenset[Cause], then: Then) -> str:
     """SQL for the valid rows as they would be without what these causes changed; columns as `valid.<extract>`.
 

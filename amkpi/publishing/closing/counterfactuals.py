@@ -23,8 +23,8 @@ from amkpi.transform import dbt_runner
 
 # What is compared, and all that it reads.
 _MODELS = ["run", "--select", "+int_kpi_sums", "+int_comparable_scores", "--full-refresh"]
-# Of closings the models read the closed lines of the private KPI.
-_OF_CLOSINGS = ("periods", "previous_values", "private_lines")
+# Of closings the models read which periods are closed, and the closed lines of the private KPI.
+_OF_CLOSINGS = ("periods", "previous_values", "private_lines", "closings")
 
 
 @dataclass(frozen=True)

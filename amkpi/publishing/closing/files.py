@@ -27,6 +27,11 @@ from amkpi.publishing.closing.changes import valid_rows_at
 from amkpi.publishing.publication_file import CLOSABLE, STORAGE_VERSION
 
 _KEY = ("scope", "staff_id", "period_grain", "period_start")
+# The columns of a record as adjustments name it.
+EVIDENCE = (
+    "kpi", "staff_id", "client_id", "event_date", "period_grain", "period_start", "source_extract", "source_id",
+    "numerator", "denominator",
+)  # fmt: skip
 # What the first closing of a period said of the private KPI stays said.
 _PRIVATE_MARTS = ("kpi_values", "scorecard_lines")
 
@@ -125,9 +130,6 @@ def _fill(home: Home, connection: duckdb.DuckDBPyConnection, register: Register,
             f"create table {new}.{mart} as select * exclude (is_closed) from seen.marts.{mart}"
             f" semi join {new}.periods using (period_grain, period_start)"
         )
-    for number, earlier in enumerate(_first_closings(register, act)):
-        with attached(connection, earlier.file(home), f"first_{number}"):
-            _take_private_from(connection, f"first_{number}")
     connection.execute(f"create table {new}.exact_sums as {sums.of_publication('seen', f'{new}.periods')}")
     sums.check_against_values(connection, f"{new}.exact_sums", f"{new}.kpi_values")
     carried = " ".join(
@@ -139,16 +141,47 @@ def _fill(home: Home, connection: duckdb.DuckDBPyConnection, register: Register,
             f" select * replace (case period_grain {carried} end as carried_to) from seen.marts.{name}"
             f" where carried_to is null and period_grain in ({', '.join(map(literal, sorted(act.grains)))})"
         )
+    # With the rows closed here, what the next adjustments of these grains start from: all that was open is taken up.
+    connection.execute(
+        f"create table {new}.known_evidence as select {', '.join(EVIDENCE)} from seen.fresh.kpi_evidence"
+        " semi join seen.closing.periods using (period_grain, period_start)"
+        f" where kpi <> {literal(sums.PRIVATE)} and period_grain in ({', '.join(map(literal, sorted(act.grains)))})"
+    )
     for name in ("dim_staff", "dim_client", "publication"):
         connection.execute(f"create table {new}.{name} as from seen.marts.{name}")
-    connection.execute(
-        f"create table {new}.chain as select staff_id, manager_id, valid_from, valid_to"
-        " from seen.intermediate.int_management_chain where not is_loop"
-    )
+    _keep_what_explains(connection, act)
     connection.execute(
         f"create table {new}.held as select extract, delivery, line_number, reason from seen.marts.quarantined_rows"
     )
     _keep_sources(connection, act.delivery)
+    for number, earlier in enumerate(_first_closings(register, act)):
+        with attached(connection, earlier.file(home), f"first_{number}"):
+            _take_private_from(connection, f"first_{number}")
+
+
+# What `amkpi explain` reads besides the marts, under the names of a publication, and which of its rows.
+_EXPLAINS = {
+    "int_kpi_catalogue": "true",
+    "int_management_chain": "true",
+    "int_scope_members": "(period_grain, period_start) in (select period_grain, period_start from {new}.periods)",
+    "int_kpi_records": "event_date between date '{first}' and date '{last}'",
+    "int_client_records": "(period_grain, period_start) in (select period_grain, period_start from {new}.periods)",
+    "int_exclusions": "event_date between date '{first}' and date '{last}'",
+    "int_target_spans": "(subject_id, period_id) in"
+    " (select subject_id, period_id from {new}.intermediate.int_scope_members)",
+}
+
+
+def _keep_what_explains(connection: duckdb.DuckDBPyConnection, act: Act) -> None:
+    """Keep the records, what was left out, the spans of the targets, and who was over whom."""
+    new = "closing_file"
+    first, last = min(each.start for each in act.periods), max(each.end for each in act.periods)
+    connection.execute(f"create schema {new}.intermediate")
+    for name, condition in _EXPLAINS.items():
+        connection.execute(
+            f"create table {new}.intermediate.{name} as from seen.intermediate.{name}"
+            f" where {condition.format(new=new, first=first, last=last)}"
+        )
 
 
 def _first_closings(register: Register, act: Act) -> list[Act]:
@@ -206,6 +239,15 @@ def _take_private_from(connection: duckdb.DuckDBPyConnection, first: str) -> Non
         f"insert into {new}.kpi_evidence by name select {', '.join(shared)} from {first}.kpi_evidence"
         f" where {of_private}"
     )
+    # A review that came late is not counted among what was left out either.
+    left_out = "intermediate.int_exclusions"
+    of_days = f"""
+        kpi = {private} and exists (
+            select 1 from again inner join {new}.periods as closed using (period_grain, period_start)
+            where event_date between closed.period_start and closed.period_end
+        )"""
+    connection.execute(f"delete from {new}.{left_out} where {of_days}")
+    connection.execute(f"insert into {new}.{left_out} by name select * from {first}.{left_out} where {of_days}")
     scored = ("weighted_score", "rating", "weight_covered", "kpis_scored")
     connection.execute(
         f"update {new}.scorecards as now set {', '.join(f'{name} = today.{name}' for name in scored)}"

@@ -15,7 +15,7 @@ ever_closed as (
     select distinct
         period_grain,
         period_start
-    from private_lines
+    from {{ source('closing', 'closings') }}
 ),
 
 people as (

@@ -48,7 +48,7 @@ def dying_act(root: Path, what: str, moment: datetime, fatal: int) -> int:
         return point.passed
     with connect(home, settings) as connection:
         written = Connection(connection, point)
-        acts.close(home, settings, written, Request(PERIOD, "An"), moment)  # type: ignore[arg-type]
+        acts.close(home, written, Request(PERIOD, "An"), moment)  # type: ignore[arg-type]
     return point.passed
 
 

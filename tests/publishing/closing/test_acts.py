@@ -26,7 +26,6 @@ def act_alone(agency: Closable, period: str, **options: object) -> Act:
     with agency.warehouse() as connection:
         return acts.close(
             agency.home,
-            agency.run.settings,
             connection,
             Request(period, "An", **options),
             agency.moment,  # type: ignore[arg-type]
@@ -85,14 +84,14 @@ def test_nothing_is_closed_twice(published: Closable) -> None:
 def test_files_that_wait_are_waited_for_unless_somebody_says_otherwise(published: Closable) -> None:
     published.deliver({"clients/half.csv.part": "client_id", "clients/_draft.csv": "client_id"})
     published.deliver({"clients/more.csv": "client_id,client_name\nZZ,Trà Xanh\n"})
-    assert "1 files wait" in refused(published, "2026-Q2")
+    assert "1 file in" in refused(published, "2026-Q2")
     act = act_alone(published, "2026-Q2", ignore_waiting=True)
     assert (act.waiting_files, act.waiting_rows) == (1, 0)
 
 
 def test_loaded_rows_that_are_not_published_are_waited_for(published: Closable) -> None:
     published.load({"clients/more.csv": "client_id,client_name\nZZ,Trà Xanh\nZY,Sen\n"})
-    assert "2 loaded rows wait" in refused(published, "2026-Q2")
+    assert "2 loaded rows wait: run" in refused(published, "2026-Q2")
     assert act_alone(published, "2026-Q2", ignore_waiting=True).waiting_rows == 2
 
 
@@ -155,7 +154,7 @@ def test_reopening_takes_back_the_newest_act_alone_and_says_why(published: Closa
         acts.reopen(home, "2026-Q2", "An", "why", published.moment)
     first = act_alone(published, "2026-Q1")
     act_alone_after(published, first, "2026-Q2")
-    with pytest.raises(AmkpiError, match="the newest closing is 2026-Q2"):
+    with pytest.raises(AmkpiError, match="only the newest closing can, which is 2026-Q2"):
         acts.reopen(home, "2026-Q1", "An", "why", published.moment)
     with pytest.raises(AmkpiError, match="who reopens and why"):
         acts.reopen(home, "2026-Q2", "An", " ", published.moment)

@@ -8,10 +8,24 @@ from typing import Any
 
 import pytest
 
+from amkpi.core.setting_groups import RatingBand
 from amkpi.publishing.closing import causes
 from tests.publishing.closing.conftest import Closable
 
-PEOPLE = ("late", "corrected", "deleted", "released", "since", "decided", "target", "setting", "from", "to", "both")
+PEOPLE = (
+    "late",
+    "corrected",
+    "deleted",
+    "released",
+    "since",
+    "decided",
+    "target",
+    "setting",
+    "from",
+    "to",
+    "both",
+    "bands",
+)
 STAFF = "staff_id,valid_from,full_name,role,manager_id,is_active\n"
 CONTRACTS = "contract_id,client_id,owner_id,kind,signed_date,start_date,end_date,amount,currency\n"
 CONTRACTS_DELETED = CONTRACTS.strip() + ",is_deleted\n"
@@ -37,14 +51,18 @@ BEFORE = {
     "client_assignments/a.csv": "client_id,valid_from,account_manager_id\n"
     + "".join(f"C-{person},2025-01-01,{person}\n" for person in PEOPLE if person != "released"),
     "contracts/a.csv": CONTRACTS
-    + "".join(contract(person, person) for person in ("corrected", "deleted", "released", "from", "target", "both"))
+    + "".join(
+        contract(person, person) for person in ("corrected", "deleted", "released", "from", "target", "both", "bands")
+    )
     + "K-old,C-both,both,new_business,2025-06-01,2025-06-01,2026-12-31,5,VND\n",
     "proposals/a.csv": PROPOSALS + "P-1,C-decided,decided,new_business,9,VND,2026-02-01,open,\n",
     "projects/a.csv": PROJECTS + "J-1,C-since,since,Site,2026-01-05,2026-02-20,2026-02-20,1000,VND\n",
     # One cost is dated after the closing's date, and delivered before it.
     "project_costs/a.csv": COSTS + "X-1,J-1,2026-02-01,400,VND\nX-2,J-1,2026-04-20,100,VND\n",
     "client_surveys/a.csv": SURVEYS + "S-1,C-setting,2026-02-01,2026-02-03,3,1,5\n",
-    "kpi_targets/a.csv": TARGETS + "client_revenue,own,,target,,2025-01-01,50,1\n",
+    "kpi_targets/a.csv": TARGETS
+    + "client_revenue,own,,target,,2025-01-01,50,1\n"
+    + "client_revenue,own,quarter,from,,2025-01-01,100,1\nclient_revenue,own,quarter,bands,,2025-01-01,100,1\n",
 }
 
 
@@ -80,7 +98,11 @@ def causes_of(agency: Closable) -> dict[tuple[str, str], str]:
 @pytest.mark.slow
 def test_each_change_is_named_where_undoing_it_alone_changes_the_row(closed: Closable, tmp_path: Path) -> None:
     agency = closed.copied(tmp_path / "home")
-    agency.set(csat_threshold=0.5)
+    bands = {"A+": 110, "A": 101, "B": 80, "C": 65, "D": 0}
+    agency.set(
+        csat_threshold=0.5,
+        rating_bands=tuple(RatingBand(rating=rating, at_least=least) for rating, least in bands.items()),
+    )
     agency.publish(
         {
             "clients/b.csv": "client_id,client_name\nC-released,Client released\n",
@@ -105,7 +127,18 @@ def test_each_change_is_named_where_undoing_it_alone_changes_the_row(closed: Clo
         ("from", "client_revenue"): "corrected_rows",
         ("to", "client_revenue"): "corrected_rows",
         ("target", ""): "targets_changed",
+        ("from", ""): "corrected_rows",
+        ("bands", ""): "settings_changed",
     }
+    # Neither another owner, nor other bands, nor another target moves what was paid on.
+    shown = "select staff_id, round(weighted_score, 9), rating from marts.scorecards where scope = 'own'"
+    of_quarter = " and period_grain = 'quarter' and period_start = '2026-01-01' and rating is not null order by all"
+    assert agency.published(shown + of_quarter) == closed.published(shown + of_quarter)
+    assert ("from", 100.0, "A") in agency.published(shown + of_quarter)
+    assert agency.published(
+        "select staff_id, closed_score, closed_rating, fresh_score, fresh_rating from marts.adjusted_scores"
+        " where scope = 'own' and period_grain = 'quarter' and staff_id in ('from', 'bands') order by all"
+    ) == [("bands", 100.0, "A", 100.0, "B"), ("from", 100.0, "A", 0.0, "D")]
     company = dict(
         agency.published(
             "select kpi, cause from marts.adjustments where scope = 'company' and period_grain = 'quarter'"

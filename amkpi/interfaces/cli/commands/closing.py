@@ -31,7 +31,7 @@ def close(run: Run, period: str | None, by: str, note: str, ignore_waiting: bool
     from amkpi.pipeline import closing
     from amkpi.publishing.closing.acts import Request
 
-    if verify == (period is not None):
+    if verify == (period is not None) or (verify and (by or note or ignore_waiting)):
         raise click.UsageError("say a PERIOD, or --verify alone")
     if period is None:
         click.echo(_verified(run))
@@ -70,16 +70,18 @@ def _verified(run: Run) -> str:
     if last is None:
         return "nothing is closed"
     named = "as the current publication names it" if verified.published == last else "not published yet"
+    acts = len(verified.register.acts)
     return (
-        f"{len(verified.register.acts)} closings, {len(verified.register.in_force())} in force: files and register are"
-        f" intact; last line: closing {last[0]}, {last[1]}, {named}; {periods} closed periods compared"
+        f"{acts} closing{'' if acts == 1 else 's'}, {len(verified.register.in_force())} in force: files and register"
+        f" are intact; last line: closing {last[0]}, {last[1]}, {named}; {periods} closed periods compared"
     )
 
 
 def _shown(report: ClosingReport) -> str:
     from amkpi.core.language import formatting
+    from amkpi.core.language.periods import Period
 
     act = report.act
-    periods = ", ".join(f"{each.grain} {formatting.day(each.start)}" for each in act.periods)
+    periods = ", ".join(Period.holding(each.grain, each.start).key for each in act.periods)
     what = f"closing {act.n}, {act.period} as of {formatting.day(act.as_of)}"
     return f"{what}: {periods}; published {report.published.file}"
