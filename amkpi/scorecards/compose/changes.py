@@ -8,6 +8,7 @@ from datetime import date
 from amkpi.core.catalogue import Kpi, kpis
 from amkpi.core.language.names import plain
 from amkpi.core.language.periods import Period
+from amkpi.core.language.terms import CAUSE
 from amkpi.core.language.translator import Message
 from amkpi.scorecards.context import PERIODS_SHOWN, ReaderContext
 from amkpi.scorecards.facts import ScopeMember
@@ -18,15 +19,7 @@ from amkpi.scorecards.restatements.lines import RestatedLine
 MOST_CHANGES = 6
 MOST_RECORDS = 3
 CAUSES = {
-    "late_rows": Message("rows that came late"),
-    "corrected_rows": Message("rows that were corrected"),
-    "deleted_rows": Message("rows that were deleted"),
-    "released_rows": Message("rows released from quarantine"),
-    "happened_since": Message("happened since"),
-    "decided_since": Message("proposals decided since"),
-    "targets_changed": Message("targets changed"),
-    "settings_changed": Message("another setting"),
-    "version_changed": Message("another version"),
+    **CAUSE,
     "unknown": Message("cause not known any more"),
 }
 
