@@ -65,7 +65,7 @@ def _gather(connection: duckdb.DuckDBPyConnection, home: Home, in_force: tuple[A
         with files.attached(connection, act.file(home), "one_closing"):
             connection.execute("insert into closed_sums by name from one_closing.exact_sums")
             connection.execute(
-                f"insert into chains select {act.n}, staff_id, manager_id, valid_from, valid_to"
+                f"insert into chains by name select {act.n} as n, staff_id, manager_id, valid_from, valid_to"
                 " from one_closing.intermediate.int_management_chain where not is_loop"
             )
             for name in ("adjustments", "adjustment_evidence"):
@@ -75,7 +75,7 @@ def _gather(connection: duckdb.DuckDBPyConnection, home: Home, in_force: tuple[A
             of_grains = f"where period_grain in ({', '.join(map(literal, grains))}) and kpi <> {literal(sums.PRIVATE)}"
             for name in ("kpi_evidence", "known_evidence") if grains else ():
                 connection.execute(
-                    f"insert into known select {', '.join(EVIDENCE)} from one_closing.{name} {of_grains}"
+                    f"insert into known by name select {', '.join(EVIDENCE)} from one_closing.{name} {of_grains}"
                 )
 
 

@@ -169,7 +169,8 @@ def _kept(connection: duckdb.DuckDBPyConnection, basis: str) -> dict[_Key, set[C
 def _keep(connection: duckdb.DuckDBPyConnection, n: int, basis: str, found: dict[_Key, set[Cause]]) -> None:
     connection.execute("delete from closing.kept_causes where n = ?", [n])
     connection.executemany(
-        "insert into closing.kept_causes values (?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into closing.kept_causes (n, basis, kpi, scope, staff_id, period_grain, period_start, cause)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?)",
         [[n, basis, *key, ",".join(sorted(causes))] for key, causes in found.items()],
     )
 
