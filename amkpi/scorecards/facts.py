@@ -12,6 +12,7 @@ import duckdb
 
 from amkpi.core.catalogue import kpis
 from amkpi.core.language.periods import Period
+from amkpi.scorecards.closings import Closings, read_closings
 from amkpi.scorecards.recipients import StaffMember
 
 
@@ -114,7 +115,10 @@ class FailedExpectation:
 
 @dataclass(frozen=True)
 class Publication:
-    """The publication that the facts were read from. delivery: the last one that it contains. settings: as JSON."""
+    """The publication that the facts were read from. delivery: the last one that it contains. settings: as JSON.
+
+    closing_n, closing_sha256: of the last line of the register of closings; None where nothing was ever closed.
+    """
 
     publication_id: str
     as_of: date
@@ -123,6 +127,8 @@ class Publication:
     currency: str
     delivery: int
     settings: str | None
+    closing_n: int | None
+    closing_sha256: str | None
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,7 @@ class Facts:
     delivered: Mapping[str, date]
     quarantined: tuple[QuarantineEntry, ...]
     failed: tuple[FailedExpectation, ...]
+    closings: Closings
 
     @property
     def close(self) -> date:
@@ -174,7 +181,8 @@ def read_publication(connection: duckdb.DuckDBPyConnection) -> Publication:
     """The publication of the schema `marts`: an open one or, while publishing, that of the warehouse."""
     row = connection.execute(
         "select publication_id, as_of, published_at, pipeline_version, reporting_currency,"
-        " (select coalesce(max(delivery), 0) from marts.load_ledger), settings from marts.publication"
+        " (select coalesce(max(delivery), 0) from marts.load_ledger), settings, closing_n, closing_sha256"
+        " from marts.publication"
     ).fetchall()[0]
     return Publication(*row)
 
@@ -274,6 +282,7 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period) -> Facts:
         delivered=delivered,
         quarantined=quarantined,
         failed=failed,
+        closings=read_closings(connection, period),
     )
 
 

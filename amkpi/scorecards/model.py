@@ -181,6 +181,10 @@ class Scorecard:
     changes: tuple[str, ...]
     changes_more: str
     all_changes: tuple[str, ...]
+    adjustments: tuple[str, ...]
+    adjustments_more: str
+    all_adjustments: tuple[str, ...]
+    register: str
     warnings: tuple[str, ...]
     definitions: tuple[Definition, ...]
     evidence: tuple[EvidenceRow, ...]

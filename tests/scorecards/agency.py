@@ -46,6 +46,14 @@ create table marts.scorecards (scope varchar, staff_id varchar, period_grain var
 create table marts.kpi_evidence (kpi varchar, staff_id varchar, client_id varchar, event_date date,
     period_grain varchar, period_start date, source_extract varchar, source_id varchar, numerator double,
     denominator double);
+create table marts.closings (n integer, period_grain varchar, period_start date, closed_at timestamptz,
+    closed_by varchar, as_of date, reopened_at timestamptz);
+create table marts.adjustments (kpi varchar, scope varchar, staff_id varchar, period_grain varchar, period_start date,
+    numerator decimal(38, 12), denominator decimal(38, 12), fresh_value double, cause varchar, carried_to date);
+create table marts.adjustment_evidence (side varchar, carried_to date, kpi varchar, staff_id varchar, client_id varchar,
+    period_grain varchar, period_start date, source_id varchar, numerator double, denominator double);
+create table marts.adjusted_scores (scope varchar, staff_id varchar, period_grain varchar, period_start date,
+    closed_score double, closed_rating varchar, fresh_score double, fresh_rating varchar, cause varchar);
 create table marts.load_ledger (file_name varchar, extract varchar, sha256 varchar, status varchar, reason varchar,
     rows_read bigint, rows_loaded bigint, rows_quarantined bigint, loaded_at timestamptz, source varchar,
     delivery bigint);

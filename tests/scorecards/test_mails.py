@@ -321,7 +321,7 @@ def test_a_period_that_runs_is_provisional_and_revenue_is_not_judged_against_a_w
     revenue = text.split("* Doanh thu khách hàng")[1].split("* ")[0]
     assert "cả T9/2026:" in revenue
     assert "tốt hơn" not in revenue.split("Sáu kỳ")[0].replace("cả T9", "")
-    assert "Đã chốt kỳ" in part(mails(run, "closed")["M1"], "plain")
+    assert "Kỳ đã kết thúc, chưa chốt · dữ liệu đến hết 17/10/2026" in part(mails(run, "over")["M1"], "plain")
 
 
 def test_warnings_reach_only_those_whom_they_touch(run: Run) -> None:

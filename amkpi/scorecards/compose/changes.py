@@ -34,7 +34,7 @@ def changes(
     catalogue = {kpi.name: kpi for kpi in kpis()}
     found = []
     for line in restated:
-        if not may_read(context, line):
+        if not may_read(context, line.scope, line.staff_id):
             continue
         kpi = catalogue[line.kpi] if line.kpi else None
         cause = why(line)
@@ -44,7 +44,7 @@ def changes(
             period=_period_from(line.grain, line.period_start).short(context.language),
             whose=context.title_for_reader(ScopeMember(line.scope, line.staff_id)),
             change=_kpi_change(context, kpi, line) if kpi else _score_change(context, line),
-            cause=", ".join(context.t(CAUSES[each]) for each in cause.causes),
+            cause=cause_words(context, cause.causes),
         )
         width = {"company": 0, "team": 1}.get(line.scope, 2 if line.staff_id == context.recipient.staff_id else 3)
         order = (width, -line.period_start.toordinal(), line.grain, line.staff_id or "", kpi.number if kpi else 0)
@@ -52,14 +52,22 @@ def changes(
     return tuple(text for _, text in sorted(found))
 
 
+def cause_words(context: ReaderContext, causes: Iterable[str]) -> str:
+    """Causes of the marts in the reader's language."""
+    return ", ".join(context.t(CAUSES[each]) for each in causes)
+
+
 def _score_change(context: ReaderContext, line: RestatedLine) -> str:
     """`101.9 A → 109.0 A`."""
     then = {what: sent.figure for what, sent in line.then.items()}
-    return f"{_rated(context, then)} → {_rated(context, dict(line.now))}"
+    return " → ".join(
+        rated(context, _number(figures.get("score")), figures.get("rating")) for figures in (then, dict(line.now))
+    )
 
 
-def _rated(context: ReaderContext, figures: dict[str, Figure]) -> str:
-    return f"{context.figures.number(_number(figures.get('score')), 1)} {figures.get('rating') or ''}".strip()
+def rated(context: ReaderContext, score: float | None, rating: Figure) -> str:
+    """A score with its rating: `101.9 A`."""
+    return f"{context.figures.number(score, 1)} {rating or ''}".strip()
 
 
 def _number(figure: Figure) -> float | None:
@@ -92,9 +100,9 @@ def first_records(context: ReaderContext, records: Sequence[tuple[str | None, st
     return ", ".join([*shown, context.n("and {n} more", "and {n} more", more)] if more > 0 else shown)
 
 
-def how_many_more(context: ReaderContext, all_changes: Sequence[str]) -> str:
-    """How many changes only the PDF has; empty when the mail has all of them."""
-    more = len(all_changes) - MOST_CHANGES
+def how_many_more(context: ReaderContext, entries: Sequence[str]) -> str:
+    """How many entries of a section only the PDF has; empty when the mail has all of them."""
+    more = len(entries) - MOST_CHANGES
     return context.n("{n} more is in the PDF", "{n} more are in the PDF", more) if more > 0 else ""
 
 
@@ -108,7 +116,7 @@ def sent_figures(
     """
     found: dict[tuple[ScopeMember, str | None, str, date, str], Figure] = {}
     for line in restated:
-        if may_read(context, line):
+        if may_read(context, line.scope, line.staff_id):
             member = ScopeMember(line.scope, line.staff_id)
             found |= {
                 (member, line.kpi, line.grain, line.period_start, what): line.now[what] for what in line.differing
@@ -137,14 +145,14 @@ def sent_figures(
     )
 
 
-def may_read(context: ReaderContext, line: RestatedLine) -> bool:
+def may_read(context: ReaderContext, scope: str, staff_id: str | None) -> bool:
     """Whether the reader gets this scorecard."""
     reader = context.recipient
-    if line.scope == "company":
+    if scope == "company":
         return reader.company
-    if line.scope == "team":
-        return line.staff_id == reader.staff_id and reader.leads
-    return line.staff_id == reader.staff_id or line.staff_id in reader.team
+    if scope == "team":
+        return staff_id == reader.staff_id and reader.leads
+    return staff_id == reader.staff_id or staff_id in reader.team
 
 
 def _period_from(grain: str, start: date) -> Period:

@@ -22,6 +22,8 @@ def labels(context: ReaderContext) -> dict[str, str]:
         "trend": t("Six periods"),
         "person": t("Person"),
         "changed": t("Changed since the last mail"),
+        "adjustments": t("Adjustments to closed periods"),
+        "register": t("Register of closings"),
         "warnings": t("Data warnings"),
         "score_and_rating": t("Weighted score and rating"),
         "everyone": t("Everybody's scorecard is in the attached PDF."),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from amkpi.core.language import formatting
 from amkpi.core.language.names import plain
+from amkpi.scorecards.compose.adjustments import closed_by
 from amkpi.scorecards.context import PERIODS_SHOWN, ReaderContext
 from amkpi.scorecards.facts import ScopeMember
 from amkpi.scorecards.model import ScoreBar
@@ -28,11 +29,14 @@ def personal(context: ReaderContext) -> str:
 
 
 def state(context: ReaderContext, main: ScopeMember) -> str:
-    """Whether the figures are provisional or closed, and the date of the data."""
+    """Whether the period runs, is over or is closed, by whom and when; and the date of the data."""
+    closed = closed_by(context)
+    if closed:
+        return closed
     day = formatting.day(context.facts.publication.as_of)
     if context.facts.scores[main, context.period.start].is_provisional:
         return context.t("Provisional · data as of {day}", day=day)
-    return context.t("Closed · data as of {day}", day=day)
+    return context.t("The period is over, not closed yet · data as of {day}", day=day)
 
 
 def score_bars(context: ReaderContext, main: ScopeMember) -> tuple[ScoreBar, ...]:

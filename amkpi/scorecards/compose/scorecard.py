@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from amkpi.core.catalogue import kpis
-from amkpi.scorecards.compose import attention, changes, kpi_table, overview, team
+from amkpi.scorecards.compose import adjustments, attention, changes, kpi_table, overview, team
 from amkpi.scorecards.compose.data_warnings import data_warnings
 from amkpi.scorecards.compose.evidence import evidence
 from amkpi.scorecards.compose.labels import labels
@@ -42,6 +42,7 @@ def compose(
     missed = attention.missed_kpis(context, main)
     bars = overview.score_bars(context, main)
     all_changes = changes.changes(context, restated, why)
+    all_adjustments = adjustments.adjustments(context)
     publication, period = facts.publication, facts.period
     return Scorecard(
         recipient=recipient,
@@ -73,6 +74,10 @@ def compose(
         changes=all_changes[: changes.MOST_CHANGES],
         changes_more=changes.how_many_more(context, all_changes),
         all_changes=all_changes,
+        adjustments=all_adjustments[: changes.MOST_CHANGES],
+        adjustments_more=changes.how_many_more(context, all_adjustments),
+        all_adjustments=all_adjustments,
+        register=f"{publication.closing_n} {publication.closing_sha256}" if publication.closing_n else "",
         warnings=data_warnings(context),
         definitions=tuple(
             Definition(context.choose(kpi.label), context.choose(kpi.question), context.choose(kpi.formula))

@@ -32,6 +32,7 @@ def pdf(card: Scorecard) -> bytes:
         "bars": [asdict(each) | {"height": bar_height(each.score, card.chart)} for each in card.chart],
         "everyone": [asdict(each) for each in card.everyone],
         "changes": list(card.all_changes),
+        "adjustments": list(card.all_adjustments),
         "warnings": list(card.warnings),
         "definitions": [asdict(each) for each in card.definitions],
         "publication": card.publication_id,
