@@ -10,7 +10,7 @@ LAYERS: dict[str, str] = {
     "ingestion": "extracts: readers, mappings, row checks, the load into `raw`",
     "transform": "dbt: the runner and the manifest cache",
     "expectations": "the audit by Great Expectations: checks of the input and of the marts",
-    "publishing": "publications, backup and restore",
+    "publishing": "publications, closed periods and their adjustments, backup and restore",
     "explain": "`amkpi explain`: a value with the records, exclusions and target behind it",
     "scorecards": "mails and PDFs for leadership: their content, their recipients, and what was sent",
     "alerts": "incidents, and the mails about them to the operator",
