@@ -51,8 +51,12 @@ def _copy(root: Path, to: Path) -> Home:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("early", "late"),
+    [pytest.param(29, 3, id="some points"), pytest.param(7, 1, id="more points", marks=pytest.mark.long)],
+)
 def test_a_killed_closing_is_whole_or_not_at_all(
-    published: Closable, die: Callable[[Path, str, int], bool], tmp_path: Path
+    published: Closable, die: Callable[[Path, str, int], bool], tmp_path: Path, early: int, late: int
 ) -> None:
     root = published.home.root
     whole = _copy(root, tmp_path / "whole")
@@ -60,8 +64,8 @@ def test_a_killed_closing_is_whole_or_not_at_all(
     points = _points(whole.root)
     assert points > 60
     results = set()
-    # Every point of the last steps, where the file and the line appear; every seventh of the many statements before.
-    for fatal in sorted({*range(1, points, 7), *range(points - 40, points + 1)}):
+    # Close together in the last steps, where the file and the line appear; far apart in the many statements before.
+    for fatal in sorted({*range(1, points, early), *range(points, points - 41, -late)}):
         home = _copy(root, tmp_path / f"at_{fatal}")
         assert die(home.root, "close", fatal)
         acts.recover(home)
