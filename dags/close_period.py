@@ -1,14 +1,14 @@
 """Close a period for good: by hand, or by itself when somebody has approved it.
 
 **When.** By hand: *Trigger*, with `period` (2026-09, 2026-Q3 or 2026), `by` and, if you like, `note`. By itself: every
-morning at 06:00 in AMKPI_TIMEZONE this looks whether a period of AMKPI_CLOSE_GRAIN is over since AMKPI_CLOSE_AFTER_DAYS
-days and not closed. If so, `ask` shows its scores, what is undecided and the warnings under *Required Actions*, and
-waits.
+morning at 06:00 in AMKPI_TIMEZONE it looks for a period of AMKPI_CLOSE_GRAIN that ended at least AMKPI_CLOSE_AFTER_DAYS
+days ago and is not closed. `ask` then shows its scores, what is undecided and the warnings under *Required Actions*,
+and waits.
 
 - *Approve*: exactly the publication that was shown is closed, by the login of who approved it. If another one is
   current by then, it is asked again at once.
 - *Reject*: this period is not asked about again. `amkpi close` still closes it.
-- No answer within AMKPI_CLOSE_APPROVAL_HOURS: `ask` fails, the operator is told, and it is asked again in the morning.
+- No answer within AMKPI_CLOSE_APPROVAL_HOURS: `ask` fails, the operator gets a mail, and it asks again in the morning.
 
 While a question waits, a run by hand waits too: `amkpi close` does not.
 
@@ -66,7 +66,7 @@ def close_period() -> None:
 
     @task.branch(pool="default_pool")
     def by_hand_or_not(chosen: dict[str, str]) -> str:
-        """Whoever names a period has decided already."""
+        """The next task: `close_by_hand` if a period was given, else `ask`."""
         return "close_by_hand" if "by" in chosen else "ask"
 
     @task(outlets=[MARTS, ANSWERED], **PRIORITY_FINISH_STARTED)

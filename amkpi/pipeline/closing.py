@@ -33,7 +33,7 @@ class ClosingReport:
 def close(run: Run, request: Request, progress: Progress = silent) -> ClosingReport:
     """Close a period as readers see it, and publish that. The run's date is that of the current publication.
 
-    Raises AmkpiError where it is refused, AuditBlocked where the closing stands and its publication is blocked.
+    Raises AmkpiError where it is refused, AuditBlocked where the period is closed but the publication is blocked.
     """
 
     def act() -> Act:

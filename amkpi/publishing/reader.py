@@ -47,7 +47,7 @@ def published(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnect
 
 
 def _made_by(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """The version that made the publication; None if it does not tell."""
+    """The version that made the publication; None if unknown."""
     with suppress(duckdb.Error):
         return str(connection.execute("select pipeline_version from marts.publication").fetchall()[0][0])
     return None

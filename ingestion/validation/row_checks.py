@@ -38,7 +38,7 @@ _SCRATCH = ("rates_before", "rates", "affected", "verdicts", "changed", "touched
 
 @dataclass(frozen=True)
 class ValidationInputs:
-    """What the verdicts depend on: the last delivery and their number, the reporting currency, a hash of the rules."""
+    """What the verdicts depend on: last delivery, number of deliveries, reporting currency, hash of the rules."""
 
     delivery: int
     deliveries: int

@@ -72,7 +72,7 @@ class Act:
         return frozenset(period.grain for period in self.periods)
 
     def carried_to(self, grain: str) -> date:
-        """The first day of the last period of that grain that it closed: what it takes up goes there."""
+        """The first day of the last period of that grain that the act closed; it takes adjustments up there."""
         return max(period.start for period in self.periods if period.grain == grain)
 
 
@@ -206,7 +206,7 @@ def act_of(content: Mapping[str, Any]) -> Act:
     )
 
 
-_MEND = "bring HOME/state/ and HOME/closed/ back together from a backup"
+_MEND = "restore HOME/state/ and HOME/closed/ from the same backup"
 
 
 def _parsed(content: Mapping[str, Any]) -> Act | Reopening:

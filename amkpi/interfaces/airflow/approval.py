@@ -11,13 +11,13 @@ from amkpi.interfaces.airflow.task_run import raise_as_airflow_error, run_from_p
 
 
 class AskToClose(ApprovalOperator):  # type: ignore[misc]  # Airflow's operators have no types
-    """Airflow's approval. A refusal is remembered, and no answer fails the task with a line that says what follows.
+    """Airflow's approval. A refusal is stored. If nobody answers, the task fails and says when it asks again.
 
     The task `choose` gives what is asked.
     """
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
-        """Take the answer. Airflow keeps no result of a refusal, since it skips what follows: it is remembered here."""
+        """Take the answer. Airflow skips the next tasks after a refusal and keeps no result, so it is stored here."""
         from amkpi.interfaces.airflow.closing import remember_if_refused
 
         if "chosen_options" in event:
@@ -26,7 +26,7 @@ class AskToClose(ApprovalOperator):  # type: ignore[misc]  # Airflow's operators
         return super().execute_complete(context, event)
 
     def process_trigger_event_error(self, event: dict[str, Any]) -> None:
-        """Fail in a way that the operator is told in one line. Raises AirflowFailException."""
+        """Fail with a one-line message for the operator. Raises AirflowFailException."""
         if event.get("error_type") == "timeout":
             raise AirflowFailException(f"nobody answered in time: {self.subject} It is asked again tomorrow morning")
         super().process_trigger_event_error(event)

@@ -27,7 +27,7 @@ DEFAULT_ARGS: Mapping[str, Any] = {
 }
 # For tasks that do not write the warehouse.
 WITHOUT_POOL: Mapping[str, Any] = {**DEFAULT_ARGS, "pool": "default_pool"}
-# For the task that sends the alerts. It has no callbacks: nobody could be told that it failed.
+# For the task that sends the alerts. It has no callbacks, because its own failure cannot be mailed.
 ALERT_ARGS: Mapping[str, Any] = {
     **{name: value for name, value in WITHOUT_POOL.items() if not name.startswith("on_")},
     "retries": 1,

@@ -62,7 +62,7 @@ def closable(text: str) -> Period:
 
 
 def recover(home: Home) -> tuple[Act, ...]:
-    """Enter the closing file that a killed process did not come to enter, if it fits the chain; returns its act.
+    """Enter a closing file whose process was killed before it entered it, if it fits the chain; returns the acts.
 
     Raises ClosingsBroken where the register was altered.
     """

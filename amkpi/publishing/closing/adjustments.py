@@ -1,6 +1,6 @@
-"""What was learned of closed periods since: the difference of the computed rows and the closed ones, exact.
+"""Adjustments: the exact differences between the computed rows of closed periods and the closed rows.
 
-closed + Σ carried + open = computed, for every row: what no later act has taken up is open.
+For every row: closed + taken up + open = computed. Open is what no later act has taken up.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def newest_acts(in_force: tuple[Act, ...]) -> dict[str, Act]:
 
 
 def _gather(connection: duckdb.DuckDBPyConnection, home: Home, in_force: tuple[Act, ...]) -> None:
-    """Read the closing files: what was taken up, the closed sums and records, and who was over whom."""
+    """Read the closing files: what was taken up, the closed sums and records, and the management chains."""
     connection.execute(
         "create or replace temp table closed_sums (kpi varchar, scope varchar, staff_id varchar, period_grain varchar,"
         " period_start date, numerator decimal(38, 12), denominator decimal(38, 12), sample_size bigint)"
@@ -137,7 +137,7 @@ def _open_evidence(in_force: tuple[Act, ...]) -> str:
     newest = newest_acts(in_force)
     act_of_grain = " ".join(f"when {literal(grain)} then {act.n}" for grain, act in newest.items())
     of_newest = f"chain.n = case records.period_grain {act_of_grain} end"
-    # A contract of nothing that is signed and cancelled on one day has two equal records: copies are numbered.
+    # A contract of the amount 0 that is signed and cancelled on one day has two equal records: copies are numbered.
     copies = f"row_number() over (partition by of_scope, of_staff, {columns}) as copy"
     return f"""
         insert into closing.adjustment_evidence by name

@@ -1,7 +1,8 @@
-"""Why an adjustment or another score is there: the causes of which undoing one alone changes the row.
+"""The causes of adjustments and of changed scores.
 
-Where none does alone, all that apply: those that alone, with everything else undone, make the row another one. Where
-only one thing is different at all, it is the cause, and nothing needs to be computed.
+A cause is named where the row changes when only this cause is undone. If that holds for none, a cause is named where
+the row changes although every other cause is undone. If only one thing differs at all, it is the cause, and nothing
+needs to be computed.
 """
 
 from __future__ import annotations
@@ -211,7 +212,7 @@ def _by_running(
             if cause in of_row[key] and not same(alone.get(key, _nothing(key)), everything.get(key, _nothing(key))):
                 named[key].add(cause)
     for key in left:
-        # What only several together move.
+        # Only several causes together change the row.
         named[key] = named[key] or set(of_row[key]) or {Cause.version_changed}
     return named
 
@@ -251,7 +252,7 @@ def _rounded(score: object) -> object:
 
 
 def _variables(told: str, settings: Settings) -> KpiVariables:
-    """The KPI variables of a closing; one that is younger than it has today's value."""
+    """The KPI variables of a closing. A variable that was added after the closing has today's value."""
     given = json.loads(told).get("kpi", {})
     known = {name: value for name, value in given.items() if name in KpiVariables.model_fields}
     return KpiVariables(**(settings.kpi.model_dump(mode="json") | known))

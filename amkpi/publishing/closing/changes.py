@@ -1,4 +1,4 @@
-"""Which source rows are others than at an earlier publication, and why: the causes of adjustments, row by row.
+"""Which source rows differ from those of an earlier publication, and why: the causes of adjustments, row by row.
 
 Nothing is ever erased from the parsed rows. Which of them were valid when a publication knew the deliveries up to a
 number follows from them and from what was held back then.
@@ -46,8 +46,8 @@ class Then:
 # Without reviews: the private KPI has no adjustments.
 COMPARED = tuple(extract for extract in EXTRACTS.values() if not extract.private_rows)
 
-# By extract, the rows that can touch no period up to `$last`, as a condition on a row as it was and as it is. What is
-# not here may always.
+# By extract, the rows that can touch no period up to `$last`, as a condition on a row as it was and as it is. Rows
+# of other extracts can change any period.
 _AFTER = {
     "clients": "true",
     "contracts": "rows.signed_date > $last and rows.start_date > $last",
@@ -82,8 +82,8 @@ _HAPPENS_ON: dict[str, dict[str, tuple[str, ...]]] = {
 def valid_rows_at(extract: Extract, delivery: int, held: str, of_keys: str = "") -> str:
     """SQL for the rows that were valid by the deliveries up to that number, as `parsed.<extract>` has them.
 
-    held: what was in quarantine then. What waits for a reference now waited then too, whether it was still shown or
-    not. of_keys: a relation of keys, if only theirs are wanted.
+    held: what was in quarantine then. A row that lacks a reference now lacked it then too, whether it was still
+    shown or not. of_keys: a relation of keys, if only theirs are wanted.
     """
     key = ", ".join(f"rows.{name}" for name in extract.key)
     wanted = f"semi join {of_keys} as wanted on {_same_key(extract, 'rows', 'wanted')}" if of_keys else ""

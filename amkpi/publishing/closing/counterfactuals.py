@@ -1,7 +1,7 @@
 """What closed periods would be if a cause were undone: the models, run again on the rows as they would be.
 
-The rules of the KPIs stay in one place, the models. What is run here is they themselves, in a warehouse of its own that
-is removed afterwards.
+The rules of the KPIs stay in one place, the models. This module runs them in a temporary warehouse, and removes it
+afterwards.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Scratch:
 
 @contextmanager
 def scratch_home(home: Home, name: str) -> Iterator[Home]:
-    """A home whose warehouse is in a folder of that name beside the other, and removed when it is no longer needed."""
+    """A home with a temporary warehouse, in a folder of that name next to the real one; it is removed at the end."""
     # The file has the same name: what dbt has read of its project is kept for that name.
     folder = home.warehouse.parent / name
     shutil.rmtree(folder, ignore_errors=True)

@@ -32,7 +32,7 @@ EVIDENCE = (
     "kpi", "staff_id", "client_id", "event_date", "period_grain", "period_start", "source_extract", "source_id",
     "numerator", "denominator",
 )  # fmt: skip
-# What the first closing of a period said of the private KPI stays said.
+# The private KPI keeps the values of the first closing of a period, also after a reopening.
 _PRIVATE_MARTS = ("kpi_values", "scorecard_lines")
 
 
@@ -52,7 +52,7 @@ def sha256(path: Path) -> str:
 
 
 def found(home: Home) -> list[Path]:
-    """What lies in HOME/closed/ under a name of its own, in the order of names."""
+    """The files in HOME/closed/ that are not hidden, in the order of their names."""
     folder = home.closed
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
 
@@ -173,7 +173,7 @@ _EXPLAINS = {
 
 
 def _keep_what_explains(connection: duckdb.DuckDBPyConnection, act: Act) -> None:
-    """Keep the records, what was left out, the spans of the targets, and who was over whom."""
+    """Keep the records, what was left out, the spans of the targets, and the management chains."""
     new = "closing_file"
     first, last = min(each.start for each in act.periods), max(each.end for each in act.periods)
     connection.execute(f"create schema {new}.intermediate")

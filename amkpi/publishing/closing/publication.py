@@ -19,9 +19,9 @@ from amkpi.transform.closing_tables import create_closing_tables
 
 
 def check(home: Home, settings: Settings, as_of: date) -> None:
-    """Enter what a killed process left, and see that everything fits.
+    """Register closing files that a killed process left, then verify all files.
 
-    Raises ClosingsBroken where it does not, AuditBlocked where a closing stands in another reporting currency.
+    Raises ClosingsBroken where it does not, AuditBlocked where a closing was made in another reporting currency.
     """
     recover(home)
     register = verification.verify(home).register

@@ -14,12 +14,12 @@ from amkpi.core.storage.closing_register import Register
 from amkpi.publishing.closing import files
 from amkpi.publishing.publication_file import CLOSABLE
 
-_MEND = "bring HOME/state/ and HOME/closed/ back together from a backup"
+_MEND = "restore HOME/state/ and HOME/closed/ from the same backup"
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What fits: the register, and what the current publication names of it (None: it names nothing yet)."""
+    """The verified register, and the closing that the current publication names (None: it names none yet)."""
 
     register: Register
     published: tuple[int, str] | None

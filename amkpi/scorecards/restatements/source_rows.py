@@ -34,7 +34,7 @@ class _ChangedTarget:
 
 @dataclass(frozen=True)
 class SourceRows:
-    """The rows that are others than at a publication.
+    """The rows that differ from those of a publication.
 
     by_id: extract, column and id to the causes. targets: of which targets a row changed. roles: by staff_id, all that
     the person ever had.

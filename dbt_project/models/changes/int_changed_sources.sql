@@ -1,5 +1,5 @@
--- Grain: period_id × part × month_start. The inputs that are others than at the last build, or were none then, or are
--- none now.
+-- Grain: period_id × part × month_start. The inputs that differ from those of the last build, that are new, or that
+-- are gone.
 with before as (
     select * from {{ source('audit', 'previous_fingerprints') }}
 ),

@@ -1,7 +1,7 @@
 -- Grain: period_id × part × month_start. Fingerprints of all that the roll-up reads for a period: what was the same at
 -- the last build gives the same rows, and need not be made again. Records stand by their month; what holds from day to
 -- day (who is over whom, which days count, targets) as what holds on the opening day, and what begins or ends in each
--- month. Who there is stands in every period.
+-- month. The fingerprint of each period contains its people.
 {% set of_all = ['int_subjects'] %}
 {% set of_days = {
     'int_management_chain': {

@@ -18,7 +18,7 @@ select
     1 as sample_size,
     0 as undecided
 from delivered
--- No cost at all is missing data, not a triumph: such a project is left out.
+-- No cost at all is missing data, not a good result: such a project is left out.
 inner join {{ ref('int_project_costs') }} as costs
     on delivered.project_id = costs.project_id
 left join {{ ref('int_fx_history') }} as rates

@@ -1,6 +1,6 @@
 -- Grain: kpi × source record × reason, of peer reviews kpi × person × month × reason: a single review must not be told
 -- apart. What a reader would look for in a period of a KPI and what does not count there. Whether a record counts is
--- said by the KPI's own model alone: here stands what that model leaves over, and the first reason that holds.
+-- decided by the KPI's model alone. This model lists the records that it leaves out, with the first reason that holds.
 with not_revenue as (
     select
         'client_revenue' as kpi,
