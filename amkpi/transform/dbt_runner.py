@@ -149,7 +149,11 @@ def run_dbt(
             progress(f"{event.data.index}/{event.data.total} {event.data.node_info.node_name}")
 
     home.dbt_target.mkdir(parents=True, exist_ok=True)
-    project = manifest_cache.load(home)
+    # The cache lacks the tests that a build does not run; `dbt test` needs them.
+    is_test = arguments[0] == "test"
+    project = None if is_test else manifest_cache.load(home)
+    if arguments[0] == "build" and project is None:
+        arguments = [*arguments, "--exclude", *manifest_cache.TESTS_OF_THE_PROJECT]
     result = dbtRunner(manifest=project, callbacks=[on_event]).invoke(
         [
             *arguments,
@@ -166,7 +170,7 @@ def run_dbt(
         ]
     )  # fmt: skip
     _release_warehouse()
-    if project is None and result.exception is None:
+    if not is_test and project is None and result.exception is None:
         manifest_cache.save(home)
     if result.exception is not None:
         raise AmkpiError(f"dbt could not run: {_one_line(str(result.exception))}") from result.exception

@@ -177,6 +177,33 @@ def test_every_model_has_a_description_in_the_yml_beside_it() -> None:
         assert len(models[0].get("description", "")) > 20, name
 
 
+def test_every_column_of_staging_kpis_and_marts_is_described() -> None:
+    lacking = [
+        f"{path.stem}.{column['name']}"
+        for path in sql_files().values()
+        if layer(path) in {"staging", "kpis", "marts"}
+        for column in declared(path.with_suffix(".yml"))["models"][0]["columns"]
+        if len(column.get("description", "")) < 5
+    ]
+    assert lacking == []
+
+
+def test_the_columns_of_a_kpi_are_all_declared_and_its_keys_are_tested() -> None:
+    """The contracts of the marts and the generated ymls of staging say the same of those."""
+    of_record = "source_extract, source_id, client_id, staff_id, event_date, numerator, denominator, sample_size"
+    records = of_record.split(", ")
+    for kpi in kpis():
+        if not kpi.has_records:
+            continue
+        (model,) = declared(sql_files()[f"kpi_{kpi.name}"].with_suffix(".yml"))["models"]
+        expected = [*records, "undecided"] if kpi.timing == "event" else ["period_grain", "period_start", *records]
+        assert [column["name"] for column in model["columns"]] == expected, kpi.name
+        tests = {column["name"]: column.get("data_tests", []) for column in model["columns"]}
+        assert "unique" in tests["source_id"] or "unique_combination" in model["data_tests"][0], kpi.name
+        for column in ("source_extract", "source_id", "event_date", "numerator", "sample_size"):
+            assert "not_null" in tests[column], f"{kpi.name}.{column}"
+
+
 def test_no_yml_describes_a_model_that_is_gone() -> None:
     ymls = {path.stem for path in MODELS.rglob("*.yml")} - {"sources"}
     assert ymls == set(sql_files())

@@ -34,6 +34,7 @@ from amkpi.core.home import Home
 from amkpi.core.settings import load_settings
 from amkpi.interfaces.cli.main import main
 from amkpi.transform.dbt_runner import run_dbt
+from amkpi.transform.manifest_cache import TESTS_OF_THE_PROJECT
 from tools.docs import extracts, kpis
 
 home, day = sys.argv[1:]
@@ -55,6 +56,8 @@ found = {
 at = Home.at(Path(home))
 arguments = ["test", "--select", "kpi_survey_answer_rate,test_type:unit", "every_kpi_arrives"]
 found["tests of dbt"] = run_dbt(at, load_settings(at), date.fromisoformat(day), arguments, lambda line: None)
+arguments = ["test", "--select", *TESTS_OF_THE_PROJECT]
+found["keys"] = run_dbt(at, load_settings(at), date.fromisoformat(day), arguments, lambda line: None)
 found["pages"] = {"kpis": kpis.page("vi"), "readme": kpis.questions(), "extracts": extracts.page("en")}
 print(json.dumps(found))
 """
@@ -108,6 +111,13 @@ def test_every_command_succeeds_and_the_audit_lets_it_through(agency: Agency) ->
 
 def test_its_unit_test_runs_with_those_of_the_project(agency: Agency) -> None:
     assert agency.found["tests of dbt"] == [1, 1]
+
+
+def test_the_keys_and_columns_of_every_model_are_as_declared(agency: Agency) -> None:
+    """Of the whole project, here because this agency is built: `not_null`, `unique`, `relationships` and others."""
+    models, tests = agency.found["keys"]
+    assert models == 0
+    assert tests > 150
 
 
 def test_its_values_are_exact_for_everybody_in_every_period(agency: Agency) -> None:

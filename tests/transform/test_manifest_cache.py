@@ -72,6 +72,17 @@ def test_the_project_is_read_once_for_every_home_and_date(cache_folder: Path, ma
     assert second.rows("select distinct currency from intermediate.int_fx_history") == [("USD",)]
 
 
+def test_the_cache_has_only_the_tests_that_a_build_runs(cache_folder: Path, agency: Agency) -> None:
+    """With the tests of keys and columns, and the unit tests, every build took a second longer."""
+    loaded(agency)
+    build_one_model(agency)
+    kinds = {name.split(".")[2].split("_")[0] for name in graph(agency) if name.startswith("test.")}
+    assert kinds == {"is", "every"}  # is_unique, every_kpi_arrives
+    manifest = manifest_cache.load(agency.home)
+    assert manifest is not None
+    assert not manifest.unit_tests
+
+
 def test_a_project_that_cannot_be_written_is_kept_in_the_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency
 ) -> None:

@@ -36,6 +36,7 @@ def test_check_names_the_page_that_is_out_of_date_and_writes_nothing(
 ) -> None:
     monkeypatch.setattr(write, "PAGES", {"a.md": lambda: "one\n", "b.md": lambda: "two\n"})
     monkeypatch.setattr(write, "PARTS", {})
+    monkeypatch.setattr(write, "YMLS", {})
     assert CliRunner().invoke(write.main, ["--dir", str(tmp_path)]).exit_code == 0
     assert CliRunner().invoke(write.main, ["--check", "--dir", str(tmp_path)]).exit_code == 0
     (tmp_path / "b.md").write_text("changed by hand\n")
