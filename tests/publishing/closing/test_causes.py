@@ -149,7 +149,9 @@ def test_each_change_is_named_where_undoing_it_alone_changes_the_row(closed: Clo
 
 
 @pytest.mark.slow
-def test_where_none_does_alone_all_that_apply_are_named(closed: Closable, tmp_path: Path) -> None:
+def test_where_none_does_alone_all_that_apply_are_named(
+    closed: Closable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     agency = closed.copied(tmp_path / "home")
     # Either of the two is enough for the client to have bought more.
     agency.publish(
@@ -163,6 +165,12 @@ def test_where_none_does_alone_all_that_apply_are_named(closed: Closable, tmp_pa
         ("both", "client_revenue"): "late_rows",
         ("both", "upsell_cross_sell_rate"): "late_rows,corrected_rows",
     }
+    # The next night brings nothing new of the quarter: the causes are kept, and no model is run for them.
+    monkeypatch.setattr(causes, "run_without", lambda *_: pytest.fail("nothing needs to be run"))
+    before = causes_of(agency)
+    later = "K-april,C-corrected,corrected,upsell,2026-04-14,2026-04-14,2027-04-13,5,VND\n"
+    agency.publish({"contracts/c.csv": CONTRACTS + later}, as_of=date(2026, 4, 16))
+    assert causes_of(agency) == before
 
 
 @pytest.mark.slow
