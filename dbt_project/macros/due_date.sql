@@ -1,4 +1,4 @@
--- The day by which a project was promised. A date that was agreed after the promise was broken does not count.
+-- The day by which a project was promised. A date that was agreed after the committed date does not count.
 {% macro due_date() -%}
 case
     when agreed_due_date is not null and (agreed_on is null or agreed_on <= committed_due_date)
