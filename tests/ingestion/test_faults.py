@@ -130,7 +130,7 @@ def points(make_agency: Callable[..., Agency]) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "every", [pytest.param(3, id="every third point"), pytest.param(1, id="every point", marks=pytest.mark.long)]
+    "every", [pytest.param(5, id="every fifth point"), pytest.param(1, id="every point", marks=pytest.mark.long)]
 )
 def test_a_load_killed_at_any_point_is_finished_by_the_next(make_agency: Callable[..., Agency], every: int) -> None:
     wanted = expected(make_agency)

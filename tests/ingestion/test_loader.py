@@ -251,7 +251,9 @@ print(report.rows_read, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 10
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("quotes", [False, True], ids=["plain", "quoted"])
+@pytest.mark.parametrize(
+    "quotes", [pytest.param(True, id="quoted"), pytest.param(False, id="plain", marks=pytest.mark.long)]
+)
 def test_memory_does_not_grow_with_the_rows_of_a_file(agency: Agency, quotes: bool) -> None:
     environment = {**os.environ, "AMKPI_MEMORY_LIMIT": "256MB", "AMKPI_SETTLE_SECONDS": "0"}
     peaks = []

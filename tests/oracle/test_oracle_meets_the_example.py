@@ -271,6 +271,7 @@ def answers() -> list[Marts]:
     return [compute(random_agency(seed, as_of=AS_OF, size="tiny", dirty=dirty), AS_OF) for seed, dirty in made]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_random_agencies_reach_every_reason_status_and_rating() -> None:
     marts = answers()

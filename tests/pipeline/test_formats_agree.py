@@ -85,12 +85,14 @@ def mixed(run: int, extract: str) -> Format:
     return list(FORMATS.values())[(run * len(EXTRACTS) + list(EXTRACTS).index(extract)) % len(FORMATS)]
 
 
-# Three runs of one format are in `make fuzz`; the mix below has every format, also in three runs.
+# Three runs of one format, and every second format alone, are in `make fuzz`; the mix below has every format.
 @pytest.mark.parametrize(
     "in_one_run",
     [pytest.param(True, id="one run"), pytest.param(False, id="three runs", marks=pytest.mark.long)],
 )
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=[pytest.mark.long] if n % 2 else []) for n, each in enumerate(FORMATS)]
+)
 def test_in_every_format_the_same_rows_count_and_all_that_was_planted_is_held_back(
     make_agency: Callable[..., Agency], clean: Agency, planned: Plan, name: str, in_one_run: bool
 ) -> None:

@@ -178,6 +178,7 @@ def test_old_publications_go_but_the_newest_and_each_days_last_stay(small: Agenc
     assert stay == {newest.stem[4:], "a" * 16, "c" * 16}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_historical_publication_leaves_the_current_one_and_is_made_once(small: Agency) -> None:
     agency = small
@@ -279,7 +280,7 @@ print(reads, len(seen))
 
 
 @pytest.mark.slow
-def test_a_reader_in_a_loop_sees_twenty_publications_and_never_half_of_one(small: Agency, tmp_path: Path) -> None:
+def test_a_reader_in_a_loop_sees_ten_publications_and_never_half_of_one(small: Agency, tmp_path: Path) -> None:
     agency = small
     agency.publish_unaudited()
     stop = tmp_path / "stop"
@@ -288,7 +289,7 @@ def test_a_reader_in_a_loop_sees_twenty_publications_and_never_half_of_one(small
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        for number in range(20):
+        for number in range(10):
             # Only what publishing sees differs: a build a publication would take two minutes.
             with agency.warehouse() as connection:
                 connection.execute("update intermediate.int_kpi_values set value = ? where kpi_number = 1", [number])

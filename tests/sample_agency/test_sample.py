@@ -19,7 +19,7 @@ MONTH_END = date(2026, 10, 31)
 AFTER_TET = date(2026, 2, 20)
 AS_OFS = [
     pytest.param(MID_MONTH, marks=pytest.mark.slow),
-    pytest.param(MONTH_END, marks=pytest.mark.slow),
+    pytest.param(MONTH_END, marks=[pytest.mark.slow, pytest.mark.long]),
     pytest.param(AFTER_TET, marks=pytest.mark.slow),
 ]
 

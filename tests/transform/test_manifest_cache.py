@@ -134,6 +134,7 @@ def test_the_project_is_read_again_when_the_cache_is_damaged(cache_folder: Path,
     assert manifest_cache.load(agency.home) is None
 
 
+@pytest.mark.long
 def test_another_program_reads_anew_and_lets_the_old_reading_go(
     cache_folder: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency
 ) -> None:
@@ -147,6 +148,7 @@ def test_another_program_reads_anew_and_lets_the_old_reading_go(
     assert new != old
 
 
+@pytest.mark.long
 def test_the_cache_depends_on_no_variable(cache_folder: Path, make_agency: Any) -> None:
     plain, other = make_agency("plain"), make_agency("other")
     loaded(plain)

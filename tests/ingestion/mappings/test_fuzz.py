@@ -246,6 +246,7 @@ def read_mapping(sources: Path, text: str) -> Mapping | None:
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", PROFILES)
 def test_any_mapping_is_refused_in_one_line_or_gives_a_row_for_each_native_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int

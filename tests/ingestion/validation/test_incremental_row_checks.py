@@ -28,7 +28,7 @@ from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.ingestion.writer import write_rows
 from tests.paths import ROOT
 
-SEEDS = int(os.environ.get("AMKPI_TEST_SEEDS", "5"))
+SEEDS = int(os.environ.get("AMKPI_TEST_SEEDS", "4"))
 MOMENT = datetime(2026, 10, 18, 1, 0, tzinfo=UTC)
 DAYS = ("2026-01-01", "2026-02-01", "2026-03-01")
 MOMENTS = ("", "", "2026-01-01", "2026-02-01", "2026-02-01T08:00:00Z", "2999-01-01")

@@ -110,6 +110,7 @@ def test_a_rejected_file_is_said_and_the_rest_is_loaded(tmp_path: Path) -> None:
     assert "client_name" in reason["reasons"][0]["reason"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_no_data_at_all_publishes_empty_marts_and_says_so(tmp_path: Path) -> None:
     result = amkpi(tmp_path, "run", "--as-of", "2026-10-17")

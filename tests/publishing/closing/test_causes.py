@@ -148,6 +148,7 @@ def test_each_change_is_named_where_undoing_it_alone_changes_the_row(closed: Clo
     assert company["cost_to_budget_ratio"] == "happened_since"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_where_none_does_alone_all_that_apply_are_named(
     closed: Closable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -191,6 +192,7 @@ def test_one_kind_of_change_is_the_cause_without_any_model_run(
     assert causes_of(agency) == {("late", "client_revenue"): "late_rows"}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_version_is_the_cause_of_what_no_row_and_no_setting_explains(
     closed: Closable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -128,6 +128,7 @@ def test_closed_rows_stay_whatever_comes_and_a_rebuild_and_a_restored_backup_giv
     assert contents(restored) == before
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("_no_causes")
 def test_a_later_act_takes_up_what_is_open_and_a_reopening_gives_it_back(
     published: Closable, delivered: list[dict[str, bytes]]
@@ -185,6 +186,7 @@ def test_a_later_act_takes_up_what_is_open_and_a_reopening_gives_it_back(
             assert told == [(0,)], mart
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("_no_causes")
 def test_what_follows_a_closed_period_is_compared_with_it_and_an_earlier_date_knows_of_no_closing(
     published: Closable, delivered: list[dict[str, bytes]]

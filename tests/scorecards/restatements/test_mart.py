@@ -180,6 +180,7 @@ def test_the_finder_of_a_mail_names_the_records_the_largest_first(changed: Closa
     assert str(finder.of(person, lines)) == "late_rows"
 
 
+@pytest.mark.long
 def test_what_a_reopened_closing_had_is_a_restatement_while_the_period_is_open(agency: Closable) -> None:
     agency.close("2026-Q1")
     agency.publish(CHANGES, as_of=date(2026, 4, 25))
