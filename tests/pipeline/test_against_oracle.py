@@ -75,7 +75,9 @@ def test_the_example_agency_gives_what_the_oracle_gives(agency: Agency) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("as_of", [date(2026, 10, 17), date(2026, 2, 11), date(2025, 12, 31)])
+@pytest.mark.parametrize(
+    "as_of", [date(2026, 10, 17), date(2026, 2, 11), pytest.param(date(2025, 12, 31), marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("dirty", [False, True], ids=["clean", "dirty"])
 @pytest.mark.parametrize("seed", [11, pytest.param(12, marks=pytest.mark.long)])
 def test_random_agencies_give_what_the_oracle_gives(
