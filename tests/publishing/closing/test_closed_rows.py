@@ -226,6 +226,7 @@ def test_what_follows_a_closed_period_is_compared_with_it_and_an_earlier_date_kn
     ) == [(0, 0, 0, 1)]
 
 
+@pytest.mark.long
 def test_a_closing_that_does_not_wait_is_published_with_the_rows_that_it_closed(published: Closable) -> None:
     own = "select staff_id from marts.scorecards where scope = 'own' and period_start = '2026-04-01' order by all"
     owner = published.published(own)[0][0]
