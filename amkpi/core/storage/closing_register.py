@@ -23,6 +23,9 @@ from amkpi.core.home import Home
 FILE = "closings.jsonl"
 _HASH = "sha256"
 
+# What a person does about a closing file or a register that was altered.
+FIX = "restore HOME/state/ and HOME/closed/ from the same backup"
+
 
 @dataclass(frozen=True)
 class ClosedPeriod:
@@ -130,7 +133,7 @@ def read(home: Home) -> Register:
     except FileNotFoundError:
         return Register(None, (), ())
     except (OSError, UnicodeDecodeError) as error:
-        raise ClosingsBroken(f"the register of closings {file} cannot be read: {error}; {_MEND}") from error
+        raise ClosingsBroken(f"the register of closings {file} cannot be read: {error}; {FIX}") from error
     home_id: str | None = None
     lines: list[Act | Reopening] = []
     hashes: list[str] = []
@@ -147,11 +150,11 @@ def read(home: Home) -> Register:
                 lines.append(_parsed(content))
                 hashes.append(own)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ClosingsBroken(f"line {number} of the register of closings {file} was altered: {_MEND}") from error
+            raise ClosingsBroken(f"line {number} of the register of closings {file} was altered: {FIX}") from error
         before = own
     numbers = [act.n for act in lines if isinstance(act, Act)]
     if numbers != list(range(1, len(numbers) + 1)) or (text and not text.endswith("\n")):
-        raise ClosingsBroken(f"the register of closings {file} lacks a line: {_MEND}")
+        raise ClosingsBroken(f"the register of closings {file} lacks a line: {FIX}")
     return Register(home_id, tuple(lines), tuple(hashes), text)
 
 
@@ -204,9 +207,6 @@ def act_of(content: Mapping[str, Any]) -> Act:
         **values
         | {"periods": periods, "at": datetime.fromisoformat(values["at"]), "as_of": date.fromisoformat(values["as_of"])}
     )
-
-
-_MEND = "restore HOME/state/ and HOME/closed/ from the same backup"
 
 
 def _parsed(content: Mapping[str, Any]) -> Act | Reopening:

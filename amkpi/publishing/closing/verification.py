@@ -10,11 +10,9 @@ from amkpi.core.errors import ClosingsBroken
 from amkpi.core.home import Home
 from amkpi.core.publication_id import current_file
 from amkpi.core.storage import closing_register
-from amkpi.core.storage.closing_register import Register
+from amkpi.core.storage.closing_register import FIX, Register
 from amkpi.publishing.closing import files
 from amkpi.publishing.publication_file import CLOSABLE
-
-_MEND = "restore HOME/state/ and HOME/closed/ from the same backup"
 
 
 @dataclass(frozen=True)
@@ -97,11 +95,11 @@ def _verify_files(home: Home, register: Register) -> None:
         try:
             is_same = files.sha256(file) == act.file_sha256
         except FileNotFoundError as error:
-            raise ClosingsBroken(f"{file} is gone, which the register of closings names: {_MEND}") from error
+            raise ClosingsBroken(f"{file} is gone, which the register of closings names: {FIX}") from error
         except OSError as error:
             raise ClosingsBroken(f"{file} cannot be read: {error.strerror}") from error
         if not is_same:
-            raise ClosingsBroken(f"{file} is not the file that was closed: its content was altered; {_MEND}")
+            raise ClosingsBroken(f"{file} is not the file that was closed: its content was altered; {FIX}")
     for path in files.found(home):
         if path.name not in known:
             written = files.about(path)
@@ -111,7 +109,7 @@ def _verify_files(home: Home, register: Register) -> None:
                 what = "is a closing file of another HOME"
             else:
                 what = "has no line in the register of closings"
-            raise ClosingsBroken(f"{path} {what}: move it away, or {_MEND}")
+            raise ClosingsBroken(f"{path} {what}: move it away, or {FIX}")
 
 
 def _verify_publication(home: Home, register: Register) -> tuple[int, str] | None:
@@ -122,6 +120,6 @@ def _verify_publication(home: Home, register: Register) -> tuple[int, str] | Non
     if named not in lines:
         raise ClosingsBroken(
             f"the current publication names line {named[1][:12]}… about closing {named[0]}, which the register of"
-            f" closings {closing_register.path(home)} does not have: {_MEND}"
+            f" closings {closing_register.path(home)} does not have: {FIX}"
         )
     return named
