@@ -119,7 +119,6 @@ def concerned(agency: Agency, change: Change) -> set[tuple[str, date]]:
     return touched | {(grain, start) for grain, start, previous, _ in periods if (grain, previous) in touched}
 
 
-@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [12])
 def test_builds_of_only_what_is_new_give_what_the_oracle_and_the_published_file_have(

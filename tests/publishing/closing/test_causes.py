@@ -95,7 +95,6 @@ def causes_of(agency: Closable) -> dict[tuple[str, str], str]:
     return {(person, kpi): cause for person, kpi, cause in rows}
 
 
-@pytest.mark.long
 @pytest.mark.slow
 def test_each_change_is_named_where_undoing_it_alone_changes_the_row(closed: Closable, tmp_path: Path) -> None:
     agency = closed.copied(tmp_path / "home")
