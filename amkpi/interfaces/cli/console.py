@@ -72,7 +72,7 @@ def show_findings(findings: Sequence[Finding]) -> None:
 
 
 def show_publication(run: Run) -> None:
-    """The company's KPIs of the newest month and the last closed one, and its scorecards. Raises AmkpiError."""
+    """The company's KPIs of the newest month and the last complete one, and its scorecards. Raises AmkpiError."""
     console = out()
     with published(run.home, run.settings) as connection:
         identity, as_of, currency = connection.execute(
@@ -100,7 +100,7 @@ def show_publication(run: Run) -> None:
             ).fetchall()
             for start, _, _ in months
         ]
-        closed = months[-1]
+        complete = months[-1]
         people = connection.execute(
             """
             select coalesce(d.full_name, s.staff_id), coalesce(d.role, ''), s.weighted_score, s.rating, s.kpis_scored,
@@ -113,7 +113,7 @@ def show_publication(run: Run) -> None:
             where s.scope = 'own' and s.period_grain = 'month' and s.period_start = ?
             order by s.rating is null, s.weighted_score desc nulls last, 1
             """,
-            [closed[0]],
+            [complete[0]],
         ).fetchall()
     console.print()
     console.print(
@@ -122,14 +122,14 @@ def show_publication(run: Run) -> None:
     )
     _show_company(console, months, lines, as_of)
     if people:
-        console.print(f"[bold]People[/]  [dim]{formatting.period('month', closed[0], closed[1], LANGUAGE)}[/]")
+        console.print(f"[bold]People[/]  [dim]{formatting.period('month', complete[0], complete[1], LANGUAGE)}[/]")
         _show_people(console, people)
 
 
 def _month_title(month: tuple[date, date, bool], as_of: date) -> str:
     start, _, provisional = month
     name = formatting.short_month(start, LANGUAGE)
-    return f"{name}\n[dim]to {formatting.day(as_of)}[/]" if provisional else f"{name}\n[dim]closed[/]"
+    return f"{name}\n[dim]to {formatting.day(as_of)}[/]" if provisional else f"{name}\n[dim]complete[/]"
 
 
 def _show_company(console: Console, months: list[tuple[date, date, bool]], lines: list[list[Any]], as_of: date) -> None:
