@@ -10,11 +10,15 @@ from pathlib import Path
 
 from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT, Content, ending, examine
 from amkpi.ingestion.readers.delimited import read_csv
-from amkpi.ingestion.readers.record_batches import MAX_FIELD_CHARS, TextRows, Unreadable, batch_schema, loose
+from amkpi.ingestion.readers.layout import CANONICAL, Layout
+from amkpi.ingestion.readers.record_batches import MAX_FIELD_CHARS, Tally, TextRows, Unreadable, batch_schema, loose
 
 __all__ = [
+    "CANONICAL",
     "MAX_FIELD_CHARS",
     "Content",
+    "Layout",
+    "Tally",
     "TextRows",
     "Unreadable",
     "batch_schema",
@@ -26,11 +30,13 @@ __all__ = [
 ]
 
 
-def open_text(path: Path, content: Content, known: frozenset[str], limit: int = DEFAULT_LIMIT) -> TextRows:
+def open_text(
+    path: Path, content: Content, known: frozenset[str], limit: int = DEFAULT_LIMIT, layout: Layout = CANONICAL
+) -> TextRows:
     """Open a file of any format, by the ending of its name.
 
     known: the names of the columns that the caller looks for, as `loose` gives them. limit: of the decompressed size,
-    in bytes. Raises `Unreadable`.
+    in bytes. layout: where the table is. Raises `Unreadable`.
     """
     if content.problem:
         raise Unreadable(content.problem)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -30,6 +30,33 @@ class Unreadable(Exception):
     """The whole file cannot be read as its format. The text tells the person who sent it why."""
 
 
+# The kind of a cell in a format with types, as one letter of the column `_kinds`.
+TEXT, NUMBER, MOMENT, BOOLEAN = "tndb"
+
+
+@dataclass
+class Tally:
+    """What was left out or changed while the rows of a file were read. It is complete after the last batch.
+
+    above: rows above the header, and rows below it that are no data (`skip_after_header`). footer: rows from `stop_at`
+    on. filtered: rows that a filter of the mapping excluded. cleaned: cells from which invisible characters were
+    removed. saved_zeros: formula cells whose saved value is 0. notes: sentences for the person who reads the result of
+    a check or of a load, such as which sheet was taken.
+    """
+
+    above: int = 0
+    footer: int = 0
+    filtered: int = 0
+    cleaned: int = 0
+    saved_zeros: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def skipped(self) -> int:
+        """The native rows that are not rows of the extract."""
+        return self.above + self.footer + self.filtered
+
+
 @dataclass(frozen=True)
 class TextRows:
     """A file as text.
@@ -41,16 +68,22 @@ class TextRows:
         row as it arrived, as JSON: a list of the fields of a malformed row, an object for a row that a mapping made,
         else null because the columns have it). The metadata of the schema may be `TIDY`. Iterating raises `Unreadable`
         if an error is found in the middle of the file.
+    has_kinds: whether the batches also have `_kinds` (text: the kind of each cell, one letter each; null where all are
+        text). Only a format with types gives it, and only if the layout asks for it.
+    tally: what was left out, counted while `batches` is read.
     """
 
     header: tuple[str, ...]
     batches: Iterator[pa.Table]
+    has_kinds: bool = False
+    tally: Tally = field(default_factory=Tally)
 
 
-def batch_schema(columns: int) -> pa.Schema:
+def batch_schema(columns: int, *, has_kinds: bool = False) -> pa.Schema:
     """The schema of a batch with that many columns."""
     fields = [(f"c{i}", pa.string()) for i in range(columns)]
-    return pa.schema([*fields, ("_line", pa.int64()), ("_malformed", pa.bool_()), ("_row", pa.string())])
+    kinds = [("_kinds", pa.string())] if has_kinds else []
+    return pa.schema([*fields, ("_line", pa.int64()), ("_malformed", pa.bool_()), ("_row", pa.string()), *kinds])
 
 
 def loose(name: str) -> str:
