@@ -6,6 +6,8 @@ into rows of the extract. They are still text: the same row rules apply to them 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,11 +24,11 @@ from pydantic_core import ErrorDetails
 from amkpi.core.errors import AmkpiError
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Column
 from amkpi.ingestion.mappings.expressions import Expression, evaluate, rows_as_json, sandbox, why
-from amkpi.ingestion.mappings.model import OTHERWISE, ColumnRule, Mapping, clean_cell, meant, native_name
+from amkpi.ingestion.mappings.model import OF_FILE, OTHERWISE, ColumnRule, Mapping, clean_cell, meant, native_name
 from amkpi.ingestion.mappings.values import date_format, refused
 from amkpi.ingestion.readers import TextRows, Unreadable, batch_schema
 
-__all__ = ["Mapping", "MappingError", "apply", "load_mappings", "unused_columns"]
+__all__ = ["Mapping", "MappingError", "apply", "from_text", "load_mappings", "unused_columns"]
 
 # The value in a date, number, boolean or choice column where an expression failed: the row rules reject it.
 _FAILED = "(the mapping's sql fails on this row)"
@@ -79,23 +81,39 @@ def load_mappings(shipped: Path, own: Path | None) -> tuple[Mapping, ...]:
 
 def _load(path: Path) -> Mapping:
     try:
-        data = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_TextLoader)
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise MappingError(f"{path}: cannot be read: {error.strerror}: give amkpi read access to it") from error
     except UnicodeDecodeError as error:
         raise MappingError(f"{path}: is not UTF-8: save it as UTF-8") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise MappingError(f"{path}: {_yaml_sentence(error)}") from error
-    if not isinstance(data, dict):
-        raise MappingError(f"{path}: has no keys: write file, extract and columns")
-    if "name" in data:
-        raise MappingError(f"{path}: name: the name of a mapping is that of its file: remove this key")
+    return from_text(path.stem, text, str(path))
+
+
+def from_text(name: str, text: str, place: str) -> Mapping:
+    """The mapping with this name and text; `place` begins the message of an error. Raises MappingError."""
     try:
-        return Mapping.model_validate({**data, "name": path.stem})
+        data = yaml.load(text, Loader=_TextLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise MappingError(f"{place}: {_yaml_sentence(error)}") from error
+    if not isinstance(data, dict):
+        raise MappingError(f"{place}: has no keys: write file, extract and columns")
+    if "name" in data:
+        raise MappingError(f"{place}: name: the name of a mapping is that of its file: remove this key")
+    try:
+        mapping = Mapping.model_validate({**data, "name": name})
     except ValidationError as error:
         problems = error.errors()
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise MappingError(f"{path}: {' '.join(_sentence(problems[0]).split())}{more}") from error
+        raise MappingError(f"{place}: {' '.join(_sentence(problems[0]).split())}{more}") from error
+    unknown = [key for key in OF_FILE if key in data]
+    if unknown:
+        raise MappingError(f"{place}: {unknown[0]}: unknown key; the keys are {', '.join(_keys(Mapping))}")
+    digest = hashlib.sha256(json.dumps(data, ensure_ascii=False).encode()).hexdigest()
+    return mapping.model_copy(update={"text": text, "sha256": digest})
+
+
+def _keys(model: type[Mapping] | type[ColumnRule]) -> list[str]:
+    return [name for name in model.model_fields if name not in OF_FILE]
 
 
 def _yaml_sentence(error: Exception) -> str:
@@ -110,7 +128,7 @@ def _sentence(error: ErrorDetails) -> str:
     key = ".".join(place)
     in_rule = len(place) > 2 and place[0] == "columns"
     if error["type"] == "extra_forbidden":
-        known = [name for name in (ColumnRule if in_rule else Mapping).model_fields if name != "name"]
+        known = _keys(ColumnRule if in_rule else Mapping)
         if in_rule and place[-1] == OTHERWISE:
             return f"{key}: belongs inside values: move it there"
         return f"{key}: unknown key{meant(place[-1], known)}; the keys are {', '.join(known)}"

@@ -18,6 +18,8 @@ from amkpi.ingestion.mappings.values import NumberFormat, date_format, problem
 from amkpi.ingestion.readers import loose
 
 OTHERWISE = "otherwise"
+# The fields of a mapping that are not keys of its file.
+OF_FILE = ("name", "text", "sha256")
 _SOURCES = ("column", "constant", "sql")
 _COMPRESSED = (".gz", ".zst")
 _WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"})
@@ -133,11 +135,17 @@ class ColumnRule(BaseModel):
 
 
 class Mapping(BaseModel):
-    """One mapping file. `name` is the file's name without its ending."""
+    """One mapping file.
+
+    name: the file's name without its ending. text: what the file holds. sha256: the digest of its keys and values, so
+    that another comment is not another mapping.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
+    text: str = ""
+    sha256: str = ""
     file: Annotated[tuple[str, ...], BeforeValidator(_one_or_more)]
     extract: str
     snapshot: bool = False

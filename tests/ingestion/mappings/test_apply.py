@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from amkpi.core.paths import SHIPPED_MAPPINGS as SHIPPED
-from amkpi.ingestion.mappings.apply import Mapping, MappingError, apply, load_mappings, unused_columns
+from amkpi.ingestion.mappings.apply import Mapping, MappingError, apply, from_text, load_mappings, unused_columns
 from amkpi.ingestion.mappings.expressions import ExpressionError, parse, sandbox
 from amkpi.ingestion.mappings.values import NumberFormat, date_format
 from amkpi.ingestion.readers import TextRows, Unreadable, batch_schema, examine, read_csv
@@ -638,3 +638,20 @@ def test_salesforce_types_stages_and_unknown_types_read_as_the_mapping_says(tmp_
         ("upsell", "withdrawn", "2025-01-01", "2025-03-01"),
         ("Barter", "", "2025-01-01", ""),
     ]
+
+
+def test_another_comment_is_the_same_mapping_and_another_value_is_not() -> None:
+    text = 'file: "*.csv"\nextract: clients\ncolumns:\n  client_id: Id\n  client_name: Name\n'
+    digests = [
+        from_text("crm", each, "crm.yml").sha256 for each in (text, f"# ours\n{text}", text.replace("Id", "Key"))
+    ]
+    assert digests[0] == digests[1]
+    assert digests[0] != digests[2]
+    assert len(digests[0]) == 64
+
+
+@pytest.mark.parametrize("key", ["name", "text", "sha256"])
+def test_a_field_of_the_file_itself_is_no_key(key: str) -> None:
+    text = f'{key}: x\nfile: "*.csv"\nextract: clients\ncolumns:\n  client_id: Id\n  client_name: Name\n'
+    with pytest.raises(MappingError, match=key):
+        from_text("crm", text, "crm.yml")
