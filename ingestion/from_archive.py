@@ -18,7 +18,8 @@ from amkpi.ingestion import delivery_log, ledger
 from amkpi.ingestion.archive import archived
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.loader import LoadReport
-from amkpi.ingestion.mappings.apply import Mapping, load_mappings
+from amkpi.ingestion.mappings.loading import load_mappings
+from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.readers import Unreadable, examine
 from amkpi.ingestion.settling import settle, settle_killed_runs
 from amkpi.ingestion.tables import create_tables
@@ -40,7 +41,7 @@ def replay(
     wanted: a file with the same bytes, its path below LANDING when it arrived, or its hash (the first digits are
     enough). Raises AmkpiError if no such bytes were loaded, or they cannot be loaded any more.
     """
-    mappings = _mappings(home, shipped_sources)
+    mappings = _mappings(home, settings, shipped_sources)
     create_tables(connection)
     ledger.check_not_behind(connection, home)
     settle_killed_runs(connection, home)
@@ -63,6 +64,7 @@ def replay(
 def rebuild(
     connection: duckdb.DuckDBPyConnection,
     home: Home,
+    settings: Settings,
     shipped_sources: Path,
     progress: Callable[[str], None] = lambda line: None,
     until: int | None = None,
@@ -74,7 +76,7 @@ def rebuild(
     Returns the number of deliveries. Raises AmkpiError if an archived file or its mapping is gone, or gives another
     number of rows than it did.
     """
-    mappings = _mappings(home, shipped_sources)
+    mappings = _mappings(home, settings, shipped_sources)
     create_tables(connection)
     deliveries = [each for each in delivery_log.read(home.state) if until is None or each.delivery <= until]
     for number, delivery in enumerate(deliveries, 1):
@@ -93,8 +95,8 @@ def rebuild(
     return len(deliveries)
 
 
-def _mappings(home: Home, shipped_sources: Path) -> dict[str, Mapping]:
-    return {each.name: each for each in load_mappings(shipped_sources, home.sources)}
+def _mappings(home: Home, settings: Settings, shipped_sources: Path) -> dict[str, Mapping]:
+    return {each.name: each for each in load_mappings(shipped_sources, home.sources, settings.zone)}
 
 
 def _loaded_before(connection: duckdb.DuckDBPyConnection, wanted: str) -> list[Delivery]:

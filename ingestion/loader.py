@@ -22,7 +22,8 @@ from amkpi.ingestion import archive, landing, ledger, snapshots
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Family
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.landing import LandingFile
-from amkpi.ingestion.mappings import apply
+from amkpi.ingestion.mappings.loading import load_mappings
+from amkpi.ingestion.mappings.model import Mapping as SourceMapping
 from amkpi.ingestion.readers import Content, Unreadable
 from amkpi.ingestion.settling import settle, settle_killed_runs
 from amkpi.ingestion.tables import create_tables
@@ -65,7 +66,7 @@ def load(
 
     Raises AmkpiError for a mapping that is wrong, or a folder that cannot be written.
     """
-    mappings = apply.load_mappings(shipped_sources, home.sources)
+    mappings = load_mappings(shipped_sources, home.sources, settings.zone)
     create_tables(connection)
     ledger.check_not_behind(connection, home)
     settle_killed_runs(connection, home)
@@ -96,7 +97,7 @@ def load(
 
 def _take(
     connection: duckdb.DuckDBPyConnection,
-    mappings: tuple[apply.Mapping, ...],
+    mappings: tuple[SourceMapping, ...],
     claimed: LandingFile,
     run: int,
     first_delivery: int,
@@ -133,7 +134,7 @@ def _take(
     return taken
 
 
-def _targets(name: str, mappings: tuple[apply.Mapping, ...]) -> list[tuple[str, apply.Mapping | None]]:
+def _targets(name: str, mappings: tuple[SourceMapping, ...]) -> list[tuple[str, SourceMapping | None]]:
     """The extracts that a file becomes by its path, each with the mapping that makes it."""
     folder = name.split("/", 1)[0] if "/" in name else None
     if folder in EXTRACTS:
@@ -146,7 +147,7 @@ def _take_as(
     path: Path,
     content: Content,
     delivery: Delivery,
-    source: apply.Mapping | None,
+    source: SourceMapping | None,
     limit: int,
 ) -> Delivery:
     """Load the file as one extract in the caller's transaction, and enter it in the ledger."""
@@ -173,7 +174,7 @@ def _in_one_line(reason: str) -> str:
     return short if len(short) <= _LONGEST_REASON else short[: _LONGEST_REASON - 2] + " …"
 
 
-def _is_known(connection: duckdb.DuckDBPyConnection, delivery: Delivery, source: apply.Mapping | None) -> bool:
+def _is_known(connection: duckdb.DuckDBPyConnection, delivery: Delivery, source: SourceMapping | None) -> bool:
     """Whether the same bytes were loaded as the same extract. A snapshot counts as new again after another one."""
     if source is not None and source.snapshot:
         return snapshots.is_last(connection, delivery)

@@ -13,8 +13,9 @@ from amkpi.core.storage.transactions import registered
 from amkpi.ingestion import snapshots
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Extract
 from amkpi.ingestion.delivery_log import Delivery
-from amkpi.ingestion.mappings import apply
-from amkpi.ingestion.readers import Content, TextRows, Unreadable, batch_schema, loose, open_text
+from amkpi.ingestion.mappings.apply import apply
+from amkpi.ingestion.mappings.model import Mapping
+from amkpi.ingestion.readers import CANONICAL, Content, TextRows, Unreadable, batch_schema, loose, open_text
 from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT
 from amkpi.ingestion.readers.record_batches import TIDY
 from amkpi.ingestion.tables import parsed_rows
@@ -25,7 +26,7 @@ def write_file(
     path: Path,
     content: Content,
     delivery: Delivery,
-    source: apply.Mapping | None,
+    source: Mapping | None,
     limit: int,
 ) -> int:
     """Write the rows of a file as the delivery's extract, and the deletions that a snapshot implies.
@@ -40,16 +41,16 @@ def write_file(
 
 
 def open_rows(
-    path: Path, content: Content, extract: Extract, source: apply.Mapping | None, limit: int = DEFAULT_LIMIT
+    path: Path, content: Content, extract: Extract, source: Mapping | None, limit: int = DEFAULT_LIMIT
 ) -> TextRows:
     """Open a file as rows of the extract, by the mapping if there is one. limit: of its decompressed bytes.
 
     Raises Unreadable.
     """
     known = source.native_columns if source else frozenset(loose(column.name) for column in extract.all_columns)
-    rows = open_text(path, content, known, limit)
+    rows = open_text(path, content, known, limit, source.layout if source else CANONICAL)
     if source and rows.header:
-        return apply.apply(source, rows)
+        return apply(source, rows)
     return rows
 
 

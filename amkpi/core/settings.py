@@ -89,7 +89,12 @@ class Settings(BaseSettings):
 
     def today(self) -> date:
         """The date it is in the agency's time zone."""
-        return datetime.now(ZoneInfo(self.timezone)).date()
+        return datetime.now(self.zone).date()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The agency's time zone."""
+        return ZoneInfo(self.timezone)
 
     def fingerprint_fields(self) -> dict[str, Any]:
         """The settings that the content of a publication depends on, JSON-ready."""

@@ -92,5 +92,5 @@ def _as_published(run: Run, progress: Progress) -> Iterator[Run]:
         return
     with scratch_home(run.home, "as_published") as home:
         with connect(home, run.settings) as connection:
-            from_archive.rebuild(connection, run.home, SHIPPED_MAPPINGS, progress, until=seen.delivery)
+            from_archive.rebuild(connection, run.home, run.settings, SHIPPED_MAPPINGS, progress, until=seen.delivery)
         yield replace(same, home=home)

@@ -72,7 +72,7 @@ def rebuild(run: Run, progress: Progress = silent) -> int:
             leftover.unlink(missing_ok=True)
         unfinished = Home(run.home.root, run.home.landing, warehouse_name=fresh.name)
         with connect(unfinished, run.settings) as connection:
-            count = from_archive.rebuild(connection, run.home, SHIPPED_MAPPINGS, progress)
+            count = from_archive.rebuild(connection, run.home, run.settings, SHIPPED_MAPPINGS, progress)
         # The old file is replaced only when the new one is complete. A log of a killed run belongs to the old file.
         _log_of(run.home.warehouse).unlink(missing_ok=True)
         fresh.replace(run.home.warehouse)

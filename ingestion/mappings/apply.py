@@ -7,151 +7,29 @@ into rows of the extract. They are still text: the same row rules apply to them 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-import yaml
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from amkpi.core.errors import AmkpiError
-from amkpi.ingestion.contracts.extracts import EXTRACTS, Column
+from amkpi.ingestion.mappings.cells import converted
 from amkpi.ingestion.mappings.expressions import Expression, evaluate, rows_as_json, sandbox, why
-from amkpi.ingestion.mappings.model import OF_FILE, OTHERWISE, ColumnRule, Mapping, clean_cell, meant, native_name
-from amkpi.ingestion.mappings.values import date_format, refused
+from amkpi.ingestion.mappings.model import Mapping
+from amkpi.ingestion.mappings.names import clean_cell, native_name, numbered
+from amkpi.ingestion.mappings.reshape import reshaped
+from amkpi.ingestion.mappings.rules import ColumnRule
 from amkpi.ingestion.readers import TextRows, Unreadable, batch_schema
-
-__all__ = ["Mapping", "MappingError", "apply", "from_text", "load_mappings", "unused_columns"]
+from amkpi.ingestion.readers.record_batches import Tally, text_array
 
 # The value in a date, number, boolean or choice column where an expression failed: the row rules reject it.
 _FAILED = "(the mapping's sql fails on this row)"
-
-
-class MappingError(AmkpiError):
-    """A mapping file that is wrong. The text tells the file, the key, and how to fix it."""
-
-
-class _TextLoader(yaml.BaseLoader):
-    """YAML in which all scalars stay text, such as `no`, 2019-01-01 and 0.10. A key may be there only once."""
-
-    def construct_scalar(self, node: yaml.ScalarNode) -> str:
-        text = str(super().construct_scalar(node))
-        if any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise yaml.MarkedYAMLError(
-                problem="\\ud800 to \\udfff are halves of a character: write the character itself",
-                problem_mark=node.start_mark,
-            )
-        return text
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = key_node.value
-            if not isinstance(key, str):
-                raise yaml.MarkedYAMLError(problem="a key is not plain text", problem_mark=key_node.start_mark)
-            if key in seen:
-                raise yaml.MarkedYAMLError(problem=f"{key} is there twice", problem_mark=key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
-def load_mappings(shipped: Path, own: Path | None) -> tuple[Mapping, ...]:
-    """Read the mappings of both folders, sorted by name. The agency's own replaces a shipped one of the same name.
-
-    A folder may be missing. Raises MappingError for the first file that is wrong.
-    """
-    files: dict[str, Path] = {}
-    for folder in (shipped, own):
-        if folder is None or not folder.is_dir():
-            continue
-        for path in sorted(folder.iterdir()):
-            if path.suffix.lower() in (".yml", ".yaml") and not path.name.startswith("."):
-                if path.suffix != ".yml":
-                    raise MappingError(f"{path}: the name of a mapping ends in .yml: rename it to {path.stem}.yml")
-                files[path.stem] = path
-    return tuple(_load(files[name]) for name in sorted(files))
-
-
-def _load(path: Path) -> Mapping:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise MappingError(f"{path}: cannot be read: {error.strerror}: give amkpi read access to it") from error
-    except UnicodeDecodeError as error:
-        raise MappingError(f"{path}: is not UTF-8: save it as UTF-8") from error
-    return from_text(path.stem, text, str(path))
-
-
-def from_text(name: str, text: str, place: str) -> Mapping:
-    """The mapping with this name and text; `place` begins the message of an error. Raises MappingError."""
-    try:
-        data = yaml.load(text, Loader=_TextLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise MappingError(f"{place}: {_yaml_sentence(error)}") from error
-    if not isinstance(data, dict):
-        raise MappingError(f"{place}: has no keys: write file, extract and columns")
-    if "name" in data:
-        raise MappingError(f"{place}: name: the name of a mapping is that of its file: remove this key")
-    try:
-        mapping = Mapping.model_validate({**data, "name": name})
-    except ValidationError as error:
-        problems = error.errors()
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise MappingError(f"{place}: {' '.join(_sentence(problems[0]).split())}{more}") from error
-    unknown = [key for key in OF_FILE if key in data]
-    if unknown:
-        raise MappingError(f"{place}: {unknown[0]}: unknown key; the keys are {', '.join(_keys(Mapping))}")
-    digest = hashlib.sha256(json.dumps(data, ensure_ascii=False).encode()).hexdigest()
-    return mapping.model_copy(update={"text": text, "sha256": digest})
-
-
-def _keys(model: type[Mapping] | type[ColumnRule]) -> list[str]:
-    return [name for name in model.model_fields if name not in OF_FILE]
-
-
-def _yaml_sentence(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    what = " ".join(str(getattr(error, "problem", None) or error).split())
-    return f"line {mark.line + 1}: {what}: correct the YAML there" if mark else f"{what}: correct the YAML"
-
-
-def _sentence(error: ErrorDetails) -> str:
-    """`key: what is wrong and how to fix it` for one validation error."""
-    place = [str(part) for part in error["loc"]]
-    key = ".".join(place)
-    in_rule = len(place) > 2 and place[0] == "columns"
-    if error["type"] == "extra_forbidden":
-        known = _keys(ColumnRule if in_rule else Mapping)
-        if in_rule and place[-1] == OTHERWISE:
-            return f"{key}: belongs inside values: move it there"
-        return f"{key}: unknown key{meant(place[-1], known)}; the keys are {', '.join(known)}"
-    if error["type"] == "missing":
-        fixes = {
-            "file": 'a pattern such as "*opportunity*.csv"',
-            "extract": f"one of {', '.join(EXTRACTS)}",
-            "columns": "the extract's columns, each with the native column that gives it",
-        }
-        return f"{key}: is missing: write {fixes.get(key, 'it')}"
-    if error["type"] == "value_error":
-        # The message of a rule about the whole mapping begins with its own key.
-        message = str(error["ctx"]["error"]) if "ctx" in error else error["msg"]
-        return f"{key}: {message}" if place else message
-    given = f", not {error['input']!r}" if isinstance(error["input"], str) else ""
-    fixes_by_type = {
-        "bool_parsing": f"must be true or false{given}",
-        "decimal_parsing": f"must be a number such as 1000 or 0.01{given}",
-        "dict_type": "must have keys and values, one on each line",
-        "string_type": "must be one text: write it in quotes",
-        "tuple_type": "must be a list",
-    }
-    return f"{key}: {fixes_by_type.get(error['type'], error['msg'] + given)}"
+# 128 bits of a hash: as good as any id of another system, and short enough to be read.
+_ID_DIGITS = 32
+_UNIT_SEPARATOR = "\x1f"
 
 
 def unused_columns(mapping: Mapping, header: Sequence[str]) -> tuple[str, ...]:
@@ -164,15 +42,15 @@ def apply(mapping: Mapping, rows: TextRows) -> TextRows:
     """The rows of the native file as rows of the mapping's extract, in the same order, with the native lines.
 
     The header has the columns that the mapping gives, in the order of the extract. A value that is not in its format
-    becomes a text that the row rules reject. A malformed row stays malformed. Rows that a filter excludes are dropped.
-    Raises Unreadable if the file lacks a native column that the mapping needs, or has it twice, and (while iterating)
-    if an expression fails on a row where no row rule would find it.
+    becomes a text that the row rules reject. A malformed row stays malformed. Rows that a filter excludes are dropped
+    and counted in the tally. Raises Unreadable if the file lacks a native column that the mapping needs, or has it
+    twice, and (while iterating) if an expression fails on a row where no row rule would find it.
     """
     names = tuple(column.name for column in mapping.target.all_columns if column.name in mapping.columns)
     if not rows.header:
-        return TextRows(names, rows.batches)
+        return TextRows(names, rows.batches, tally=rows.tally)
     places = _places(mapping, rows.header)
-    return TextRows(names, _batches(mapping, names, places, rows))
+    return TextRows(names, _batches(mapping, names, places, rows), tally=rows.tally)
 
 
 def _places(mapping: Mapping, header: Sequence[str]) -> dict[str, int]:
@@ -180,21 +58,29 @@ def _places(mapping: Mapping, header: Sequence[str]) -> dict[str, int]:
     where: dict[str, list[int]] = {}
     for place, title in enumerate(header):
         where.setdefault(native_name(title), []).append(place)
+    found: dict[str, int] = {}
+    missing: list[str] = []
     # Each once, in the order of the mapping.
-    needed = dict.fromkeys(mapping.native_names())
-    missing = [name for name in needed if native_name(name) not in where]
-    if missing:
-        found = ", ".join(title.strip() for title in header)
-        raise Unreadable(f"mapping {mapping.name}: the file lacks the column {', '.join(missing)}; it has: {found}")
-    for name in needed:
-        twice = where[native_name(name)]
-        if len(twice) > 1:
-            titles = " and ".join(header[place].strip() for place in twice)
+    for name in dict.fromkeys(mapping.native_names()):
+        places = where.get(native_name(name))
+        base, number = numbered(name)
+        if places is None and number is not None:
+            same = where.get(native_name(base), [])
+            places = same[number - 1 : number] or None
+        if places is None:
+            missing.append(name)
+        elif len(places) > 1:
+            titles = " and ".join(header[place].strip() for place in places)
             raise Unreadable(
-                f"mapping {mapping.name}: the column {name} is there {len(twice)} times, as {titles}:"
-                " rename all but one"
+                f"mapping {mapping.name}: the column {name} is there {len(places)} times, as {titles}:"
+                f" name the one that is meant, as {name}#1 or {name}#2"
             )
-    return {name: where[native_name(name)][0] for name in needed}
+        else:
+            found[name] = places[0]
+    if missing:
+        titles = ", ".join(title.strip() for title in header)
+        raise Unreadable(f"mapping {mapping.name}: the file lacks the column {', '.join(missing)}; it has: {titles}")
+    return found
 
 
 def _batches(mapping: Mapping, names: Sequence[str], places: dict[str, int], rows: TextRows) -> Iterator[pa.Table]:
@@ -202,21 +88,46 @@ def _batches(mapping: Mapping, names: Sequence[str], places: dict[str, int], row
     rules = [mapping.columns[name] for name in names]
     # Each expression once, even if several columns use it.
     expressions = list(dict.fromkeys([*mapping.where, *(rule.sql for rule in rules if rule.sql is not None)]))
+    ids = _Ids()
     with sandbox() as connection:
-        for native in rows.batches:
+        for arrived in rows.batches:
             try:
-                results = evaluate(connection, native, places, expressions) if expressions else []
-                as_json = rows_as_json(connection, native, rows.header)
+                as_json = rows_as_json(connection, arrived, rows.header)
+                new = reshaped(mapping, arrived, places, len(rows.header))
+                native = new.native
+                if native is not arrived:
+                    as_json = as_json.take(new.rows)
+                results = evaluate(connection, native, new.places, expressions) if expressions else []
             except duckdb.Error as error:
                 reason = str(error).split("\n", 1)[0]
                 raise Unreadable(f"mapping {mapping.name}: its sql cannot be evaluated: {reason}") from error
-            batch = _Batch(mapping, connection, native, places, dict(zip(expressions, results, strict=True)))
+            batch = _Batch(
+                mapping, connection, native, new.places, dict(zip(expressions, results, strict=True)), ids, rows.tally
+            )
             kept = batch.kept()
             columns = [batch.column(name, rule, kept) for name, rule in zip(names, rules, strict=True)]
+            columns = batch.checked_currencies(names, columns)
             line = native.column("_line").combine_chunks()
             table = pa.Table.from_arrays([*columns, line, batch.malformed, as_json], schema=schema).filter(kept)
+            rows.tally.filtered += native.num_rows - table.num_rows + new.dropped
             if table.num_rows:
                 yield table
+
+
+@dataclass
+class _Ids:
+    """The ids that `id_from` made in this file, and how often: equal rows of one file are different things."""
+
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def next(self, cells: Sequence[str | None]) -> str | None:
+        """The id of a row with these cells; None if all are empty."""
+        clean = [clean_cell(cell or "") for cell in cells]
+        if not any(clean):
+            return None
+        digest = hashlib.sha256(_UNIT_SEPARATOR.join(clean).encode()).hexdigest()[:_ID_DIGITS]
+        self.seen[digest] += 1
+        return digest if self.seen[digest] == 1 else f"{digest}-{self.seen[digest]}"
 
 
 @dataclass(frozen=True)
@@ -228,6 +139,8 @@ class _Batch:
     native: pa.Table
     places: dict[str, int]
     results: dict[Expression, pa.Array]
+    ids: _Ids
+    tally: Tally
 
     @cached_property
     def malformed(self) -> pa.Array:
@@ -248,14 +161,57 @@ class _Batch:
         evaluated = pc.and_(kept, pc.invert(self.malformed))
         if rule.constant is not None:
             return pc.if_else(evaluated, pa.scalar(rule.constant, pa.string()), pa.scalar(None, pa.string()))
+        if rule.id_from:
+            return self._made_ids(rule, evaluated)
         if rule.sql is None:
             assert rule.column is not None
-            return _converted(self.native.column(f"c{self.places[rule.column]}").combine_chunks(), rule, column)
+            place = self.places[rule.column]
+            cells = self.native.column(f"c{place}").combine_chunks()
+            return converted(cells, self._kinds(place), rule, column, self.mapping)
         is_checked = column.type != "text" or column.choices or column.currency
         if not is_checked:
             self._refuse_failures(f"columns.{name}.sql", rule.sql, evaluated)
-        values = pc.fill_null(_converted(self.results[rule.sql], rule, column), _FAILED)
+        values = pc.fill_null(converted(self.results[rule.sql], None, rule, column, self.mapping), _FAILED)
         return pc.if_else(evaluated, values, pa.scalar(None, pa.string()))
+
+    def checked_currencies(self, names: Sequence[str], columns: list[pa.Array]) -> list[pa.Array]:
+        """The columns, in which an amount with the sign of another currency than its row's is refused."""
+        if "currency" not in names:
+            return columns
+        currency = columns[names.index("currency")].to_pylist()
+        for place, name in enumerate(names):
+            rule = self.mapping.columns[name]
+            form = rule.number_format
+            if form is None or not form.loose or rule.column is None:
+                continue
+            cells = self.native.column(f"c{self.places[rule.column]}")
+            signs = [form.currency(cell) if cell else None for cell in cells.to_pylist()]
+            if any(sign is not None for sign in signs):
+                of_row = zip(columns[place].to_pylist(), signs, currency, strict=True)
+                columns[place] = text_array(
+                    [
+                        f"{value} {sign} (the currency of the row is {given})"
+                        if sign and given and sign != given
+                        else value
+                        for value, sign, given in of_row
+                    ]
+                )
+        return columns
+
+    def _kinds(self, place: int) -> pa.Array | None:
+        """The kind of each cell of the native column; None if the file has only texts."""
+        if "_kinds" not in self.native.column_names:
+            return None
+        kinds = self.native.column("_kinds").combine_chunks()
+        return None if kinds.null_count == len(kinds) else pc.utf8_slice_codeunits(kinds, place, place + 1)
+
+    def _made_ids(self, rule: ColumnRule, evaluated: pa.Array) -> pa.Array:
+        cells = [self.native.column(f"c{self.places[name]}").to_pylist() for name in rule.id_from]
+        made = [
+            self.ids.next(row) if is_kept else None
+            for row, is_kept in zip(zip(*cells, strict=True), evaluated.to_pylist(), strict=True)
+        ]
+        return text_array(made)
 
     def _refuse_failures(self, key: str, expression: Expression, asked: pa.Array) -> None:
         failed = pc.and_(asked, pc.is_null(self.results[expression]))
@@ -267,38 +223,3 @@ class _Batch:
                 f"mapping {self.mapping.name}: {key} fails on line {line}: {reason}; correct the row, or use"
                 " try_cast in the mapping"
             )
-
-
-def _converted(values: pa.Array, rule: ColumnRule, column: Column) -> pa.Array:
-    """The values after the value map, date and number format of the rule; a value that does not fit as in `refused`."""
-    if not rule.conversions:
-        return values
-    # Each distinct value once: a column of dates or stages has few.
-    encoded = values.dictionary_encode()
-    convert = _converter(rule, column)
-    return pa.array([convert(value) for value in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)
-
-
-def _converter(rule: ColumnRule, column: Column) -> Callable[[str], str]:
-    targets = {key: target for key, target in (rule.values or {}).items() if key != OTHERWISE}
-    otherwise = (rule.values or {}).get(OTHERWISE)
-    dates = date_format(rule.date_format) if rule.date_format is not None else None
-    numbers = rule.number
-
-    def convert(value: str) -> str:
-        clean = clean_cell(value)
-        if not clean:
-            return value
-        if clean in targets:
-            return targets[clean]
-        if otherwise is not None:
-            return otherwise
-        if dates is not None:
-            read = dates.read(clean, timestamp=column.type == "timestamp")
-        elif numbers is not None:
-            read = numbers.read(clean)
-        else:
-            return value
-        return refused(value, column) if read is None else read
-
-    return convert

@@ -2,155 +2,85 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
+import re
 import unicodedata
-from collections.abc import Iterable, Iterator
-from decimal import Decimal
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from amkpi.ingestion.contracts.extracts import EXTRACTS, Column, Extract
-from amkpi.ingestion.mappings.expressions import Expression, parse
-from amkpi.ingestion.mappings.values import NumberFormat, date_format, problem
-from amkpi.ingestion.readers import loose
+from amkpi.ingestion.contracts.extracts import EXTRACTS, Extract
+from amkpi.ingestion.mappings.expressions import Expression
+from amkpi.ingestion.mappings.names import meant, native_name, numbered
+from amkpi.ingestion.mappings.rules import ColumnRule, Sql, check_rule
+from amkpi.ingestion.mappings.structure import Duplicates, Header, Split, StopAt, Texts, Unpivot, one_or_more
+from amkpi.ingestion.readers import Layout
+from amkpi.ingestion.readers.layout import Header as HeaderPlace
+from amkpi.ingestion.readers.layout import StopAt as StopPlace
 
-OTHERWISE = "otherwise"
 # The fields of a mapping that are not keys of its file.
-OF_FILE = ("name", "text", "sha256")
-_SOURCES = ("column", "constant", "sql")
+OF_FILE = ("name", "text", "sha256", "zone")
 _COMPRESSED = (".gz", ".zst")
-_WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"})
-_TIMESTAMPS = frozenset({"TIMESTAMP", "TIMESTAMP WITH TIME ZONE"})
-# The result types of an expression that are values of the column's type.
-_RESULTS = {
-    "text": _WHOLE | {"BOOLEAN", "DATE"},
-    "number": _WHOLE | {"DOUBLE", "FLOAT"},
-    "date": frozenset({"DATE"}),
-    "timestamp": _TIMESTAMPS | {"DATE"},
-    "boolean": frozenset({"BOOLEAN", "INTEGER"}),
-}
+# A longer number is the name of a sheet, such as 2024.
+_SHEET_NUMBER = re.compile(r"[1-9][0-9]?", re.ASCII)
 
 
-def native_name(name: str) -> str:
-    """The name of a native column as it is compared."""
-    return loose(unicodedata.normalize("NFC", name))
-
-
-def _expression(value: object) -> Expression:
+def _zone(value: object) -> object:
     if not isinstance(value, str):
-        raise ValueError("must be a SQL expression in quotes")
-    return parse(value)
-
-
-def _one_or_more(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-Sql = Annotated[Expression, BeforeValidator(_expression)]
-
-
-class ColumnRule(BaseModel):
-    """How one column of the extract is made: from exactly one of column, constant and sql."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    column: str | None = None
-    constant: str | None = None
-    sql: Sql | None = None
-    values: dict[str, str] | None = None
-    date_format: str | None = None
-    decimal: Literal[".", ","] | None = None
-    thousands: Literal[".", ",", " ", "'", "_"] | None = None
-    scale: Decimal | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _plain_name(cls, value: object) -> object:
-        if isinstance(value, str):
-            return {"column": value}
-        if not isinstance(value, dict):
-            raise ValueError(
-                "must be the name of a native column, or have column, constant or sql with their conversions"
-            )
         return value
-
-    @field_validator("values")
-    @classmethod
-    def _clean_keys(cls, value: dict[str, str] | None) -> dict[str, str] | None:
-        if value is None:
-            return None
-        clean = {clean_cell(key): target for key, target in value.items()}
-        if "" in clean:
-            raise ValueError("has an empty native value, but empty stays empty: use sql: coalesce(\"Column\", 'value')")
-        return clean
-
-    @field_validator("date_format")
-    @classmethod
-    def _known_format(cls, value: str | None) -> str | None:
-        if value is not None:
-            date_format(value)
-        return value
-
-    @field_validator("scale")
-    @classmethod
-    def _usable_scale(cls, value: Decimal | None) -> Decimal | None:
-        if value is not None and (not value.is_finite() or value == 0 or len(str(value)) > 40):
-            raise ValueError("must be a number other than 0, such as 1000 or 0.01")
-        return value
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        given = [source for source in _SOURCES if getattr(self, source) is not None]
-        if len(given) != 1:
-            found = f"has {' and '.join(given)}" if given else "does not tell where the value comes from"
-            raise ValueError(f"{found}: give exactly one of column, constant and sql")
-        if self.column is not None and not self.column.strip():
-            raise ValueError("the name of the native column is empty: fill it in, or leave this column out")
-        if self.constant is not None and not self.constant.strip():
-            raise ValueError("the constant is empty: fill it in, or leave this column out")
-        return self
-
-    @property
-    def number(self) -> NumberFormat | None:
-        """How its numbers are written; None if the rule has no key for that."""
-        if self.decimal is None and self.thousands is None and self.scale is None:
-            return None
-        return NumberFormat(self.decimal or ".", self.thousands or "", Decimal(1) if self.scale is None else self.scale)
-
-    @property
-    def conversions(self) -> tuple[str, ...]:
-        """The keys of the rule that change a value."""
-        keys = ("values", "date_format", "decimal", "thousands", "scale")
-        return tuple(key for key in keys if getattr(self, key) is not None)
-
-    @property
-    def native_columns(self) -> tuple[str, ...]:
-        """The native columns that it needs, as written."""
-        if self.sql is not None:
-            return self.sql.columns
-        return () if self.column is None else (self.column,)
+    try:
+        return ZoneInfo(value)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{value!r} is not a time zone: write it as UTC or Asia/Ho_Chi_Minh") from error
 
 
 class Mapping(BaseModel):
     """One mapping file.
 
     name: the file's name without its ending. text: what the file holds. sha256: the digest of its keys and values, so
-    that another comment is not another mapping.
+    that another comment is not another mapping. zone: the agency's time zone (a setting).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     name: str
     text: str = ""
     sha256: str = ""
-    file: Annotated[tuple[str, ...], BeforeValidator(_one_or_more)]
-    extract: str
-    snapshot: bool = False
-    where: Annotated[tuple[Sql, ...], BeforeValidator(_one_or_more)] = ()
-    columns: dict[str, ColumnRule]
+    zone: ZoneInfo
+    file: Annotated[Texts, Field(description="the names of the files that it takes, with * and ?")]
+    extract: Annotated[str, Field(description="the extract that it makes")]
+    sheet: Annotated[str | None, Field(description="the sheet of a workbook: its name, or its number from 1")] = None
+    header: Annotated[Header | None, Field(description="where the header is, if it is not the first row")] = None
+    skip_after_header: Annotated[int, Field(ge=0, le=100, description="how many rows below the header are no data")] = 0
+    stop_at: Annotated[StopAt | None, Field(description="the first row of the footer, such as totals")] = None
+    records: Annotated[str | None, Field(description="JSON: the keys that lead to the list, as `data.results`")] = None
+    fill_down: Annotated[
+        Texts, Field(description="native columns whose empty cells have the value above them (merged cells)")
+    ] = ()
+    unpivot: Annotated[Unpivot | None, Field(description="one native row to several rows")] = None
+    split: Annotated[Split | None, Field(description="a native cell with a list to several rows")] = None
+    snapshot: Annotated[bool, Field(description="true: a key that a newer file lacks counts as deleted")] = False
+    duplicates: Annotated[
+        Duplicates | None, Field(description="rows of a file with the same key: refuse, last, or sum(amount)")
+    ] = None
+    time_zone: Annotated[
+        Literal["local", "as_written"] | None,
+        Field(description="the day of a moment with an offset: local (the agency's day) or as_written"),
+    ] = None
+    written_in: Annotated[
+        ZoneInfo | None,
+        BeforeValidator(_zone),
+        Field(description="the time zone of moments without an offset, such as UTC; else the agency's"),
+    ] = None
+    where: Annotated[
+        tuple[Sql, ...],
+        BeforeValidator(one_or_more),
+        Field(description="SQL conditions; a row that does not fulfil all is dropped and counted"),
+    ] = ()
+    columns: Annotated[dict[str, ColumnRule], Field(description="each column of the extract, with its rule")]
 
     @field_validator("file")
     @classmethod
@@ -187,12 +117,35 @@ class Mapping(BaseModel):
                 raise ValueError(
                     f"columns.{name}: {extract.name} has no such column{meant(name, known)}; it has {', '.join(known)}"
                 )
-            _check_rule(rule, extract.column(name))
+            check_rule(rule, extract.column(name))
         missing = [name for name in extract.required if name not in self.columns]
         if missing:
             raise ValueError(
                 f"columns: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} required by {extract.name} but"
-                " not mapped: give the native column, a constant or sql"
+                " not mapped: give the native column, a constant, id_from or sql"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _moments_have_a_day(self) -> Self:
+        for name, rule in self.columns.items():
+            is_day = EXTRACTS[self.extract].column(name).type == "date"
+            if is_day and self.time_zone is None and any(each.has_offset for each in rule.formats):
+                raise ValueError(
+                    f"time_zone: is missing: columns.{name} can have moments with an offset, and 17:00 UTC is the next"
+                    " day in Vietnam; write time_zone: local (the agency's day) or as_written"
+                )
+        if self.written_in is not None and self.time_zone is None:
+            raise ValueError("written_in: needs time_zone: write time_zone: local for the agency's day")
+        return self
+
+    @model_validator(mode="after")
+    def _sums_numbers(self) -> Self:
+        column = self.duplicates.column if self.duplicates else None
+        numbers = [each.name for each in EXTRACTS[self.extract].columns if each.type == "number"]
+        if column is not None and (column not in numbers or column not in self.columns):
+            raise ValueError(
+                f"duplicates: {column} is not a mapped number column of {self.extract}; it has {', '.join(numbers)}"
             )
         return self
 
@@ -202,75 +155,61 @@ class Mapping(BaseModel):
         return EXTRACTS[self.extract]
 
     @property
+    def layout(self) -> Layout:
+        """Where the table of its files is."""
+        sheet: str | int | None = self.sheet
+        if self.sheet is not None and _SHEET_NUMBER.fullmatch(self.sheet):
+            sheet = int(self.sheet)
+        return Layout(
+            sheet=sheet,
+            header=self.header.place() if self.header else HeaderPlace(),
+            skip_after_header=self.skip_after_header,
+            stop_at=self.stop_at.place() if self.stop_at else StopPlace(),
+            records=tuple(self.records.split(".")) if self.records else (),
+            native=True,
+        )
+
+    @property
     def native_columns(self) -> frozenset[str]:
-        """The native columns that it needs, as they are compared."""
-        return frozenset(native_name(name) for name in self.native_names())
+        """The native columns that it needs, as they are compared; `Sprint#2` as `Sprint`."""
+        return frozenset(native_name(numbered(name)[0]) for name in self.native_names())
 
     def takes(self, file_name: str) -> bool:
         """Whether it takes the file with this path below LANDING.
 
-        A pattern is compared with the path and with the name alone, without case, with and without .gz or .zst.
+        A pattern is compared with the path and with the name alone, in NFC, without case, with and without .gz or .zst.
         """
-        path = PurePosixPath(file_name.replace("\\", "/").lower())
+        path = PurePosixPath(_comparable(file_name.replace("\\", "/")))
         plain = path.with_suffix("") if path.suffix in _COMPRESSED else path
         names = {str(path), path.name, str(plain), plain.name}
-        return any(fnmatch.fnmatchcase(name, pattern.lower()) for name in names for pattern in self.file)
+        return any(fnmatch.fnmatchcase(name, _comparable(pattern)) for name in names for pattern in self.file)
 
     def native_names(self) -> Iterator[str]:
+        """The names of native columns that it uses, without those that `unpivot` and `split` make."""
+        made = {native_name(name) for name in self.unpivot.new_columns} if self.unpivot else set()
+        if self.unpivot:
+            for _, cells in self.unpivot.parts():
+                yield from cells
+        if self.split and native_name(self.split.column) not in made:
+            yield self.split.column
+        yield from self.fill_down
+        for name in self.row_names():
+            if native_name(name) not in made:
+                yield name
+
+    def row_names(self) -> Iterator[str]:
+        """The names that the rules and filters use, native or made by `unpivot`."""
         for rule in self.columns.values():
             yield from rule.native_columns
         for condition in self.where:
             yield from condition.columns
 
 
-def _check_rule(rule: ColumnRule, column: Column) -> None:
-    """Check that the rule can make the column. Raises ValueError with the key."""
-    at = f"columns.{column.name}"
-    if rule.constant is not None:
-        if rule.conversions:
-            raise ValueError(f"{at}.{rule.conversions[0]}: a constant is not converted: write the final value")
-        _check_target(f"{at}.constant", rule.constant, column)
-    if rule.date_format is not None and column.type not in ("date", "timestamp"):
-        raise ValueError(f"{at}.date_format: {column.name} is a {column.type}, not a date: remove date_format")
-    if rule.number is not None and column.type != "number":
-        key = next(key for key in rule.conversions if key in ("decimal", "thousands", "scale"))
-        raise ValueError(f"{at}.{key}: {column.name} is a {column.type}, not a number: remove {key}")
-    if rule.thousands is not None and rule.thousands == (rule.decimal or "."):
-        raise ValueError(f'{at}.thousands: is the decimal sign too: give both, such as decimal: "," and thousands: "."')
-    for native, target in (rule.values or {}).items():
-        if target.strip():
-            _check_target(f"{at}.values.{native}", target, column)
-    if rule.values and OTHERWISE in rule.values and len(rule.conversions) > 1:
-        raise ValueError(f"{at}.values.{OTHERWISE}: leaves no value for {rule.conversions[1]}: remove one of them")
-    if rule.sql is not None:
-        _check_result(f"{at}.sql", rule, rule.sql.type, column)
+def _comparable(name: str) -> str:
+    """A path or a pattern as it is compared: a file from a Mac has its name in decomposed Unicode."""
+    return unicodedata.normalize("NFC", name).lower()
 
 
-def _check_target(key: str, value: str, column: Column) -> None:
-    wrong = problem(value, column)
-    if wrong:
-        raise ValueError(f"{key}: {wrong}{meant(value, column.choices)}")
-
-
-def _check_result(key: str, rule: ColumnRule, result: str, column: Column) -> None:
-    needs_text = rule.values is not None or rule.date_format is not None or rule.decimal or rule.thousands
-    if result == "VARCHAR":
-        return
-    if needs_text:
-        raise ValueError(f"{key}: gives {result}, but {rule.conversions[0]} needs text: remove {rule.conversions[0]}")
-    if result in _RESULTS[column.type] or (result.startswith("DECIMAL") and column.type in ("number", "text")):
-        return
-    casts = {"date": "date", "timestamp": "timestamp", "number": "decimal(18, 2)", "boolean": "boolean"}
-    cast = casts.get(column.type, "varchar")
-    raise ValueError(f"{key}: gives {result}, but {column.name} is a {column.type}: cast((...) as {cast})")
-
-
-def meant(name: str, known: Iterable[str]) -> str:
-    """The end of a message that suggests the closest known name; empty if none is close."""
-    close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def clean_cell(value: str) -> str:
-    """A native cell as it is compared and parsed: trimmed, in NFC."""
-    return unicodedata.normalize("NFC", value).strip()
+def keys(of: type[BaseModel]) -> list[str]:
+    """The keys that a person may write in this part of a mapping file."""
+    return [name for name in of.model_fields if name not in OF_FILE or of is not Mapping]

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from amkpi.ingestion.contracts.extracts import Column, Extract
-from amkpi.ingestion.mappings.model import native_name
+from amkpi.ingestion.mappings.names import native_name
 
 # Characters that JSON leaves as they are, but YAML refuses or treats as the end of a line.
 _LINE_BREAKING = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")

@@ -17,6 +17,8 @@ MAX_LINE_BYTES = MAX_FIELD_CHARS
 MAX_COLUMNS = 2_000
 # Replaces a spreadsheet cell that has an error (#N/A) instead of a value: no rule accepts it as a value.
 ERROR_CELL = "(an error in the workbook)"
+# Replaces an id such as 1.23457E+11.
+SHORTENED_ID = "(a spreadsheet has shortened this id: format its column as text, and export it again)"
 # Invisible characters that a second byte order mark or a copy from a web page leaves in a column name.
 _INVISIBLE = "\ufeff\u200b"
 # The characters that Python's str.isspace counts as white space.
@@ -31,7 +33,7 @@ class Unreadable(Exception):
 
 
 # The kind of a cell in a format with types, as one letter of the column `_kinds`.
-TEXT, NUMBER, MOMENT, BOOLEAN = "tndb"
+TEXT, NUMBER, MOMENT, BOOLEAN = "t", "n", "d", "b"
 
 
 @dataclass

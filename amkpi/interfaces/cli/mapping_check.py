@@ -14,10 +14,13 @@ from amkpi.core import terminal
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.paths import SHIPPED_MAPPINGS
+from amkpi.core.settings import Settings, load_settings
 from amkpi.ingestion import writer
 from amkpi.ingestion.contracts.extracts import EXTRACTS
 from amkpi.ingestion.delivery_log import Delivery
-from amkpi.ingestion.mappings import apply
+from amkpi.ingestion.mappings.apply import unused_columns
+from amkpi.ingestion.mappings.loading import load_mappings
+from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.mappings.scaffold import scaffold
 from amkpi.ingestion.readers import Unreadable, examine, loose, open_text
 from amkpi.ingestion.tables import create_tables
@@ -34,7 +37,8 @@ def show_check(file: Path, name: str | None, home: Home | None) -> None:
     """
     if not file.is_file():
         raise AmkpiError(f"no file {file}")
-    known = apply.load_mappings(SHIPPED_MAPPINGS, home.sources if home and home.sources.is_dir() else None)
+    zone = (load_settings(home) if home else Settings.model_validate({})).zone
+    known = load_mappings(SHIPPED_MAPPINGS, home.sources if home and home.sources.is_dir() else None, zone)
     chosen = [each for each in known if (each.name == name if name else each.takes(file.name))]
     if not chosen:
         names = ", ".join(each.name for each in known)
@@ -47,7 +51,7 @@ def show_check(file: Path, name: str | None, home: Home | None) -> None:
         _show_one(file, each)
 
 
-def _show_one(file: Path, source: apply.Mapping) -> None:
+def _show_one(file: Path, source: Mapping) -> None:
     extract = EXTRACTS[source.extract]
     content = examine(file)
     screen = terminal.out()
@@ -57,7 +61,7 @@ def _show_one(file: Path, source: apply.Mapping) -> None:
     with duckdb.connect() as connection:
         create_tables(connection)
         try:
-            header = open_text(file, content, source.native_columns).header
+            header = open_text(file, content, source.native_columns, layout=source.layout).header
             rows = writer.write_rows(connection, extract, writer.open_rows(file, content, extract, source), delivery)
         except Unreadable as error:
             raise AmkpiError(f"{file.name} as {source.name}: {error}") from error
@@ -83,7 +87,7 @@ def _show_one(file: Path, source: apply.Mapping) -> None:
         terminal.warn(f"{count} rows would be quarantined: {reason}{f' in {column}' if column else ''} ({where})")
     if not held:
         screen.print("[green]✓[/] no row breaks a rule of its own")
-    unused = apply.unused_columns(source, header)
+    unused = unused_columns(source, header)
     if unused:
         screen.print(f"[dim]not used: {escape(', '.join(unused))}[/]", soft_wrap=True)
 

@@ -6,17 +6,23 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
 import pytest
 
 from amkpi.core.paths import SHIPPED_MAPPINGS as SHIPPED
-from amkpi.ingestion.mappings.apply import Mapping, MappingError, apply, from_text, load_mappings, unused_columns
+from amkpi.ingestion.mappings.apply import apply, unused_columns
+from amkpi.ingestion.mappings.dates import DateReader, date_format
 from amkpi.ingestion.mappings.expressions import ExpressionError, parse, sandbox
-from amkpi.ingestion.mappings.values import NumberFormat, date_format
+from amkpi.ingestion.mappings.loading import MappingError, from_text, load_mappings
+from amkpi.ingestion.mappings.model import Mapping
+from amkpi.ingestion.mappings.numbers import NumberFormat
 from amkpi.ingestion.readers import TextRows, Unreadable, batch_schema, examine, read_csv
 from tests.paths import REAL_EXPORTS as REAL
+
+ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 
 CLIENTS = """
 file: "*accounts*.csv"
@@ -30,7 +36,7 @@ columns:
 def mapped(tmp_path: Path, text: str, name: str = "m") -> Mapping:
     """The mapping that this YAML is."""
     (tmp_path / f"{name}.yml").write_text(text, encoding="utf-8")
-    (mapping,) = load_mappings(tmp_path, None)
+    (mapping,) = load_mappings(tmp_path, None, ZONE)
     return mapping
 
 
@@ -103,10 +109,10 @@ def test_the_agencys_own_mapping_wins_by_name_and_all_are_sorted_by_name(tmp_pat
     for path in (shipped / "b.yml", shipped / "c.yml", own / "a.yml"):
         path.write_text(CLIENTS, encoding="utf-8")
     (own / "c.yml").write_text(CLIENTS.replace("Account ID", "Key"), encoding="utf-8")
-    mappings = load_mappings(shipped, own)
+    mappings = load_mappings(shipped, own, ZONE)
     assert [mapping.name for mapping in mappings] == ["a", "b", "c"]
     assert "key" in mappings[2].native_columns
-    assert [mapping.name for mapping in load_mappings(shipped, tmp_path / "nowhere")] == ["b", "c"]
+    assert [mapping.name for mapping in load_mappings(shipped, tmp_path / "nowhere", ZONE)] == ["b", "c"]
 
 
 def test_the_native_columns_are_those_of_columns_expressions_and_filters(tmp_path: Path) -> None:
@@ -131,7 +137,7 @@ def test_the_native_columns_are_those_of_columns_expressions_and_filters(tmp_pat
             "client_id is required by clients but not mapped",
         ),
         (costs("{ column: A, constant: 5 }"), "columns.amount", "has column and constant: give exactly one of"),
-        (costs("{ values: { a: 1 } }"), "columns.amount", "give exactly one of column, constant and sql"),
+        (costs("{ values: { a: 1 } }"), "columns.amount", "give exactly one of column, constant, sql and id_from"),
         (costs("{ colum: A }"), "columns.amount.colum", "did you mean column?"),
         (costs("{ column: A, otherwise: 1 }"), "columns.amount.otherwise", "inside values"),
         (costs("[A]"), "columns.amount", "must be the name of a native column, or"),
@@ -194,7 +200,7 @@ def test_a_value_map_into_an_unknown_choice_is_refused_with_the_choice_that_was_
 
 def test_yaml_words_and_figures_stay_as_written(tmp_path: Path) -> None:
     rule = "{ column: Native, values: { no: 1.50, 2025-01-01: 007 } }"
-    assert converted(tmp_path, rule, "amount", ["no", "2025-01-01", "No"]) == ["1.50", "007", "No"]
+    assert converted(tmp_path, rule, "amount", ["no", "2025-01-01", "No"]) == ["1.50", "007", "1.50"]
 
 
 @pytest.mark.parametrize("where", ["client_id: Account ID", "client_name"])
@@ -206,7 +212,7 @@ def test_half_a_character_in_a_mapping_is_refused(tmp_path: Path, where: str) ->
 def test_a_mapping_named_yaml_is_refused_not_ignored(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text(CLIENTS, encoding="utf-8")
     with pytest.raises(MappingError, match=r"rename it to m\.yml"):
-        load_mappings(tmp_path, None)
+        load_mappings(tmp_path, None, ZONE)
 
 
 # What a mapping makes of rows.
@@ -288,12 +294,14 @@ def test_a_constant_is_in_every_row(tmp_path: Path) -> None:
     assert [row["currency"] for row in result(mapping, rows)] == ["USD", "USD"]
 
 
-def test_a_value_map_is_exact_lets_unknown_values_pass_and_leaves_empty_empty(tmp_path: Path) -> None:
+def test_a_value_map_ignores_case_and_spaces_lets_unknown_values_pass_and_leaves_empty_empty(
+    tmp_path: Path,
+) -> None:
     rule = "{ column: Native, values: { Creative: design, n/a: '' } }"
     native = ["Creative", " Creative ", "creative", "n/a", "", "Media"]
-    assert converted(tmp_path, rule, "department", native) == ["design", "design", "creative", "", "", "Media"]
+    assert converted(tmp_path, rule, "department", native) == ["design", "design", "design", "", "", "Media"]
     with_rest = "{ column: Native, values: { Creative: design, otherwise: other } }"
-    assert converted(tmp_path, with_rest, "department", native) == ["design", "design", "other", "other", "", "other"]
+    assert converted(tmp_path, with_rest, "department", native) == ["design", "design", "design", "other", "", "other"]
 
 
 def test_dates_are_read_in_their_format_only(tmp_path: Path) -> None:
@@ -327,8 +335,8 @@ def test_dates_are_read_in_their_format_only(tmp_path: Path) -> None:
 def test_both_ways_of_writing_a_date_format_are_read(
     text: str, value: str, as_date: str | None, as_timestamp: str | None
 ) -> None:
-    assert date_format(text).read(value, timestamp=False) == as_date
-    assert date_format(text).read(value, timestamp=True) == as_timestamp
+    assert DateReader((date_format(text),)).read(value, timestamp=False) == as_date
+    assert DateReader((date_format(text),)).read(value, timestamp=True) == as_timestamp
 
 
 def test_updated_at_comes_out_as_an_iso_timestamp(tmp_path: Path) -> None:
@@ -369,7 +377,7 @@ def test_numbers_are_read_exactly_or_not_at_all(
 ) -> None:
     rule = f"{{ column: Native, decimal: '{decimal}', scale: {scale}"
     rule += f", thousands: '{thousands}' }}" if thousands else " }"
-    number = mapped(tmp_path, costs(rule)).columns["amount"].number
+    number = mapped(tmp_path, costs(rule)).columns["amount"].number_format
     assert isinstance(number, NumberFormat)
     assert number.read(value) == expected
 
@@ -556,14 +564,14 @@ def real(name: str, mapping_name: str) -> list[dict[str, object]]:
     path = REAL / name
     if not path.is_file():
         pytest.skip(f"{path} is not there")
-    mapping = next(mapping for mapping in load_mappings(SHIPPED, None) if mapping.name == mapping_name)
+    mapping = next(mapping for mapping in load_mappings(SHIPPED, None, ZONE) if mapping.name == mapping_name)
     assert mapping.takes(path.name)
     return result(mapping, read_csv(path, examine(path).encoding, mapping.native_columns))
 
 
 def test_the_shipped_mappings_take_the_files_they_are_for() -> None:
     takes = {
-        name: [mapping.name for mapping in load_mappings(SHIPPED, None) if mapping.takes(name)]
+        name: [mapping.name for mapping in load_mappings(SHIPPED, None, ZONE) if mapping.takes(name)]
         for name in ("nyc_capital_projects_20190901.csv", "in/salesforce_opportunity.csv", "Opportunity.csv", "x.csv")
     }
     assert takes == {
@@ -622,7 +630,9 @@ def test_salesforce_opportunities_read_as_proposals() -> None:
 
 
 def test_salesforce_types_stages_and_unknown_types_read_as_the_mapping_says(tmp_path: Path) -> None:
-    (mapping,) = [mapping for mapping in load_mappings(SHIPPED, None) if mapping.name == "salesforce_opportunities"]
+    (mapping,) = [
+        mapping for mapping in load_mappings(SHIPPED, None, ZONE) if mapping.name == "salesforce_opportunities"
+    ]
     header = "id,account_id,owner_id,type,amount,created_date,close_date,stage_name,is_won,is_closed,is_deleted"
     rows = csv_file(
         tmp_path,
@@ -643,15 +653,15 @@ def test_salesforce_types_stages_and_unknown_types_read_as_the_mapping_says(tmp_
 def test_another_comment_is_the_same_mapping_and_another_value_is_not() -> None:
     text = 'file: "*.csv"\nextract: clients\ncolumns:\n  client_id: Id\n  client_name: Name\n'
     digests = [
-        from_text("crm", each, "crm.yml").sha256 for each in (text, f"# ours\n{text}", text.replace("Id", "Key"))
+        from_text("crm", each, "crm.yml", ZONE).sha256 for each in (text, f"# ours\n{text}", text.replace("Id", "Key"))
     ]
     assert digests[0] == digests[1]
     assert digests[0] != digests[2]
     assert len(digests[0]) == 64
 
 
-@pytest.mark.parametrize("key", ["name", "text", "sha256"])
+@pytest.mark.parametrize("key", ["name", "text", "sha256", "zone"])
 def test_a_field_of_the_file_itself_is_no_key(key: str) -> None:
     text = f'{key}: x\nfile: "*.csv"\nextract: clients\ncolumns:\n  client_id: Id\n  client_name: Name\n'
     with pytest.raises(MappingError, match=key):
-        from_text("crm", text, "crm.yml")
+        from_text("crm", text, "crm.yml", ZONE)

@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
@@ -25,13 +26,15 @@ from amkpi.core.settings import Settings
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Extract
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.loader import load
-from amkpi.ingestion.mappings.apply import MappingError, load_mappings
+from amkpi.ingestion.mappings.loading import MappingError, load_mappings
 from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.readers import Unreadable, examine
 from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.writer import open_rows, write_rows
 from tests.conftest import Agency
 from tests.ingestion.readers.test_fuzz import PROFILES, examples
+
+ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 
 MOMENT = datetime(2026, 10, 18, 1, 0, tzinfo=UTC)
 CANARY = "canary-7f3a"
@@ -236,7 +239,7 @@ def read_mapping(sources: Path, text: str) -> Mapping | None:
     path = sources / "m.yml"
     path.write_text(text, encoding="utf-8", newline="")
     try:
-        (mapping,) = load_mappings(sources, None)
+        (mapping,) = load_mappings(sources, None, ZONE)
         return mapping
     except MappingError as error:
         message = str(error)
@@ -347,7 +350,7 @@ def test_any_mapping_through_the_whole_load_leaves_ledger_and_files_exact(
             lines = write_export(export, *file)
             data = export.read_bytes()
             try:
-                mappings = load_mappings(nothing, agency.home.sources)
+                mappings = load_mappings(nothing, agency.home.sources, ZONE)
             except MappingError:
                 with pytest.raises(MappingError):
                     load(connection, agency.home, settings, lambda: MOMENT, nothing)

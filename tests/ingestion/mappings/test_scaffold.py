@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from amkpi.ingestion.contracts.extracts import EXTRACTS
-from amkpi.ingestion.mappings.apply import Mapping, MappingError, load_mappings
+from amkpi.ingestion.mappings.loading import MappingError, load_mappings
+from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.mappings.scaffold import scaffold
 from tests.paths import REAL_EXPORTS as REAL
+
+ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 
 
 def drafted(tmp_path: Path, header: list[str], extract: str, pattern: str = "x*.csv") -> Mapping:
     (tmp_path / "draft.yml").write_text(scaffold(header, EXTRACTS[extract], pattern), encoding="utf-8")
-    (mapping,) = load_mappings(tmp_path, None)
+    (mapping,) = load_mappings(tmp_path, None, ZONE)
     return mapping
 
 

@@ -1,0 +1,38 @@
+"""Native names and cells as they are compared: in NFC, without case where people do not mean it."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterable
+
+from amkpi.ingestion.readers import loose
+
+
+def native_name(name: str) -> str:
+    """The name of a native column as it is compared."""
+    return loose(unicodedata.normalize("NFC", name))
+
+
+def clean_cell(value: str) -> str:
+    """A native cell as it is parsed: trimmed, in NFC."""
+    return unicodedata.normalize("NFC", value).strip()
+
+
+def folded_cell(value: str) -> str:
+    """A native cell as a value map compares it: without case and outer spaces, each run of spaces as one."""
+    return " ".join(unicodedata.normalize("NFC", value).casefold().split())
+
+
+def numbered(name: str) -> tuple[str, int | None]:
+    """A name such as `Sprint#2` as the name and the number; the number is None for a name without one."""
+    base, mark, digits = name.rpartition("#")
+    if mark and base.strip() and digits.isascii() and digits.isdigit() and 0 < int(digits) < 10_000:
+        return base.strip(), int(digits)
+    return name, None
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """The end of a message that suggests the closest known name; empty if none is close."""
+    close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""
