@@ -18,7 +18,7 @@ from amkpi.ingestion import delivery_log, ledger
 from amkpi.ingestion.archive import archived
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.loader import LoadReport
-from amkpi.ingestion.mappings.loading import load_mappings
+from amkpi.ingestion.mappings.files import load_mappings
 from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.readers import Unreadable, examine
 from amkpi.ingestion.settling import settle, settle_killed_runs

@@ -22,7 +22,7 @@ from amkpi.ingestion import archive, landing, ledger, snapshots
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Family
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.landing import LandingFile
-from amkpi.ingestion.mappings.loading import load_mappings
+from amkpi.ingestion.mappings.files import load_mappings
 from amkpi.ingestion.mappings.model import Mapping as SourceMapping
 from amkpi.ingestion.readers import Content, Unreadable
 from amkpi.ingestion.settling import settle, settle_killed_runs

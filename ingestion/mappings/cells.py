@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pyarrow as pa
 
 from amkpi.ingestion.contracts.extracts import Column
-from amkpi.ingestion.mappings.canonical import refused
-from amkpi.ingestion.mappings.dates import DateReader, date_formats
 from amkpi.ingestion.mappings.lookups import lookup_text
 from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.mappings.names import clean_cell, folded_cell
-from amkpi.ingestion.mappings.numbers import NumberFormat, is_ambiguous
 from amkpi.ingestion.mappings.rules import OTHERWISE, ColumnRule
+from amkpi.ingestion.mappings.values.canonical import refused
+from amkpi.ingestion.mappings.values.dates import DateReader, date_formats
+from amkpi.ingestion.mappings.values.numbers import NumberFormat, is_ambiguous
 from amkpi.ingestion.readers.record_batches import MOMENT, NUMBER, SHORTENED_ID, TEXT, text_array
 
 _ISO = date_formats(("iso",))

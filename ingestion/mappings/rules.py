@@ -8,12 +8,12 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from amkpi.ingestion.contracts.extracts import Column
-from amkpi.ingestion.mappings.canonical import problem
-from amkpi.ingestion.mappings.dates import DateFormat, date_formats
 from amkpi.ingestion.mappings.expressions import Expression, parse
 from amkpi.ingestion.mappings.names import clean_cell, folded_cell, meant
-from amkpi.ingestion.mappings.numbers import PRESETS, SPACES, NumberFormat
 from amkpi.ingestion.mappings.structure import Lookup, Texts
+from amkpi.ingestion.mappings.values.canonical import problem
+from amkpi.ingestion.mappings.values.dates import DateFormat, date_formats
+from amkpi.ingestion.mappings.values.numbers import PRESETS, SPACES, NumberFormat
 
 OTHERWISE = "otherwise"
 _SOURCES = ("column", "constant", "sql", "id_from")

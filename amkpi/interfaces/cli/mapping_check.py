@@ -19,7 +19,7 @@ from amkpi.ingestion import writer
 from amkpi.ingestion.contracts.extracts import EXTRACTS
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.mappings.apply import unused_columns
-from amkpi.ingestion.mappings.loading import load_mappings
+from amkpi.ingestion.mappings.files import load_mappings
 from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.mappings.scaffold import scaffold
 from amkpi.ingestion.readers import Unreadable, examine, loose, open_text

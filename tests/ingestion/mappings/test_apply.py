@@ -14,11 +14,11 @@ import pytest
 
 from amkpi.core.paths import SHIPPED_MAPPINGS as SHIPPED
 from amkpi.ingestion.mappings.apply import apply, unused_columns
-from amkpi.ingestion.mappings.dates import DateReader, date_format
 from amkpi.ingestion.mappings.expressions import ExpressionError, parse, sandbox
-from amkpi.ingestion.mappings.loading import MappingError, from_text, load_mappings
+from amkpi.ingestion.mappings.files import MappingError, from_text, load_mappings
 from amkpi.ingestion.mappings.model import Mapping
-from amkpi.ingestion.mappings.numbers import NumberFormat
+from amkpi.ingestion.mappings.values.dates import DateReader, date_format
+from amkpi.ingestion.mappings.values.numbers import NumberFormat
 from amkpi.ingestion.readers import TextRows, Unreadable, batch_schema, examine, read_csv
 from tests.paths import REAL_EXPORTS as REAL
 

@@ -26,7 +26,7 @@ from amkpi.core.settings import Settings
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Extract
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.loader import load
-from amkpi.ingestion.mappings.loading import MappingError, load_mappings
+from amkpi.ingestion.mappings.files import MappingError, load_mappings
 from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.readers import Unreadable, examine
 from amkpi.ingestion.tables import create_tables

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from amkpi.ingestion.contracts.extracts import EXTRACTS
-from amkpi.ingestion.mappings.loading import MappingError, load_mappings
+from amkpi.ingestion.mappings.files import MappingError, load_mappings
 from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.mappings.scaffold import scaffold
 from tests.paths import REAL_EXPORTS as REAL
