@@ -195,7 +195,7 @@ class ColumnExpectation(AuditExpectation):
         count = result["unexpected_count"] if of_rows else 0
         return Outcome(
             count,
-            f"{count} of {of_rows} rows",
+            f"{count} of {of_rows} row{'' if of_rows == 1 else 's'}",
             tuple(str(value) for value in result["partial_unexpected_list"]),
             tuple(
                 sorted(

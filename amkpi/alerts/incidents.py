@@ -190,10 +190,10 @@ def _stuck(run: Run) -> list[Incident]:
     if not names:
         return []
     text = translator.n(
-        "{n} file has waited for more than {minutes} minutes: {names}",
-        "{n} files have waited for more than {minutes} minutes: {names}",
+        "{n} file has waited for more than {time}: {names}",
+        "{n} files have waited for more than {time}: {names}",
         len(names),
-        minutes=minutes,
+        time=translator.n("{n} minute", "{n} minutes", minutes),
         names=", ".join(names[:_NAMES_SHOWN]) + (" …" if len(names) > _NAMES_SHOWN else ""),
     )
     return [Incident("landing-stuck", "", text)]

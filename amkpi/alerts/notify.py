@@ -23,6 +23,7 @@ from amkpi.alerts.store import Alert, AlertStore, Incident
 from amkpi.alerts.texts import IncidentType
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
+from amkpi.core.language.translator import Translator
 from amkpi.core.run import Progress, Run, silent
 from amkpi.scorecards.mail.messages import sender_address
 from amkpi.scorecards.mail.smtp import NoConnection, Server, Session
@@ -123,7 +124,8 @@ def notify(run: Run, server: Callable[[], Server], progress: Progress = silent) 
         try:
             session = Session(server(), sender.addr_spec)
         except NoConnection as error:
-            raise AmkpiError(f"the operator could not be notified of {len(waiting)} alerts: {error}") from error
+            alerts = Translator("en").n("{n} alert", "{n} alerts", len(waiting))
+            raise AmkpiError(f"the operator could not be notified of {alerts}: {error}") from error
         try:
             # Read again: the process that had the lock before may have sent some of them.
             for alert in store.to_notify():

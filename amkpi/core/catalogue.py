@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from amkpi.core.errors import AmkpiError
-from amkpi.core.language.translation import Translation
+from amkpi.core.language.translation import CountedTranslation, Translation
 from amkpi.core.paths import DBT_PROJECT
 
 # sum: the value is the numerator. ratio_of_counts, ratio_of_amounts: numerator / denominator. mean_of_groups: the mean
@@ -81,7 +81,8 @@ class Kpi(BaseModel):
     is no value; the first is that there is no record. private: no single record may be seen. owner: who answers for the
     definition. since: the version from which the definition is this one. numerator and denominator: what they count;
     the denominator is None where the value is no quotient. undecided: the text for {n} of {all} records of the
-    denominator that have no outcome yet; None if every record has one.
+    denominator that have no outcome yet; None if every record has one. sample and undecided have a form for
+    one record.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -107,10 +108,10 @@ class Kpi(BaseModel):
     formula: Translation
     event_date: Translation
     null_reasons: Mapping[str, Translation]
-    sample: Translation
+    sample: CountedTranslation
     numerator: Translation
     denominator: Translation | None = None
-    undecided: Translation | None = None
+    undecided: CountedTranslation | None = None
 
     @property
     def is_ratio(self) -> bool:

@@ -6,18 +6,12 @@ publication that was closed is long pruned.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 
 import duckdb
 
-from amkpi.core.errors import ClosingsBroken
-from amkpi.core.home import Home
 from amkpi.core.language.periods import Period
-from amkpi.core.storage import closing_register
 
 
 @dataclass(frozen=True)
@@ -88,28 +82,6 @@ def act_of(connection: duckdb.DuckDBPyConnection, period: Period) -> int | None:
         "select n from closing.periods where period_grain = ? and period_start = ?", [period.grain, period.start]
     ).fetchall()
     return found[0][0] if found else None
-
-
-@contextmanager
-def opened(home: Home, n: int, timezone: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The file of an act, for reading. Raises ClosingsBroken where it is gone or cannot be opened."""
-    file = next((act.file(home) for act in closing_register.read(home).acts if act.n == n), None)
-    if file is None:
-        raise ClosingsBroken(f"closing {n} is not in the register of closings: `amkpi close --verify` says more")
-    connection = _connect(file)
-    try:
-        connection.execute("set timezone = ?", [timezone])
-        connection.execute("set enable_external_access = false")
-        yield connection
-    finally:
-        connection.close()
-
-
-def _connect(file: Path) -> duckdb.DuckDBPyConnection:
-    try:
-        return duckdb.connect(str(file), read_only=True)
-    except duckdb.Error as error:
-        raise ClosingsBroken(f"{file} cannot be opened: {str(error).splitlines()[0]}") from error
 
 
 def read_closing(

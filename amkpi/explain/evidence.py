@@ -23,6 +23,7 @@ from amkpi.core.undecided import is_still_open
 from amkpi.explain import closing as closings
 from amkpi.explain.closing import Closing
 from amkpi.explain.target_spans import TargetSpan, read_target_spans
+from amkpi.publishing.closing.files import opened
 from amkpi.publishing.reader import published
 
 Scope = Literal["own", "team", "company"]
@@ -191,7 +192,7 @@ def explain(run: Run, kpi: str, staff_id: str | None, period: str, scope: Scope 
         full_name = _find_person(connection, staff_id) if staff_id else None
         value = _value(connection, question, full_name)
         act = closings.act_of(connection, question.period)
-        with closings.opened(run.home, act, run.settings.timezone) if act else nullcontext(connection) as records:
+        with opened(run.home, act, run.settings.timezone) if act else nullcontext(connection) as records:
             return Explanation(
                 question=question,
                 full_name=full_name,

@@ -60,13 +60,13 @@ def _answer(explanation: Explanation, language: Language) -> str:
     if value.value is None:
         return t("no value: {reason}", reason=null_reason(explanation, language))
     shown = formatting.kpi_value(value.value, kpi.unit, explanation.currency, language)
-    n = formatting.number(value.sample_size, 0, language)
+    n, sample = formatting.number(value.sample_size, 0, language), kpi.sample.after(value.sample_size, language)
     if kpi.denominator is None:
-        return t("{value} from {n} {sample}", value=shown, n=n, sample=kpi.sample[language])
+        return t("{value} from {n} {sample}", value=shown, n=n, sample=sample)
     numerator, denominator = _parts(explanation, language)
     if kpi.is_of_amounts:
-        return f"{shown} = {numerator} / {denominator} ({n} {kpi.sample[language]})"
-    return f"{shown} = {numerator} / {denominator} {kpi.sample[language]}"
+        return f"{shown} = {numerator} / {denominator} ({n} {sample})"
+    return f"{shown} = {numerator} / {denominator} {sample}"
 
 
 def null_reason(explanation: Explanation, language: Language) -> str:
@@ -120,7 +120,7 @@ def undecided(explanation: Explanation, language: Language) -> str:
     if not value.undecided or text is None:
         return ""
     n, whole = (formatting.number(count, 0, language) for count in (value.undecided, value.sample_size))
-    return text[language].format(n=n, all=whole)
+    return text.after(value.sample_size, language).format(n=n, all=whole)
 
 
 def target_rule(explanation: Explanation, language: Language) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 import duckdb
 
 from amkpi.core.language.periods import Period
+from amkpi.scorecards.names import Names
 
 
 @dataclass(frozen=True)
 class PeriodClosing:
-    """Who closed the period, when, and with the data up to which day."""
+    """Who closed the period, when, and with the data up to which day. n: the number of the act."""
 
+    n: int
     closed_by: str
     closed_at: datetime
     as_of: date
@@ -62,19 +65,28 @@ class Closings:
     scores: tuple[AdjustedScore, ...]
 
 
-def read_closings(connection: duckdb.DuckDBPyConnection, period: Period) -> Closings:
-    """Read what the open publication has for a mail of this period."""
+def read_closing(connection: duckdb.DuckDBPyConnection, period: Period) -> PeriodClosing | None:
+    """The closing of the period that is in force, by the open publication; None while it is open."""
     found = connection.execute(
-        "select closed_by, closed_at, as_of from closings"
+        "select n, closed_by, closed_at, as_of from closings"
         " where period_grain = ? and period_start = ? and reopened_at is null order by n desc limit 1",
         [period.grain, period.start],
     ).fetchone()
-    closing = PeriodClosing(*found) if found else None
+    return PeriodClosing(*found) if found else None
+
+
+def read_closings(
+    connection: duckdb.DuckDBPyConnection, period: Period, closing: PeriodClosing | None, names: Sequence[Names]
+) -> Closings:
+    """Read what the open publication has for a mail of this period.
+
+    closing: of the period itself. names: of today, and of the day of the closing; a team's records are of both teams.
+    """
     wanted = "period_start = ?" if closing else "carried_to is null and period_start <> ?"
     where = [period.grain, period.start]
     adjustments = tuple(
         Adjustment(kpi, scope, staff_id, start, numerator, denominator, fresh, _causes(cause), carried_to,
-                   _records(connection, period.grain, kpi, scope, staff_id, start, carried_to))
+                   _records(connection, period.grain, kpi, scope, staff_id, start, carried_to, names))
         for kpi, scope, staff_id, start, numerator, denominator, fresh, cause, carried_to in connection.execute(
             "select kpi, scope, staff_id, period_start, numerator::double, denominator::double, fresh_value, cause,"
             f" carried_to from adjustments where period_grain = ? and {wanted} order by all",
@@ -98,17 +110,19 @@ def _causes(joined: str | None) -> tuple[str, ...]:
 
 def _records(
     connection: duckdb.DuckDBPyConnection, grain: str, kpi: str, scope: str, staff_id: str | None, start: date,
-    carried_to: date | None,
+    carried_to: date | None, names: Sequence[Names],
 ) -> tuple[tuple[str | None, str | None], ...]:  # fmt: skip
     """The records of an adjustment, the largest first; those of a team are of everyone who was under its leader."""
-    team = "select staff_id from intermediate.int_management_chain where manager_id = $staff and not is_loop"
-    whose = {"own": "staff_id = $staff", "team": f"(staff_id = $staff or staff_id in ({team}))"}.get(scope)
-    given = {"grain": grain, "kpi": kpi, "start": start, "carried": carried_to}
+    people = {staff_id}
+    if scope == "team":
+        people |= {person for each in names for person in each.under(staff_id)}
     rows = connection.execute(
         "select client_id, source_id, max(greatest(abs(coalesce(numerator, 0)), abs(coalesce(denominator, 0)))) as size"
         " from adjustment_evidence where period_grain = $grain and kpi = $kpi and period_start = $start"
-        f" and carried_to is not distinct from $carried {f'and {whose}' if whose else ''}"
+        " and carried_to is not distinct from $carried"
+        " and ($scope = 'company' or list_contains($people::varchar[], staff_id))"
         " group by client_id, source_id order by size desc, client_id, source_id",
-        given | ({"staff": staff_id} if whose else {}),
-    ).fetchall()
+        {"grain": grain, "kpi": kpi, "start": start, "carried": carried_to, "scope": scope,
+         "people": sorted(str(person) for person in people)},
+    ).fetchall()  # fmt: skip
     return tuple((client_id, source_id) for client_id, source_id, _ in rows)

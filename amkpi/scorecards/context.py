@@ -100,7 +100,7 @@ class ReaderContext:
 
     def full_name(self, staff_id: str) -> str:
         """A person's name; the id of a person whom dim_staff does not have."""
-        person = self.facts.people.get(staff_id)
+        person = self.facts.names.people.get(staff_id)
         return plain(person.full_name) if person else staff_id
 
     def title(self, member: ScopeMember) -> str:

@@ -32,7 +32,7 @@ class Drivers:
         """A client by name and id: two clients may share a name."""
         if client_id is None:
             return ""
-        name = plain(self._facts.client_names.get(client_id, client_id))
+        name = plain(self._facts.names.clients.get(client_id, client_id))
         return name if name == client_id else f"{name} ({client_id})"
 
     def _person(self, staff_id: str | None) -> str:
@@ -40,7 +40,7 @@ class Drivers:
         recipient = self.context.recipient
         if staff_id is None or staff_id == recipient.staff_id or not recipient.may_name(staff_id):
             return ""
-        person = self._facts.people.get(staff_id)
+        person = self._facts.names.people.get(staff_id)
         return plain(person.full_name) if person else ""
 
     def of(self, member: ScopeMember, kpi: Kpi) -> tuple[str, ...]:
@@ -116,7 +116,7 @@ class Drivers:
                 gaps.append((value.value - line.target, staff_id))
         return [
             self._join(
-                plain(self._facts.people[staff_id].full_name),
+                plain(self._facts.names.people[staff_id].full_name),
                 self.context.t("{amount} below target", amount=self._money(-gap)),
             )
             for gap, staff_id in sorted(gaps)
@@ -218,7 +218,7 @@ class Drivers:
             if value and value.value is not None and target is not None and value.value < target:
                 scores.append((value.value, staff_id))
         return [
-            self._join(plain(self._facts.people[staff_id].full_name), self.context.figures.value(value, "score"))
+            self._join(plain(self._facts.names.people[staff_id].full_name), self.context.figures.value(value, "score"))
             for value, staff_id in sorted(scores)
         ] or [self.context.t("Reviews are counted without naming the reviewers")]
 

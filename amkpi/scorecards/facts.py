@@ -6,14 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 import duckdb
 
 from amkpi.core.catalogue import kpis
 from amkpi.core.language.periods import Period
-from amkpi.scorecards.closings import Closings, read_closings
-from amkpi.scorecards.recipients import StaffMember
+from amkpi.core.run import Run
+from amkpi.publishing.closing.files import opened
+from amkpi.scorecards.closings import Closings, read_closing, read_closings
+from amkpi.scorecards.names import Names, read_names
 
 
 @dataclass(frozen=True)
@@ -81,15 +84,6 @@ class EvidenceRecord:
 
 
 @dataclass(frozen=True)
-class ManagedSpan:
-    """The days on which somebody managed a person, directly or through others; both days included."""
-
-    manager_id: str
-    first: date
-    last: date
-
-
-@dataclass(frozen=True)
 class QuarantineEntry:
     """A row in quarantine, with the ids that decide which readers it concerns; its other content is not read."""
 
@@ -133,23 +127,30 @@ class Publication:
 
 @dataclass(frozen=True)
 class Facts:
-    """The input of all scorecards of one grain and period."""
+    """The input of all scorecards of one grain and period.
+
+    today: the names as of the publication. as_closed: those of the day the period was closed; None while it is open.
+    """
 
     publication: Publication
     period: Period
-    people: Mapping[str, StaffMember]
-    client_names: Mapping[str, str]
+    today: Names
+    as_closed: Names | None
     client_managers: Mapping[str, str | None]
     values: Mapping[tuple[ScopeMember, str, date], KpiValue]
     lines: Mapping[tuple[ScopeMember, str, date], ScorecardLine]
     scores: Mapping[tuple[ScopeMember, date], Score]
     records: tuple[EvidenceRecord, ...]
-    managers: Mapping[str, tuple[ManagedSpan, ...]]
     client_revenue: Mapping[str, float]
     delivered: Mapping[str, date]
     quarantined: tuple[QuarantineEntry, ...]
     failed: tuple[FailedExpectation, ...]
     closings: Closings
+
+    @cached_property
+    def names(self) -> Names:
+        """What the mails print: a closed period's as it was closed. Who came later has the name of today."""
+        return self.as_closed.or_else(self.today) if self.as_closed else self.today
 
     @property
     def close(self) -> date:
@@ -160,7 +161,7 @@ class Facts:
         """Whether the person was in the manager's team on the day."""
         return any(
             span.manager_id == manager_id and span.first <= day <= span.last
-            for span in self.managers.get(staff_id or "", ())
+            for span in self.names.managers.get(staff_id or "", ())
         )
 
     def records_of(self, member: ScopeMember, kpi: str) -> list[EvidenceRecord]:
@@ -187,19 +188,18 @@ def read_publication(connection: duckdb.DuckDBPyConnection) -> Publication:
     return Publication(*row)
 
 
-def read_people(connection: duckdb.DuckDBPyConnection) -> dict[str, StaffMember]:
-    """All people of dim_staff, by staff_id."""
-    rows = connection.execute(
-        "select staff_id, full_name, role, manager_id, email, locale, is_active, valid_from from dim_staff"
-    ).fetchall()
-    return {row[0]: StaffMember(*row) for row in rows}
+def read_facts(connection: duckdb.DuckDBPyConnection, period: Period, run: Run) -> Facts:
+    """Read the facts of a period from the open publication, and the names of a closed one from its closing file.
 
-
-def read_facts(connection: duckdb.DuckDBPyConnection, period: Period) -> Facts:
-    """Read the facts of a period from the open publication.
-
-    connection: from `amkpi.publishing.reader.published`, with the marts on its search path.
+    connection: from `amkpi.publishing.reader.published`, with the marts on its search path. Raises ClosingsBroken where
+    the closing file cannot be read.
     """
+    today, as_closed = read_names(connection), None
+    closing = read_closing(connection, period)
+    if closing is not None:
+        with opened(run.home, closing.n, run.settings.timezone) as closing_file:
+            as_closed = read_names(closing_file)
+    closings = read_closings(connection, period, closing, [today, *([as_closed] if as_closed else [])])
     grain = [period.grain]
     values = {
         (ScopeMember(scope, staff_id), kpi, start): KpiValue(*rest)
@@ -233,12 +233,6 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period) -> Facts:
             [period.grain, period.start],
         ).fetchall()
     )
-    managers: dict[str, list[ManagedSpan]] = {}
-    for staff_id, *span in connection.execute(
-        "select staff_id, manager_id, valid_from, valid_to from intermediate.int_management_chain"
-        " where not is_loop order by all"
-    ).fetchall():
-        managers.setdefault(staff_id, []).append(ManagedSpan(*span))
     year = Period.holding("trailing_12m", min(period.end, read_publication(connection).as_of))
     client_revenue = dict(
         connection.execute(
@@ -253,7 +247,7 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period) -> Facts:
             " and period_grain = 'month' group by source_id"
         ).fetchall()
     )
-    clients = connection.execute("select client_id, client_name, manager_id from dim_client").fetchall()
+    client_managers = dict(connection.execute("select client_id, manager_id from dim_client").fetchall())
     quarantined = tuple(
         QuarantineEntry(extract, file_name, line, reason, _ids(raw))
         for extract, file_name, line, reason, raw in connection.execute(
@@ -270,19 +264,18 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period) -> Facts:
     return Facts(
         publication=read_publication(connection),
         period=period,
-        people=read_people(connection),
-        client_names={row[0]: row[1] or row[0] for row in clients},
-        client_managers={row[0]: row[2] for row in clients},
+        today=today,
+        as_closed=as_closed,
+        client_managers=client_managers,
         values=values,
         lines=lines,
         scores=scores,
         records=records,
-        managers={staff_id: tuple(found) for staff_id, found in managers.items()},
         client_revenue=client_revenue,
         delivered=delivered,
         quarantined=quarantined,
         failed=failed,
-        closings=read_closings(connection, period),
+        closings=closings,
     )
 
 

@@ -153,6 +153,14 @@ class ScoreBar:
 
 
 @dataclass(frozen=True)
+class RegisterLine:
+    """The last line of the register of closings: its number, and its hash in full."""
+
+    n: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Scorecard:
     """The content of one mail: for one recipient, from one publication."""
 
@@ -184,7 +192,7 @@ class Scorecard:
     adjustments: tuple[str, ...]
     adjustments_more: str
     all_adjustments: tuple[str, ...]
-    register: str
+    register: RegisterLine | None
     warnings: tuple[str, ...]
     definitions: tuple[Definition, ...]
     evidence: tuple[EvidenceRow, ...]

@@ -4,35 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date
 from email.errors import MessageError
 from email.headerregistry import Address
 
 from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Message
+from amkpi.scorecards.names import Names, StaffMember
 
 COMPANY_ROLE = "group_account_director"
-
-
-@dataclass(frozen=True)
-class StaffMember:
-    """A person as `marts.dim_staff` has them on the run's date."""
-
-    staff_id: str
-    full_name: str
-    role: str
-    manager_id: str | None
-    email: str | None
-    locale: str | None
-    is_active: bool
-    valid_from: date
 
 
 @dataclass(frozen=True)
 class Recipient:
     """A reader of a scorecard: the language, and what the mail contains.
 
-    team: everyone below this person at any distance, active or not. managers: those above, the nearest first.
+    person, team, managers: of a closed period as it was closed. team: everyone below at any distance, active or not.
+    managers: those above, the nearest first.
     """
 
     person: StaffMember
@@ -73,25 +60,28 @@ class Audience:
 
 
 def audience(
-    people: Mapping[str, StaffMember],
-    as_of: date,
+    today: Names,
     account_roles: Collection[str],
     leadership: Collection[str] = (),
     default_language: Language = "vi",
+    as_closed: Names | None = None,
 ) -> Audience:
-    """Decide who gets what on as_of.
+    """Decide who gets what.
 
-    people: by staff_id. leadership: staff ids that get the company's scorecard in addition to the group account
-    directors. Two people who share an address get nothing: each would read the other's scorecard.
+    today: decides who is there, with which address and language, and who reads the company's scorecard. as_closed: of a
+    closed period the names, roles and teams of that day. leadership: staff ids that get the company's scorecard in
+    addition to the group account directors. Two people who share an address get nothing: each would read the other's
+    scorecard.
     """
-    here = {key: person for key, person in people.items() if person.valid_from <= as_of}
-    below = _everyone_below(here)
+    here, then = _here(today), _here(as_closed or today)
+    below = _everyone_below(then)
     found: list[Recipient] = []
     unreachable: list[Unreachable] = []
     for staff_id, person in sorted(here.items()):
-        own = person.role in account_roles
+        shown = then.get(staff_id, person)
+        own = shown.role in account_roles
         team = below.get(staff_id, frozenset())
-        leads = any(here[member].is_active and here[member].role in account_roles for member in team)
+        leads = any(then[member].is_active and then[member].role in account_roles for member in team)
         company = person.role == COMPANY_ROLE or staff_id in leadership
         if not person.is_active or not (own or leads or company):
             continue
@@ -101,7 +91,7 @@ def audience(
             continue
         locale = (person.locale or "").strip().lower().replace("_", "-").split("-")[0]
         language: Language = "en" if locale == "en" else "vi" if locale == "vi" else default_language
-        found.append(Recipient(person, address, language, own, leads, company, team, _managers(person, here)))
+        found.append(Recipient(shown, address, language, own, leads, company, team, _managers(shown, then)))
     for staff_id in sorted(set(leadership) - here.keys()):
         why = Message("is on the leadership list, but nobody has this staff_id")
         unreachable.append(Unreachable(staff_id, why))
@@ -113,6 +103,11 @@ def audience(
         why = Message("shares one address with others: {people}", people=", ".join(others))
         unreachable.append(Unreachable(staff_id, why))
     return Audience(tuple(recipient for recipient in found if recipient.staff_id not in shared), tuple(unreachable))
+
+
+def _here(names: Names) -> dict[str, StaffMember]:
+    """The people who have started by the day of these names."""
+    return {key: person for key, person in names.people.items() if person.valid_from <= names.as_of}
 
 
 def _address(person: StaffMember) -> Address | Message:

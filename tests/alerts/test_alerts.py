@@ -169,7 +169,7 @@ def test_an_alert_that_cannot_be_sent_is_sent_once_by_the_next_check(
     def gone() -> Server:
         return Server("127.0.0.1", 1, "none", timeout=1)
 
-    with pytest.raises(AmkpiError, match=r"could not be notified of 1 alerts: 127\.0\.0\.1:1"):
+    with pytest.raises(AmkpiError, match=r"could not be notified of 1 alert: 127\.0\.0\.1:1"):
         raise_incident(watched.run, FAILED, gone)
     postbox.no = "451 later"
     with pytest.raises(AmkpiError, match="could not be notified of task-failed: 451 later"):
@@ -313,6 +313,19 @@ def test_uncertain_mails_are_one_incident_for_each_edition_until_each_reader_got
         "[amkpi] Scorecards that may not have arrived: month 2026-10 (2026-W42)",
         "[amkpi] Resolved: Scorecards that may not have arrived: month 2026-10 (2026-W42)",
     ]
+
+
+def test_one_file_and_one_minute_are_counted_in_the_singular(
+    watched: Agency, server: Callable[[], Server], postbox: Postbox
+) -> None:
+    landing = watched.run.settings.landing.model_copy(update={"stuck_minutes": 1})
+    watched.run = replace(
+        watched.run, as_of=date(2020, 1, 1), settings=watched.run.settings.model_copy(update={"landing": landing})
+    )
+    watched.deliver({"clients/0.csv": "x"})
+    watched.moment = datetime.now(UTC) + timedelta(minutes=2)
+    monitor(watched.run, server)
+    assert "1 file has waited for more than 1 minute: clients/0.csv" in postbox.taken[0].get_content()
 
 
 def test_files_that_stay_in_landing_are_an_incident_unless_their_load_fails(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from amkpi.core.catalogue import kpi_named, kpis, read_catalogue
+from amkpi.core.catalogue import Kpi, kpi_named, kpis, read_catalogue
 from amkpi.core.errors import AmkpiError
 from amkpi.core.paths import DBT_PROJECT
 from amkpi.ingestion.contracts.extracts import EXTRACTS
@@ -99,3 +99,11 @@ def test_only_one_kpi_is_a_mean_of_groups(folder: Path) -> None:
     (folder / "kpi_kindness.yml").write_text(second, encoding="utf-8")
     with pytest.raises(AmkpiError, match="only one KPI can have the aggregation mean_of_groups"):
         read_catalogue(folder)
+
+
+@pytest.mark.parametrize("kpi", kpis(), ids=lambda kpi: kpi.name)
+def test_what_is_counted_has_an_english_singular(kpi: Kpi) -> None:
+    for text in (kpi.sample, kpi.undecided):
+        if text is not None:
+            assert text.after(1, "en") != text.after(2, "en") == text.after(0, "en") == text.en
+            assert text.after(1, "vi") == text.after(2, "vi") == text.vi

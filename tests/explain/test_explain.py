@@ -225,7 +225,7 @@ def test_the_answer_stands_in_the_first_sentence(small: Run) -> None:
 
 def test_money_is_explained_by_what_was_signed_and_what_cancellations_took_back(small: Run) -> None:
     told = explain(small, "client_rev", "LAN", "2026-09", None)
-    assert sentence(told, "en") == "Client revenue, Trần Thị Lan, September 2026: 500 VND from 1 contracts signed"
+    assert sentence(told, "en") == "Client revenue, Trần Thị Lan, September 2026: 500 VND from 1 contract signed"
     assert numbers(told, "en") == "signed 1,000 VND (1) − taken back 500 VND (1 cancelled) = 500 VND"
     assert numbers(told, "vi") == "đã ký 1.000 VND (1) − bị lấy lại 500 VND (1 bị hủy) = 500 VND"
     assert [(record.reason, record.detail, record.amount) for record in told.excluded] == [

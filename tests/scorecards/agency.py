@@ -15,6 +15,8 @@ from amkpi.core.home import Home
 from amkpi.core.language.periods import Period
 from amkpi.core.run import Run
 from amkpi.core.settings import load_settings
+from amkpi.core.storage import closing_register
+from amkpi.core.storage.closing_register import Act, ClosedPeriod
 
 AS_OF = date(2026, 10, 17)
 NOW = datetime(2026, 10, 19, 1, 0, tzinfo=UTC)
@@ -228,6 +230,25 @@ def change(file: Path, sql: str) -> None:
     with duckdb.connect(str(file)) as connection:
         connection.execute("set search_path = 'marts'")
         connection.execute(sql)
+
+
+# What a mail reads of a closing file.
+_CLOSED = ("publication", "dim_staff", "dim_client", "intermediate.int_management_chain")
+
+
+def close(home: Home, day: date = AS_OF) -> None:
+    """Close September: a closing file with the names of the current publication, and its line in the register."""
+    period = ClosedPeriod("month", date(2026, 9, 1), date(2026, 9, 30))
+    act = Act(n=1, period="2026-09", periods=(period,), by="Chị Hoa <b>", at=NOW, note="", publication_id=ID, as_of=day,
+              delivery=1, pipeline_version="0.1.0+test", reporting_currency="VND", waiting_files=0, waiting_rows=0,
+              rows_held_back=0, file_sha256="")  # fmt: skip
+    with duckdb.connect(str(act.file(home))) as connection:
+        connection.execute(f"attach '{home.current.resolve()}' as seen (read_only)")
+        connection.execute("create schema intermediate")
+        for table in _CLOSED:
+            seen = table if "." in table else f"marts.{table}"
+            connection.execute(f"create table {table} as from seen.{seen}")
+    closing_register.append(home, closing_register.begin(home), act)
 
 
 def run_of(folder: Path, as_of: date = AS_OF) -> Run:

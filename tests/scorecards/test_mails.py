@@ -303,6 +303,18 @@ def test_an_off_target_that_open_proposals_can_still_turn_is_not_counted_as_miss
     assert "Chưa đạt" in part(found["M3"], "plain")
 
 
+def test_one_record_is_counted_in_the_singular(run: Run) -> None:
+    agency.change(
+        run.home.current.resolve(),
+        "update kpi_values set value = 0, numerator = 0, denominator = 1, sample_size = 1, undecided = 1"
+        " where kpi = 'contract_win_rate' and staff_id = 'M2' and period_start = '2026-09-01'",
+    )
+    text = part(mails(run)["M2"], "plain")
+    assert "0 of 1 proposal sent · 1 of 1 proposal still open" in text
+    assert "8 of 8 KPIs scored" in text
+    assert "· 3 projects delivered" in text
+
+
 def test_attention_is_ranked_by_weight_times_shortfall_and_is_at_most_three(run: Run, sent: Mails) -> None:
     text = part(sent["D1"], "plain")
     named = re.findall(r"^\d\. ([^:]+):", text, flags=re.MULTILINE)
@@ -524,7 +536,7 @@ def test_a_teams_records_are_those_of_who_was_in_it_that_day_and_names_those_of_
 
 def test_the_records_of_a_value_add_up_to_it(run: Run) -> None:
     with published(run.home, run.settings) as connection:
-        facts = read_facts(connection, Period.parse("month", "2026-09"))
+        facts = read_facts(connection, Period.parse("month", "2026-09"), run)
     late = facts.records_of(ScopeMember("team", "D1"), "on_time_delivery_rate")
     assert {record.staff_id for record in late} == {"D1", "M1", "M2"}
     assert len(late) == 3 * len(agency.HOSTILE)

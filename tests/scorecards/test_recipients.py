@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
-from amkpi.scorecards.recipients import Audience, StaffMember, audience
+from amkpi.scorecards.names import Names, StaffMember
+from amkpi.scorecards.recipients import Audience, audience
 
 AS_OF = date(2026, 10, 17)
 ROLES = ("account_executive", "account_manager", "account_director", "group_account_director")
@@ -17,7 +18,11 @@ def person(staff_id: str, role: str = "account_manager", manager: str | None = N
 
 
 def decide(*people: StaffMember, leadership: tuple[str, ...] = ()) -> Audience:
-    return audience({each.staff_id: each for each in people}, AS_OF, ROLES, leadership)
+    return audience(names(*people), ROLES, leadership)
+
+
+def names(*people: StaffMember, as_of: date = AS_OF) -> Names:
+    return Names(as_of, {each.staff_id: each for each in people}, {}, {})
 
 
 def test_one_person_gets_one_mail_with_own_team_and_company_in_it() -> None:
@@ -100,3 +105,21 @@ def test_the_language_is_the_locale_s_or_the_default() -> None:
         person("A", locale="en_GB"), person("B", locale="vi-VN"), person("C", locale=None), person("D", locale="fr")
     )
     assert [r.language for r in found.recipients] == ["en", "vi", "vi", "vi"]
+
+
+def test_of_a_closed_period_roles_and_teams_are_those_of_the_closing_and_the_rest_is_todays() -> None:
+    closed = names(
+        person("A", "account_director"), person("B", "account_director"), person("M", manager="A"),
+        person("L", manager="A"), person("T", manager="A", valid_from=date(2026, 11, 1)), as_of=date(2026, 10, 10),
+    )  # fmt: skip
+    today = names(
+        person("A", "designer", locale="en"), person("B", "group_account_director"),
+        person("M", "account_director", "B", email="new@agency.example"), person("L", manager="A", is_active=False),
+        person("N", manager="A"),
+    )  # fmt: skip
+    found = {each.staff_id: each for each in audience(today, ROLES, as_closed=closed).recipients}
+    assert sorted(found) == ["A", "B", "M", "N"], "who has left gets nothing"
+    assert (found["A"].own, found["A"].leads, found["A"].team, found["A"].language) == (True, True, {"L", "M"}, "en")
+    assert (found["B"].team, found["B"].company, found["B"].person.role) == (frozenset(), True, "account_director")
+    assert (found["M"].managers, found["M"].person.role) == (("A",), "account_manager")
+    assert found["M"].address.addr_spec == "new@agency.example"

@@ -67,7 +67,7 @@ def test_every_setting_is_there() -> None:
 
 def test_every_service_and_volume_of_the_stack_is_there() -> None:
     variable = r"(?: -e \w+=\"[^\"]*\")?"
-    verb = rf"(?:exec{variable}|logs(?: --since \S+)?|run --rm(?: --no-deps)?{variable})"
+    verb = rf"(?:exec(?: -T)?{variable}|logs(?: --since \S+)?|run --rm(?: --no-deps)?{variable})"
     services = named(rf"docker compose {verb} ([a-z-]+)\b")
     assert len(services) > 5
     assert [each for each in services if each[0] not in COMPOSE["services"]] == []

@@ -23,3 +23,13 @@ class Translation(BaseModel):
     def __getitem__(self, language: Language) -> str:
         """The text in that language."""
         return self.vi if language == "vi" else self.en
+
+
+class CountedTranslation(Translation):
+    """A text that follows a number. one: the English text after 1; Vietnamese has one form for all numbers."""
+
+    one: str
+
+    def after(self, count: int, language: Language) -> str:
+        """The text for that number in that language."""
+        return self.one if language == "en" and count == 1 else self[language]

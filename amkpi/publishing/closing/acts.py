@@ -14,6 +14,7 @@ import duckdb
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.language.periods import Period
+from amkpi.core.language.translator import Translator
 from amkpi.core.publication_id import current_file
 from amkpi.core.storage import closing_register
 from amkpi.core.storage.closing_register import Act, ClosedPeriod, Register, Reopening
@@ -107,8 +108,10 @@ def close(home: Home, connection: duckdb.DuckDBPyConnection, request: Request, m
     waiting_files = len(landing.waiting(home.landing)) + len(claimed(home))
     not_built = waiting_rows(connection, seen.delivery)
     if (waiting_files or not_built) and not request.ignore_waiting:
+        n = Translator("en").n
         raise AmkpiError(
-            f"{_counted(waiting_files, 'file')} in {home.landing} and {_counted(not_built, 'loaded row')} wait: run"
+            f"{n('{n} file', '{n} files', waiting_files)} in {home.landing} and"
+            f" {n('{n} loaded row', '{n} loaded rows', not_built)} wait: run"
             " `amkpi run` first, or close without them by --ignore-waiting"
         )
     register = closing_register.begin(home)
@@ -156,10 +159,6 @@ def reopen(home: Home, period: str, by: str, note: str, moment: datetime) -> Act
         )
     closing_register.append(home, register, Reopening(newest.n, newest.period, by.strip(), moment, note))
     return newest
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _check_publication(home: Home, register: Register, seen: Seen, request: Request) -> None:

@@ -11,6 +11,7 @@ from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.language import formatting
 from amkpi.core.language.periods import Period
+from amkpi.core.language.translator import Translator
 from amkpi.core.publication_id import current_file
 from amkpi.core.settings import Settings
 from amkpi.core.storage import closing_register
@@ -100,13 +101,22 @@ def ask(home: Home, period: Period) -> Question:
             "|---|---|---|",
             *rows,
             "",
-            f"{open_proposals} of {proposals:.0f} proposals are still open; {seen.rows_held_back} rows are in"
-            " quarantine.",
+            what_is_open(open_proposals, int(proposals), seen.rows_held_back),
             "",
             *(["Warnings of the audit:", "", *shown] if shown else ["The audit has no warnings."]),
         ]
     )
     return Question(period.key, seen.publication_id, subject, body)
+
+
+def what_is_open(undecided: int, proposals: int, held_back: int) -> str:
+    """The line of the question that counts proposals without an outcome, and rows in quarantine."""
+    n = Translator("en").n
+    still_open = n(
+        "{undecided} of {n} proposal is still open", "{undecided} of {n} proposals are still open", proposals,
+        undecided=undecided,
+    )  # fmt: skip
+    return f"{still_open}; {n('{n} row is in quarantine', '{n} rows are in quarantine', held_back)}."
 
 
 def refuse(home: Home, period: str, by: str, moment: datetime) -> None:

@@ -80,6 +80,24 @@ def attached(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> It
         connection.execute(f"detach {name}")
 
 
+@contextmanager
+def opened(home: Home, n: int, timezone: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The file of an act, for reading. Raises ClosingsBroken where it is gone or cannot be opened."""
+    file = next((act.file(home) for act in closing_register.read(home).acts if act.n == n), None)
+    if file is None:
+        raise ClosingsBroken(f"closing {n} is not in the register of closings: `amkpi close --verify` says more")
+    try:
+        connection = duckdb.connect(str(file), read_only=True)
+    except duckdb.Error as error:
+        raise ClosingsBroken(f"{file} cannot be opened: {str(error).splitlines()[0]}") from error
+    try:
+        connection.execute("set timezone = ?", [timezone])
+        connection.execute("set enable_external_access = false")
+        yield connection
+    finally:
+        connection.close()
+
+
 def write(
     home: Home, connection: duckdb.DuckDBPyConnection, publication: Path, register: Register, act: Act, settings: str
 ) -> str:

@@ -91,7 +91,7 @@ def _kpi_change(context: ReaderContext, kpi: Kpi, line: RestatedLine) -> str:
 
 def first_records(context: ReaderContext, records: Sequence[tuple[str | None, str | None]]) -> str:
     """The first of the records, by client_id and source_id, with the client's name, and how many more there are."""
-    names = context.facts.client_names
+    names = context.facts.names.clients
     shown = [
         " ".join(plain(part) for part in (source_id, names.get(client_id or "", client_id)) if part)
         for client_id, source_id in records[:MOST_RECORDS]

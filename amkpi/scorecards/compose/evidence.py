@@ -20,7 +20,7 @@ def evidence(context: ReaderContext, main: ScopeMember) -> tuple[EvidenceRow, ..
                 else ""
             ),
             client_id=plain(record.client_id or ""),
-            client=plain(context.facts.client_names.get(record.client_id or "", "")),
+            client=plain(context.facts.names.clients.get(record.client_id or "", "")),
             event_date=record.event_date,
             extract=record.extract or "",
             source_id=plain(record.source_id or ""),

@@ -50,7 +50,7 @@ def _subtitle(context: ReaderContext, member: ScopeMember) -> str:
         return context.t("Everything, work without an owner included")
     if member.scope == "team":
         return context.n("{n} person below", "{n} people below", len(context.team()))
-    person = context.facts.people.get(member.staff_id or "")
+    person = context.facts.names.people.get(member.staff_id or "")
     return context.role(person.role) if person else ""
 
 
@@ -80,7 +80,9 @@ def _score_change(context: ReaderContext, now: Score, before: Score | None) -> s
 
 def _score_note(context: ReaderContext, score: Score) -> str:
     t = context.t
-    scored = t("{n} of {all} KPIs scored", n=score.kpis_scored, all=len(kpis()))
+    scored = context.n(
+        "{scored} of {n} KPI scored", "{scored} of {n} KPIs scored", len(kpis()), scored=score.kpis_scored
+    )
     if score.weight_covered is None:
         return scored
     return f"{scored} · {t('{share} of the weight', share=context.figures.percent(score.weight_covered))}"
@@ -134,7 +136,7 @@ def _basis(context: ReaderContext, kpi: Kpi, value: KpiValue) -> str:
     if value.value is None:
         reason = value.null_reason or ""
         return context.choose(kpi.null_reasons[reason]) if reason in kpi.null_reasons else t("no data")
-    sample = f"{figures.number(value.sample_size)} {context.choose(kpi.sample)}"
+    sample = f"{figures.number(value.sample_size)} {kpi.sample.after(value.sample_size, context.language)}"
     if kpi.denominator is None or value.numerator is None or value.denominator is None:
         return sample
     if kpi.aggregation == "ratio_of_amounts":
@@ -148,7 +150,7 @@ def _basis(context: ReaderContext, kpi: Kpi, value: KpiValue) -> str:
     if not value.undecided or kpi.undecided is None:
         return counted
     n, whole = figures.number(value.undecided), figures.number(value.sample_size)
-    return f"{counted} · {context.choose(kpi.undecided).format(n=n, all=whole)}"
+    return f"{counted} · {kpi.undecided.after(value.sample_size, context.language).format(n=n, all=whole)}"
 
 
 def _trend(context: ReaderContext, member: ScopeMember, kpi: Kpi) -> tuple[Point, ...]:

@@ -11,8 +11,8 @@ from amkpi.scorecards.compose.evidence import evidence
 from amkpi.scorecards.compose.labels import labels
 from amkpi.scorecards.compose.subject_line import subject_line
 from amkpi.scorecards.context import ReaderContext
-from amkpi.scorecards.facts import Facts, ScopeMember
-from amkpi.scorecards.model import Definition, Scorecard
+from amkpi.scorecards.facts import Facts, Publication, ScopeMember
+from amkpi.scorecards.model import Definition, RegisterLine, Scorecard
 from amkpi.scorecards.recipients import Recipient
 from amkpi.scorecards.restatements.causes import UNKNOWN, Why
 from amkpi.scorecards.restatements.lines import RestatedLine
@@ -77,7 +77,7 @@ def compose(
         adjustments=all_adjustments[: changes.MOST_CHANGES],
         adjustments_more=changes.how_many_more(context, all_adjustments),
         all_adjustments=all_adjustments,
-        register=f"{publication.closing_n} {publication.closing_sha256}" if publication.closing_n else "",
+        register=_register(publication),
         warnings=data_warnings(context),
         definitions=tuple(
             Definition(context.choose(kpi.label), context.choose(kpi.question), context.choose(kpi.formula))
@@ -87,3 +87,10 @@ def compose(
         sent_figures=changes.sent_figures(context, members, people, restated),
         labels=labels(context),
     )
+
+
+def _register(publication: Publication) -> RegisterLine | None:
+    """The last line of the register; None where nothing was ever closed."""
+    if publication.closing_n is None or publication.closing_sha256 is None:
+        return None
+    return RegisterLine(publication.closing_n, publication.closing_sha256)

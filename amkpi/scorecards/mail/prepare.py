@@ -22,6 +22,10 @@ from amkpi.scorecards.restatements.causes import CauseFinder
 from amkpi.scorecards.restatements.lines import current_figures, periods_of, restated_lines
 
 
+class NoScorecards(AmkpiError):
+    """The current publication has no scorecards of the period."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """The scorecards of one publication and period, and the results of those who cannot have one."""
@@ -48,21 +52,21 @@ def chosen_period(grain: str, period: str | None, publication: Publication) -> P
 def prepare(run: Run, grain: str, period: str | None, to: Sequence[str], options: Options) -> Prepared:
     """Compose the scorecards of the current publication.
 
-    period: as the command line names it. to: only these staff ids; empty for all. Raises AmkpiError where the period
-    has no scorecards, or a staff id gets none.
+    period: as the command line names it. to: only these staff ids; empty for all. Raises NoScorecards where the period
+    has none, AmkpiError where a staff id gets none.
     """
     with published(run.home, run.settings) as connection:
         publication = read_publication(connection)
         chosen = chosen_period(grain, period, publication)
-        facts = read_facts(connection, chosen)
+        facts = read_facts(connection, chosen, run)
         sendings = History(run.home.state).read()
         now = current_figures(connection, periods_of(last_sent_figures(sendings)))
     everyone = audience(
-        facts.people, publication.as_of, run.settings.kpi.account_roles, options.leadership, options.default_language
+        facts.today, run.settings.kpi.account_roles, options.leadership, options.default_language, facts.as_closed
     )
     _check_asked(to, everyone, chosen)
     if not any(start == chosen.start for _, start in facts.scores):
-        raise AmkpiError(f"no scorecards of {chosen.key} are published: the data ends at {publication.as_of}")
+        raise NoScorecards(f"no scorecards of {chosen.key} are published: the data ends at {publication.as_of}")
     find = CauseFinder(run.home)
     cards: list[Scorecard] = []
     results = [

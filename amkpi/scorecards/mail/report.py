@@ -7,7 +7,7 @@ from datetime import date
 from typing import Literal
 
 from amkpi.core.language import formatting
-from amkpi.core.language.translator import Message
+from amkpi.core.language.translator import Message, Translator
 
 MailOutcome = Literal[
     "written", "sent", "sent_before", "deferred", "refused", "uncertain", "unreachable", "no_scorecard"
@@ -62,9 +62,9 @@ def ask_and_resend(answer: str, address: str, staff_id: str) -> Message:
 
 def too_old(published: date, today: date) -> str:
     """Nothing is sent: the publication is too old."""
-    days = (today - published).days
+    days = Translator("en").n("{n} day", "{n} days", (today - published).days)
     return (
-        f"the publication is of {formatting.day(published)}, {days} days before {formatting.day(today)}:"
+        f"the publication is of {formatting.day(published)}, {days} before {formatting.day(today)}:"
         " run `amkpi run` and see why there is no newer one"
     )
 

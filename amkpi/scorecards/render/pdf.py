@@ -36,6 +36,7 @@ def pdf(card: Scorecard) -> bytes:
         "warnings": list(card.warnings),
         "definitions": [asdict(each) for each in card.definitions],
         "publication": card.publication_id,
+        "register": asdict(card.register) if card.register else None,
     }
     made = typst.compile(
         str(TEMPLATES / "scorecard.typ"),

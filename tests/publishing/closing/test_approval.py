@@ -65,3 +65,8 @@ def test_the_question_shows_scores_what_is_open_and_the_warnings(published: Clos
     with pytest.raises(AmkpiError, match="has no row of it"):
         approval.ask(published.home, Period.parse("quarter", "1999-Q3"))
     assert closing_register.read(published.home).acts == ()
+
+
+def test_what_is_open_is_counted_in_the_singular_and_in_the_plural() -> None:
+    assert approval.what_is_open(1, 1, 1) == "1 of 1 proposal is still open; 1 row is in quarantine."
+    assert approval.what_is_open(1, 2, 0) == "1 of 2 proposals are still open; 0 rows are in quarantine."

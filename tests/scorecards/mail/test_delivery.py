@@ -364,6 +364,8 @@ def test_a_stale_publication_goes_to_nobody_and_what_holds_it_is_left_to_its_ala
     assert report.held.startswith("the publication is of 17/10/2026, 3 days before 20/10/2026: run `amkpi run`")
     assert log_lines(report) == [f"Scorecards of 2026-09 were sent to nobody: {report.held}"]
     assert not postbox.taken
+    late = go(replace(run, as_of=date(2026, 10, 18)), server, options=replace(OPTIONS, stale_after_days=0))
+    assert ", 1 day before 18/10/2026: " in late.held
 
 
 @pytest.mark.slow

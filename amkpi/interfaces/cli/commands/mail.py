@@ -49,7 +49,7 @@ def scorecards(
         if send or resend:
             _send(run, of_grain, of_period, to, resend, since)
         else:
-            _write(run, of_grain, of_period, to, outbox)
+            _write(run, of_grain, of_period, to, outbox, since)
 
 
 @click.command()
@@ -111,18 +111,34 @@ def _due(run: Run) -> list[tuple[str, str | None, date | None]]:
     return [(each.grain, each.period, each.since) for each in found]
 
 
-def _write(run: Run, grain: str, period: str | None, to: tuple[str, ...], outbox: Path | None) -> None:
-    """Write one file a recipient into the outbox, HOME/outbox when None, and print what happened to each."""
+def _write(
+    run: Run, grain: str, period: str | None, to: tuple[str, ...], outbox: Path | None, since: date | None
+) -> None:
+    """Write one file a recipient into the outbox, HOME/outbox when None, and print what happened to each.
+
+    since: the due date; None for what a person asks for. Raises AmkpiError; a period that is only due may have no
+    scorecards.
+    """
+    from amkpi.core import terminal
     from amkpi.interfaces.cli import console
     from amkpi.scorecards.mail.options import options_of
     from amkpi.scorecards.mail.outbox import write_to_outbox
+    from amkpi.scorecards.mail.prepare import NoScorecards
 
-    target = outbox or run.home.outbox
+    target, report = outbox or run.home.outbox, None
     with console.step("scorecards") as (progress, result):
-        report = write_to_outbox(run, target, grain, period, to, options_of(run.settings), progress)
-        written = report.count("written")
-        result(f"{written} mail{'' if written == 1 else 's'} in {target}, {report.grain} {report.period}")
-    _show(report)
+        try:
+            report = write_to_outbox(run, target, grain, period, to, options_of(run.settings), progress)
+        except NoScorecards as error:
+            if since is None:
+                raise
+            result(f"no mails, {grain} {period}")
+            terminal.warn(f"no mail of {period} was written: {error}")
+        else:
+            written = report.count("written")
+            result(f"{written} mail{'' if written == 1 else 's'} in {target}, {report.grain} {report.period}")
+    if report is not None:
+        _show(report)
 
 
 def _send(
