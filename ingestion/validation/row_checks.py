@@ -20,7 +20,7 @@ verdict affects its key: which row of the key is valid, and which quarantined ro
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import duckdb
@@ -30,6 +30,7 @@ from amkpi.core.storage.sql import literal
 from amkpi.core.storage.transactions import transaction
 from amkpi.core.storage.warehouse import table_exists
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Extract
+from amkpi.ingestion.validation import lookups
 
 _WAITING = "('unknown_reference', 'missing_fx_rate')"
 # Temporary tables of one run of the checks.
@@ -118,6 +119,8 @@ def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _check(connection: duckdb.DuckDBPyConnection, inputs: ValidationInputs, since: int) -> None:
     """Check what deliveries after `since` can change: everything if that is 0."""
+    if lookups.find_ids(connection, since):
+        since = 0
     first_deliveries = {
         name: first
         for name in EXTRACTS
@@ -196,7 +199,8 @@ def _quarantine(
     everything: bool,
 ) -> None:
     """Bring the extract's quarantine up to date; unless everything is checked, write the changed rows to `changed`."""
-    connection.execute(_verdicts(extract, affected, first_deliveries, reporting_currency))
+    looked_up = lookups.waiting_columns(connection, extract)
+    connection.execute(_verdicts(extract, affected, first_deliveries, reporting_currency, looked_up))
     of_extract = f"extract = '{extract.name}'"
     if everything:
         connection.execute(f"delete from validation.quarantine where {of_extract}")
@@ -229,21 +233,36 @@ def _quarantine(
     )
 
 
-def _verdicts(extract: Extract, affected: str, first_deliveries: Mapping[str, int], reporting_currency: str) -> str:
-    """SQL that writes to `verdicts` the first reason of each row that is not valid: its own, a reference, a rate."""
+def _verdicts(
+    extract: Extract,
+    affected: str,
+    first_deliveries: Mapping[str, int],
+    reporting_currency: str,
+    looked_up: Collection[str],
+) -> str:
+    """SQL that writes to `verdicts` the first reason of each row that is not valid: its own, a reference, a rate.
+
+    looked_up: the columns in which a lookup may not have found an id.
+    """
     by_others = "t._reason is null and not coalesce(t.is_deleted, false)"
     parts = [f"select id, _delivery, _line, 0 as place, _reason as reason, _column as column_name from {affected}"
              " where _reason is not null"]  # fmt: skip
-    for place, column in enumerate((c for c in extract.columns if c.references in first_deliveries), 1):
-        key = EXTRACTS[column.references or ""].key[0]
-        parts.append(
+    for place, column in enumerate(extract.columns, 1):
+        unknown = (
             f"select t.id, t._delivery, t._line, {place}, 'unknown_reference', '{column.name}' from {affected} as t"
-            f" anti join (select {key} from parsed.{column.references} where _reason is null) as known"
-            f" on t.{column.name} = known.{key} where {by_others} and t.{column.name} is not null"
         )
+        if column.references in first_deliveries:
+            key = EXTRACTS[column.references or ""].key[0]
+            parts.append(
+                f"{unknown} anti join (select {key} from parsed.{column.references} where _reason is null) as known"
+                f" on t.{column.name} = known.{key} where {by_others} and t.{column.name} is not null"
+            )
+        elif column.name in looked_up:
+            parts.append(f"{unknown} where {by_others} and {lookups.is_not_found(f't.{column.name}')}")
     if extract.fx_date:
         parts.append(
-            f"select t.id, t._delivery, t._line, {len(parts)}, 'missing_fx_rate', 'currency' from {affected} as t"
+            f"select t.id, t._delivery, t._line, {len(extract.columns) + 1}, 'missing_fx_rate', 'currency'"
+            f" from {affected} as t"
             f" anti join rates on t.currency = rates.currency and t.{extract.fx_date} >= rates.first_date"
             f" where {by_others} and t.currency <> {literal(reporting_currency)} and ({extract.fx_when})"
         )
