@@ -19,6 +19,7 @@ from amkpi.core.storage.sql import literal
 from amkpi.core.storage.transactions import transaction
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Column, Extract
 from amkpi.ingestion.readers.record_batches import ERROR_CELL, WHITE_SPACE, loose
+from amkpi.ingestion.validation import repeated_keys
 
 # A pattern of RE2: a text that begins or ends with white space.
 _AT_AN_END = "[" + "".join(f"\\x{{{ord(ch):x}}}" for ch in WHITE_SPACE) + "]"
@@ -63,6 +64,8 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
         )
         """
     )
+    # The number column of a delivery whose rows with the same key are summed.
+    connection.execute("create table if not exists raw.sums (delivery bigint not null, column_name varchar not null)")
     for extract in EXTRACTS.values():
         as_text = ", ".join(f"{column.name} varchar" for column in extract.all_columns)
         connection.execute(
@@ -131,6 +134,7 @@ def _add_columns(connection: duckdb.DuckDBPyConnection, extract: Extract, column
             f"insert into parsed.{name} by name {parsed_rows(extract, given, tidy=False)}",
             {"delivery": delivery, "loaded_at": loaded_at},
         )
+        repeated_keys.sum_again(connection, extract, delivery)
     # The next row checks start from the beginning.
     connection.execute("drop table if exists validation.inputs")
     return int(connection.execute(f"select count(*) from parsed.{name} where _line > 0").fetchall()[0][0])

@@ -19,6 +19,7 @@ from amkpi.ingestion.readers import CANONICAL, Content, TextRows, Unreadable, ba
 from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT
 from amkpi.ingestion.readers.record_batches import TIDY
 from amkpi.ingestion.tables import parsed_rows
+from amkpi.ingestion.validation import repeated_keys
 
 
 def write_file(
@@ -35,6 +36,8 @@ def write_file(
     """
     extract = EXTRACTS[delivery.extract or ""]
     count = write_rows(connection, extract, open_rows(path, content, extract, source, limit), delivery)
+    if source is not None:
+        repeated_keys.settle(connection, extract, delivery, source.duplicates)
     if source is not None and source.snapshot:
         snapshots.delete_missing(connection, extract, delivery)
     return count

@@ -1,0 +1,126 @@
+"""Rows of one file that have the same key: which there are, and what a mapping makes of them.
+
+Of the rows of a key the last one counts (by `updated_at`, then by line), which may be right or lose money: so they are
+counted. Rows of a mapping that differ are refused, unless it says which of them counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+
+from amkpi.ingestion.contracts.extracts import Extract
+from amkpi.ingestion.delivery_log import Delivery
+from amkpi.ingestion.mappings.structure import Duplicates
+from amkpi.ingestion.readers import Unreadable
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class RepeatedKeys:
+    """The keys that several rows of a delivery have.
+
+    rows: how many rows another row of their key replaces. undecided: how many keys have different rows of which nothing
+    but the line decides. first: the first of these keys, each with its lines; of all keys if none is undecided.
+    """
+
+    rows: int = 0
+    undecided: int = 0
+    first: tuple[str, ...] = ()
+
+
+def find(connection: duckdb.DuckDBPyConnection, extract: Extract, delivery: int) -> RepeatedKeys:
+    """The repeated keys of a delivery, from its parsed rows. A row without its whole key has none."""
+    groups = _groups(extract)
+    row = connection.execute(
+        f"select coalesce(sum(rows - 1), 0)::bigint, count(*) filter (undecided) from ({groups})",
+        {"delivery": delivery},
+    ).fetchone()
+    count, undecided = row or (0, 0)
+    if not count:
+        return RepeatedKeys()
+    shown = connection.execute(
+        f"select key_text, lines from ({groups}) order by undecided desc, lines[1] limit {_SHOWN}",
+        {"delivery": delivery},
+    ).fetchall()
+    first = tuple(f"{key} (lines {', '.join(map(str, lines[:_SHOWN]))})" for key, lines in shown)
+    return RepeatedKeys(count, undecided, first)
+
+
+def settle(
+    connection: duckdb.DuckDBPyConnection, extract: Extract, delivery: Delivery, rule: Duplicates | None
+) -> RepeatedKeys:
+    """Find the repeated keys of a delivery by a mapping, and apply the mapping's rule to them; returns them.
+
+    rule: `duplicates` of the mapping. Raises Unreadable if the rows of a key differ and the rule does not decide.
+    """
+    found = find(connection, extract, delivery.delivery)
+    if rule is not None and rule.rule == "sum" and rule.column is not None and found.rows:
+        _sum(connection, extract, delivery.delivery, rule.column)
+        connection.execute(
+            "insert into raw.sums (delivery, column_name) values (?, ?)", [delivery.delivery, rule.column]
+        )
+    elif found.undecided and (rule is None or rule.rule == "refuse"):
+        raise Unreadable(
+            f"mapping {delivery.source}: {found.undecided} keys are there several times with different values, such as"
+            f" {'; '.join(found.first)}: export a column that tells the rows apart, or write duplicates: last, or"
+            " duplicates: sum(amount) in the mapping"
+        )
+    return found
+
+
+def sum_again(connection: duckdb.DuckDBPyConnection, extract: Extract, delivery: int) -> None:
+    """Apply the sums of a delivery to its rows after they were parsed again."""
+    for (column,) in connection.execute("select column_name from raw.sums where delivery = ?", [delivery]).fetchall():
+        _sum(connection, extract, delivery, column)
+
+
+def _groups(extract: Extract) -> str:
+    """SQL of the keys that several rows of `$delivery` have: `rows`, `undecided`, `key_text`, `lines`."""
+    key = ", ".join(extract.key)
+    values = ", ".join(column.name for column in extract.all_columns if column.name != "updated_at")
+    text = " || ', ' || ".join(f"coalesce(cast({name} as varchar), '')" for name in extract.key)
+    return f"""
+        select {key}, count(*) as rows, {text} as key_text, list(_line order by _line) as lines,
+            count(distinct hash({values}, _reason)) > 1 and count(distinct coalesce(updated_at, '-infinity')) < count(*)
+                as undecided
+        from parsed.{extract.name}
+        where _delivery = $delivery and {_whole_key(extract)}
+        group by {key}
+        having count(*) > 1
+    """
+
+
+def _whole_key(extract: Extract) -> str:
+    return " and ".join(f"{name} is not null" for name in extract.key if extract.column(name).required)
+
+
+def _sum(connection: duckdb.DuckDBPyConnection, extract: Extract, delivery: int, column: str) -> None:
+    """Give the row of each key that counts the sum of all rows of the key.
+
+    If one of them breaks a rule, all are held back for its reason: a sum without it would be wrong.
+    """
+    key = ", ".join(extract.key)
+    same = " and ".join(f"t.{name} is not distinct from s.{name}" for name in extract.key)
+    connection.execute(
+        f"""
+        update parsed.{extract.name} as t set
+            {column} = case when s.reason is null and t._line = s.line then s.total else t.{column} end,
+            _reason = coalesce(t._reason, s.reason),
+            _column = case when t._reason is null and s.reason is not null then s.broken_column else t._column end
+        from (
+            -- Amounts are exact decimals here: the sum of doubles would depend on their order.
+            select {key}, cast(sum(cast({column} as decimal(38, 9))) as double) as total,
+                arg_max(_line, (coalesce(updated_at, '-infinity'), _line)) as line,
+                arg_min(_reason, _line) as reason, arg_min(_column, _line) filter (_reason is not null) as broken_column
+            from parsed.{extract.name}
+            where _delivery = $delivery and {_whole_key(extract)}
+            group by {key}
+            having count(*) > 1
+        ) as s
+        where t._delivery = $delivery and {same}
+        """,
+        {"delivery": delivery},
+    )
