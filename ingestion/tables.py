@@ -18,7 +18,7 @@ from amkpi.core.storage.migrations import warehouse as warehouse_layout
 from amkpi.core.storage.sql import literal
 from amkpi.core.storage.transactions import transaction
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Column, Extract
-from amkpi.ingestion.readers.record_batches import ERROR_CELL, WHITE_SPACE, loose
+from amkpi.ingestion.readers.record_batches import BAD_CELLS, WHITE_SPACE, loose
 from amkpi.ingestion.validation import repeated_keys
 
 # A pattern of RE2: a text that begins or ends with white space.
@@ -268,8 +268,8 @@ def _bad_type(columns: list[Column]) -> list[tuple[str, str, str]]:
         (
             column.name,
             "bad_type",
-            # Any text is valid, except the marker of a spreadsheet error cell (#N/A).
-            f"c_{column.name} = {literal(ERROR_CELL)}"
+            # Any text is valid, except what replaces a cell of a workbook that has no usable value (#N/A).
+            f"c_{column.name} in ({', '.join(map(literal, BAD_CELLS))})"
             if column.type == "text"
             else f"c_{column.name} is not null and {column.name} is null",
         )

@@ -43,7 +43,7 @@ def open_text(
     kind = ending(path.name)
     text = kind.removesuffix(".gz").removesuffix(".zst")
     if text in (".csv", ".tsv", ".txt"):
-        return read_csv(path, content.encoding, known, limit)
+        return read_csv(path, content.encoding, known, limit, layout)
     if text in (".json", ".ndjson", ".jsonl"):
         from amkpi.ingestion.readers.json import read_json
 
@@ -51,11 +51,11 @@ def open_text(
     if kind == ".parquet":
         from amkpi.ingestion.readers.parquet import read_parquet
 
-        return read_parquet(path, limit)
+        return read_parquet(path, limit, layout)
     if kind == ".xlsx":
-        from amkpi.ingestion.readers.xlsx import read_xlsx
+        from amkpi.ingestion.readers.workbook import read_workbook
 
-        return read_xlsx(path, known, limit)
+        return read_workbook(path, known, limit, layout)
     raise Unreadable(
         f"a file {'that ends in ' + kind if kind else 'without an ending'} cannot be read: deliver it as .csv, .tsv,"
         " .json, .ndjson, .parquet or .xlsx (text also compressed, as .csv.gz or .csv.zst)"

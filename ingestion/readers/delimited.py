@@ -12,6 +12,8 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,24 +21,36 @@ from pyarrow import compute
 from pyarrow import csv as arrow_csv
 
 from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT, utf8_chunks
+from amkpi.ingestion.readers.layout import CANONICAL, Header, Layout, StopAt
 from amkpi.ingestion.readers.record_batches import (
-    BATCH_ROWS,
     MAX_FIELD_CHARS,
     MAX_LINE_BYTES,
     WHITE_SPACE,
+    Tally,
     TextRows,
     Unreadable,
-    batch,
     batch_of_columns,
     checked_header,
     looks_like_the_header,
     loose,
     text_array,
 )
+from amkpi.ingestion.readers.table_rows import (
+    SEARCHED_ROWS,
+    Row,
+    batches,
+    data_rows,
+    has_names,
+    header_remedy,
+    joined_names,
+    no_header,
+)
 
 DELIMITERS = (",", ";", "\t", "|")
 BLOCK_BYTES = 4 << 20
 _SEARCHED_ROWS = 20
+# A header with line ends in its names takes at most so many lines.
+_LONGEST_HEADER = 40
 # The first line of a CSV may tell Excel the delimiter.
 _SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?[\r\n]*', re.IGNORECASE)
 # Rare white space and the zero byte, by their first byte: searching for one byte is fast.
@@ -45,28 +59,52 @@ for _ch in sorted({*WHITE_SPACE, "\0"} - set(" \t\r\n")):
     _ODD.setdefault(_ch.encode()[:1], []).append(_ch.encode())
 
 
-def read_csv(path: Path, encoding: str, known: frozenset[str], limit: int = DEFAULT_LIMIT) -> TextRows:
+def read_csv(
+    path: Path, encoding: str, known: frozenset[str], limit: int = DEFAULT_LIMIT, layout: Layout = CANONICAL
+) -> TextRows:
     """Open a delimited text file.
 
     known: the column names that the caller looks for, as `loose` gives them; the delimiter is the one that gives the
-    most of them. An empty file has an empty header. Raises `Unreadable`.
+    most of them. layout: where the table is. An empty file has an empty header. Raises `Unreadable`.
     """
     # The limit is set for the whole process; nothing else in it reads CSV with this module.
     csv.field_size_limit(MAX_FIELD_CHARS)
     lines = _Lines(_blocks(utf8_chunks(path, encoding, limit)))
-    delimiter = ","
-    header: list[str] = []
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    try:
-        given = _given_delimiter(lines) if lines.skip_blank() else None
-        if lines.skip_blank():
-            delimiter = given or _delimiter(lines.waiting()[0], known)
-            _refuse_titles(lines.waiting(), delimiter, known)
-            reader = csv.reader(lines, delimiter=delimiter, strict=True)
-            header = next(reader)
-    except csv.Error as error:
-        raise Unreadable(_broken(error, lines, lines.taken)) from error
-    return TextRows(checked_header(header), _batches(lines, delimiter, len(header)))
+    tally = Tally()
+    given = _given_delimiter(lines) if lines.skip_blank() else None
+    if not lines.skip_blank():
+        return TextRows((), iter(()), tally=tally)
+    found = _go_to_header(lines, layout.header, tally)
+    delimiter = given or found or _delimiter(lines.waiting()[0], known)
+    if layout.header.row is None and not layout.header.contains:
+        _refuse_titles(lines, delimiter, known, layout)
+    names = checked_header(_header(lines, delimiter, layout.header.height))
+    shape = _Shape(delimiter, len(names), _has_padding(lines, delimiter, len(names), layout, tally))
+    if layout.skip_after_header or layout.stop_at != StopAt() or layout.fill_down:
+        rows = data_rows(_rows(lines, shape), names, layout, tally)
+        return TextRows(names, batches(rows, shape.width, has_kinds=False), tally=tally)
+    return TextRows(names, _batches(lines, shape), tally=tally)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """delimiter: of the file; width: how many columns the header has; padding: whether every row below the header has
+    a delimiter at its end, after which there is nothing."""
+
+    delimiter: str
+    width: int
+    padding: bool
+
+    @property
+    def fields(self) -> int:
+        """How many fields a row has."""
+        return self.width + self.padding
+
+    def row(self, line: int, cells: list[str]) -> Row:
+        """The row without the padding, if it fits."""
+        if len(cells) != self.fields or (self.padding and cells[-1].strip()):
+            return Row(line, cells, fits=False)
+        return Row(line, cells[:-1] if self.padding else cells)
 
 
 class _Lines:
@@ -156,34 +194,98 @@ def _delimiter(first: str, known: frozenset[str]) -> str:
     return max(DELIMITERS, key=lambda delimiter: found[delimiter])
 
 
-def _refuse_titles(lines: list[str], delimiter: str, known: frozenset[str]) -> None:
+def _go_to_header(lines: _Lines, header: Header, tally: Tally) -> str | None:
+    """Go to the line on which the header begins; returns its delimiter, if that was searched. Raises Unreadable."""
+    if header.row is not None:
+        for line in islice(lines, max(header.row - 1 - lines.taken, 0)):
+            tally.above += bool(line.strip("\r\n"))
+        if not lines.skip_blank() or lines.taken != header.row - 1:
+            raise Unreadable(
+                f"header.row: no header can begin on line {header.row}, which is blank, below the last line or Excel's"
+                " sep=: give the line on which the header begins"
+            )
+        return None
+    if not header.contains:
+        return None
+    lines.skip_blank()
+    waiting = lines.waiting()[: SEARCHED_ROWS + _LONGEST_HEADER]
+    candidates = []
+    for place in range(min(len(waiting), SEARCHED_ROWS)):
+        for delimiter in DELIMITERS:
+            # A name in quotes may have line ends.
+            reader = csv.reader(waiting[place : place + _LONGEST_HEADER], delimiter=delimiter)
+            rows = list(islice(filter(None, reader), header.height))
+            if has_names(rows, header):
+                for line in islice(lines, place):
+                    tally.above += bool(line.strip("\r\n"))
+                return delimiter
+            candidates.append((lines.taken + place + 1, rows))
+    raise no_header(candidates, header, "line")
+
+
+def _header(lines: _Lines, delimiter: str, height: int) -> list[str]:
+    """The names of the header, which begins on the next line that is not blank. Raises Unreadable."""
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    before = lines.taken
+    try:
+        rows = list(islice(filter(None, reader), height))
+    except csv.Error as error:
+        raise Unreadable(_broken(error, lines, before)) from error
+    return rows[0] if height == 1 else joined_names(rows)
+
+
+def _has_padding(lines: _Lines, delimiter: str, width: int, layout: Layout, tally: Tally) -> bool:
+    """Whether the rows below the header end with a delimiter, although the header does not.
+
+    Only a native export is forgiven that, and only if nearly all of its first rows do: one such row among others has a
+    delimiter too many somewhere.
+    """
+    if not layout.native or (not layout.skip_after_header and not lines.skip_blank()):
+        return False
+    sample = list(islice(csv.reader(lines.waiting()[: 2 * _SEARCHED_ROWS], delimiter=delimiter), _SEARCHED_ROWS))
+    # A row of a footer has fewer fields.
+    long = [row for row in sample[layout.skip_after_header :] if row and len(row) >= width]
+    padded = sum(len(row) == width + 1 and not row[-1].strip() for row in long)
+    if not long or padded < 0.75 * len(long):
+        return False
+    tally.notes.append(f"every row ends with the delimiter {delimiter!r}, but not the header: that is no column")
+    return True
+
+
+def _refuse_titles(lines: _Lines, delimiter: str, known: frozenset[str], layout: Layout) -> None:
     """Refuse a file whose header is below other lines: nobody would see a wrong guess of where the table begins."""
     place = looks_like_the_header(
         [
             next(csv.reader([line], delimiter=each), [])
-            for line in lines[:_SEARCHED_ROWS]
+            for line in lines.waiting()[:_SEARCHED_ROWS]
             for each in (delimiter, *(d for d in DELIMITERS if d != delimiter))
         ],
         known,
     )
     if place:
+        below = place // len(DELIMITERS)
         raise Unreadable(
-            f"the header is not in the first line but {place // len(DELIMITERS)} lines below it: delete the lines above"
+            f"the header is not in the first line but {below} lines below it:"
+            f" {header_remedy(lines.taken + below + 1, layout)}"
         )
 
 
-def _batches(lines: _Lines, delimiter: str, width: int) -> Iterator[pa.Table]:
+def _batches(lines: _Lines, shape: _Shape) -> Iterator[pa.Table]:
     # The rest of the block of the header, then the other blocks.
     block: bytes | None = "".join(lines.waiting()).encode() or lines.next_block()
     while block is not None:
-        table = _at_once(block, delimiter, width, lines.taken + 1)
-        if table is None:
+        table = _at_once(block, shape.delimiter, shape.fields, lines.taken + 1)
+        if table is None or (shape.padding and not _is_blank(table.column(shape.width))):
             lines.add(block)
-            yield from _slowly(lines, delimiter, width)
+            yield from batches(_rows(lines, shape, until_block_ends=True), shape.width, has_kinds=False)
         else:
             lines.taken += table.num_rows
-            yield table
+            yield table.remove_column(shape.width) if shape.padding else table
         block = lines.next_block()
+
+
+def _is_blank(column: pa.ChunkedArray) -> bool:
+    return bool(compute.max(compute.binary_length(column)).as_py() == 0)
 
 
 def _at_once(block: bytes, delimiter: str, width: int, first_line: int) -> pa.Table | None:
@@ -267,27 +369,18 @@ def _are_tidy(cells: list[str]) -> bool:
     return cells == stripped and "\0" not in text and unicodedata.is_normalized("NFC", text)
 
 
-def _slowly(lines: _Lines, delimiter: str, width: int) -> Iterator[pa.Table]:
-    """Read row by row until a row ends at the end of a block."""
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    rows: list[list[str]] = []
-    numbers: list[int] = []
+def _rows(lines: _Lines, shape: _Shape, *, until_block_ends: bool = False) -> Iterator[Row]:
+    """The rows of the next lines, blank lines too; to the end, or until a row ends at the end of a block."""
+    reader = csv.reader(lines, delimiter=shape.delimiter, strict=True)
     before = lines.taken
     try:
-        for row in reader:
-            if row:  # an empty line is not a row
-                rows.append(row)
-                numbers.append(before + 1)
+        for cells in reader:
+            yield shape.row(before + 1, cells) if cells else Row(before + 1, ())
             before = lines.taken
-            if lines.at_end_of_block():
-                break
-            if len(rows) == BATCH_ROWS:
-                yield batch(rows, numbers, width)
-                rows, numbers = [], []
+            if until_block_ends and lines.at_end_of_block():
+                return
     except csv.Error as error:
         raise Unreadable(_broken(error, lines, before)) from error
-    if rows:
-        yield batch(rows, numbers, width)
 
 
 def _broken(error: csv.Error, lines: _Lines, before: int) -> str:

@@ -39,7 +39,7 @@ class Layout:
     sheet: the name of a sheet, or its number from 1; None for the first visible one. skip_after_header: how many rows
     below the header are no data. records: the keys that lead to the array in a JSON document. native: whether the rows
     go through a mapping. Then the batches have the kinds of their cells, and nested JSON keys are columns too
-    (`properties.dealname`).
+    (`properties.dealname`). fill_down: native columns in which an empty cell has the value of the cell above.
     """
 
     sheet: str | int | None = None
@@ -48,6 +48,7 @@ class Layout:
     stop_at: StopAt = StopAt()
     records: tuple[str, ...] = ()
     native: bool = False
+    fill_down: tuple[str, ...] = ()
 
 
 CANONICAL = Layout()

@@ -12,7 +12,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT
-from amkpi.ingestion.readers.record_batches import BATCH_ROWS, TextRows, Unreadable, batch_of_columns, checked_header
+from amkpi.ingestion.readers.layout import CANONICAL, Layout, StopAt
+from amkpi.ingestion.readers.record_batches import (
+    BATCH_ROWS,
+    BOOLEAN,
+    MOMENT,
+    NUMBER,
+    TEXT,
+    TextRows,
+    Unreadable,
+    batch_of_columns,
+    checked_header,
+)
 
 _THRIFT_LIMIT = 64 << 20
 _MOST_OF_A_BATCH = 512 << 20
@@ -21,16 +32,22 @@ _MIDNIGHT = r"^(\d{4}-\d\d-\d\d) 00:00:00(\.0+)?$"
 _ERRORS = (pa.ArrowException, OSError, ValueError, KeyError, IndexError, OverflowError)
 
 
-def read_parquet(path: Path, limit: int = DEFAULT_LIMIT) -> TextRows:
+def read_parquet(path: Path, limit: int = DEFAULT_LIMIT, layout: Layout = CANONICAL) -> TextRows:
     """Open a Parquet file; the line of a row is its number from 1. limit: of the decompressed size, in bytes.
 
-    Raises `Unreadable`.
+    Its columns have names and types, so a layout has nothing to say but `native`. Raises `Unreadable`.
     """
+    if layout.stop_at != StopAt() or layout.fill_down or layout.skip_after_header:
+        raise Unreadable(
+            "stop_at, fill_down and skip_after_header are for text and workbooks: remove them from the mapping, or do"
+            " not let it take Parquet"
+        )
     try:
         limits = {"thrift_string_size_limit": _THRIFT_LIMIT, "thrift_container_size_limit": _THRIFT_LIMIT}
         with pq.ParquetFile(path, **limits) as file:
             names = tuple(file.schema_arrow.names)
             texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
+            kinds = "".join(_kind(field.type) for field in file.schema_arrow) if layout.native else None
         # Texts are read as dictionaries: a page with one text a million times is found before it is expanded.
         file = pq.ParquetFile(path, buffer_size=1 << 20, read_dictionary=texts, **limits)
     except _ERRORS as error:
@@ -38,14 +55,14 @@ def read_parquet(path: Path, limit: int = DEFAULT_LIMIT) -> TextRows:
     header = checked_header(names)
     if file.metadata.num_rows and not header:
         raise Unreadable("not readable as extract: it has rows but no columns")
-    return TextRows(header, _batches(file, limit))
+    return TextRows(header, _batches(file, limit, kinds), has_kinds=layout.native)
 
 
 def _broken(error: Exception) -> str:
     return f"not readable as Parquet: {' '.join(str(error).split())[:300]}"
 
 
-def _batches(file: pq.ParquetFile, limit: int) -> Iterator[pa.Table]:
+def _batches(file: pq.ParquetFile, limit: int, kinds: str | None) -> Iterator[pa.Table]:
     number, size = 1, 0
     with file:
         batches = file.iter_batches(batch_size=BATCH_ROWS, use_threads=False)
@@ -66,8 +83,19 @@ def _batches(file: pq.ParquetFile, limit: int) -> Iterator[pa.Table]:
             except _ERRORS as error:
                 raise Unreadable(_broken(error)) from error
             if native.num_rows:
-                yield batch_of_columns(columns, range(number, number + native.num_rows), tidy=False)
+                yield batch_of_columns(columns, range(number, number + native.num_rows), tidy=False, kinds=kinds)
             number += native.num_rows
+
+
+def _kind(type_: pa.DataType) -> str:
+    """The kind of the cells of a column."""
+    if pa.types.is_dictionary(type_):
+        return _kind(type_.value_type)
+    if pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_):
+        return NUMBER
+    if pa.types.is_date(type_) or pa.types.is_timestamp(type_):
+        return MOMENT
+    return BOOLEAN if pa.types.is_boolean(type_) else TEXT
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -15,14 +15,19 @@ MAX_FIELD_CHARS = 16 * 1024 * 1024
 MAX_LINE_BYTES = MAX_FIELD_CHARS
 # A Jira export has hundreds of columns; no export has thousands.
 MAX_COLUMNS = 2_000
-# Replaces a spreadsheet cell that has an error (#N/A) instead of a value: no rule accepts it as a value.
+# Each replaces a cell of a workbook whose value cannot be trusted, and says why: no rule accepts it as a value.
 ERROR_CELL = "(an error in the workbook)"
 # Replaces an id such as 1.23457E+11.
 SHORTENED_ID = "(a spreadsheet has shortened this id: format its column as text, and export it again)"
-# Invisible characters that a second byte order mark or a copy from a web page leaves in a column name.
-_INVISIBLE = "\ufeff\u200b"
+UNSAVED_CELL = "(a formula without a saved value: open the workbook in Excel, save it, and deliver it again)"
+MERGED_CELL = "(a merged cell: unmerge it, or declare fill_down in the mapping)"
+ROUNDED_CELL = "(a number that the workbook has rounded to 15 digits: export it as text)"
+BAD_CELLS = (ERROR_CELL, SHORTENED_ID, UNSAVED_CELL, MERGED_CELL, ROUNDED_CELL)
 # The characters that Python's str.isspace counts as white space.
 WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+# Characters that show nothing, as a second byte order mark or a copy from a web page leaves them.
+INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+_NOT_COMPARED = frozenset(WHITE_SPACE + INVISIBLE + "-_")
 # In the metadata of a batch's schema: every cell is in NFC, without white space around it and without a zero byte.
 # Without this mark, the writer checks every cell.
 TIDY = {b"tidy": b"yes"}
@@ -89,8 +94,8 @@ def batch_schema(columns: int, *, has_kinds: bool = False) -> pa.Schema:
 
 
 def loose(name: str) -> str:
-    """A column name as it is compared: without case, spaces, hyphens, underscores and invisible characters."""
-    return "".join(ch for ch in name.strip().casefold() if ch not in " -_\u00a0" + _INVISIBLE)
+    """A column name as it is compared: without case, white space, hyphens, underscores and invisible characters."""
+    return "".join(ch for ch in name.casefold() if ch not in _NOT_COMPARED)
 
 
 def checked_header(names: Sequence[str]) -> tuple[str, ...]:
@@ -122,9 +127,20 @@ def _flags(flags: Iterable[int]) -> pa.Array:
     return pa.Array.from_buffers(pa.uint8(), len(values), [None, pa.py_buffer(values)]).cast(pa.bool_())
 
 
-def batch(rows: Sequence[Sequence[str | None]], lines: Sequence[int], width: int) -> pa.Table:
-    """A batch of rows, each with its line; a row that does not have `width` fields is malformed."""
-    malformed = [len(row) != width for row in rows]
+def batch(
+    rows: Sequence[Sequence[str | None]],
+    lines: Sequence[int],
+    width: int,
+    *,
+    malformed: Sequence[bool] | None = None,
+    kinds: Sequence[str | None] | None = None,
+) -> pa.Table:
+    """A batch of rows, each with its line. malformed: which rows are; if not given, those without `width` fields.
+
+    kinds: the column `_kinds`, if the batch has it.
+    """
+    if malformed is None:
+        malformed = [len(row) != width for row in rows]
     kept: list[str | None] = [None] * len(rows)
     columns: Sequence[Sequence[str | None]]
     if any(malformed):
@@ -135,18 +151,24 @@ def batch(rows: Sequence[Sequence[str | None]], lines: Sequence[int], width: int
         columns = list(zip(*rows, strict=True))
     try:
         arrays = [*map(text_array, columns), _numbers(lines), _flags(malformed), text_array(kept)]
+        if kinds is not None:
+            arrays.append(text_array(kinds))
     except UnicodeEncodeError as error:
         where = next(line for row, line in zip(rows, lines, strict=True) if _is_broken(row))
         raise Unreadable(f"row {where} has half a character (a lone surrogate): correct that row") from error
-    return pa.Table.from_arrays(arrays, schema=batch_schema(width))
+    return pa.Table.from_arrays(arrays, schema=batch_schema(width, has_kinds=kinds is not None))
 
 
-def batch_of_columns(columns: Sequence[pa.Array], lines: Iterable[int], *, tidy: bool) -> pa.Table:
-    """A batch of well-formed rows with their lines."""
+def batch_of_columns(
+    columns: Sequence[pa.Array], lines: Iterable[int], *, tidy: bool, kinds: str | None = None
+) -> pa.Table:
+    """A batch of well-formed rows with their lines. kinds: those of every row, if the batch has them."""
     numbers = _numbers(lines)
     count = len(numbers)
     rest = [numbers, _flags(bytes(count)), pa.nulls(count, pa.string())]
-    schema = batch_schema(len(columns)).with_metadata(TIDY if tidy else None)
+    if kinds is not None:
+        rest.append(text_array([kinds] * count))
+    schema = batch_schema(len(columns), has_kinds=kinds is not None).with_metadata(TIDY if tidy else None)
     return pa.Table.from_arrays([*columns, *rest], schema=schema)
 
 
@@ -156,7 +178,7 @@ def looks_like_the_header(rows: Sequence[Sequence[str | None]], known: frozenset
     def named(row: Sequence[str | None]) -> int:
         return len({loose(cell) for cell in row if cell} & known)
 
-    if not rows or named(rows[0]) > 0:
+    if not rows or not known or named(rows[0]) > 0:
         return None
     return next((place for place, row in enumerate(rows) if named(row) >= min(2, len(known))), None)
 
