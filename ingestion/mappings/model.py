@@ -33,7 +33,7 @@ def _zone(value: object) -> object:
         return value
     try:
         return ZoneInfo(value)
-    except (OSError, ValueError) as error:
+    except (OSError, KeyError, ValueError) as error:
         raise ValueError(f"{value!r} is not a time zone: write it as UTC or Asia/Ho_Chi_Minh") from error
 
 

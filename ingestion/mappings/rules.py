@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
@@ -33,7 +34,8 @@ _RESULTS = {
 def _expression(value: object) -> Expression:
     if not isinstance(value, str):
         raise ValueError("must be a SQL expression in quotes")
-    return parse(value)
+    # The cells are compared in NFC too.
+    return parse(unicodedata.normalize("NFC", value))
 
 
 Sql = Annotated[Expression, BeforeValidator(_expression)]
