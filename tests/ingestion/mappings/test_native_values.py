@@ -132,6 +132,9 @@ def test_a_moment_without_an_offset_is_of_the_zone_that_the_mapping_says_and_a_d
     of = mapping("  cost_date: { column: Day, date_format: iso }", "time_zone: local\nwritten_in: UTC")
     csv = "Day\n2024-02-29 17:00:00\n2024-02-29\n2024-02-29T16:59:59\n"
     assert [row["cost_date"] for row in made(tmp_path, of, csv)] == ["2024-03-01", "2024-02-29", "2024-02-29"]
+    # Midnight in Tokyo is the day before in Vietnam, but a day without a time is no midnight.
+    tokyo = mapping("  cost_date: { column: Day, date_format: iso }", "time_zone: local\nwritten_in: Asia/Tokyo")
+    assert [row["cost_date"] for row in made(tmp_path, tokyo, csv)] == ["2024-02-29"] * 3
 
 
 @pytest.mark.parametrize(
