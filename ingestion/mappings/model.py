@@ -167,6 +167,7 @@ class Mapping(BaseModel):
             stop_at=self.stop_at.place() if self.stop_at else StopPlace(),
             records=tuple(self.records.split(".")) if self.records else (),
             native=True,
+            fill_down=self.fill_down,
         )
 
     @property
