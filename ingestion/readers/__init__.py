@@ -47,7 +47,7 @@ def open_text(
     if text in (".json", ".ndjson", ".jsonl"):
         from amkpi.ingestion.readers.json import read_json
 
-        return read_json(path, content.encoding, limit, by_line=text != ".json")
+        return read_json(path, content.encoding, limit, layout, by_line=text != ".json")
     if kind == ".parquet":
         from amkpi.ingestion.readers.parquet import read_parquet
 
