@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from amkpi.ingestion.readers.characters import cleaned, without_old_encodings
 from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT, Content, ending, examine
 from amkpi.ingestion.readers.delimited import read_csv
 from amkpi.ingestion.readers.layout import CANONICAL, Layout
 from amkpi.ingestion.readers.record_batches import MAX_FIELD_CHARS, Tally, TextRows, Unreadable, batch_schema, loose
+from amkpi.ingestion.readers.table_rows import compared
 
 __all__ = [
     "CANONICAL",
@@ -40,10 +42,21 @@ def open_text(
     """
     if content.problem:
         raise Unreadable(content.problem)
+    rows = without_old_encodings(_opened(path, content, known, limit, layout))
+    return cleaned(rows) if layout.native else rows
+
+
+def _opened(path: Path, content: Content, known: frozenset[str], limit: int, layout: Layout) -> TextRows:
     kind = ending(path.name)
     text = kind.removesuffix(".gz").removesuffix(".zst")
     if text in (".csv", ".tsv", ".txt"):
-        return read_csv(path, content.encoding, known, limit, layout)
+        rows = read_csv(path, content.encoding, known, limit, layout)
+        if text == ".txt" and len(rows.header) == 1 and known and compared(rows.header[0]) not in known:
+            raise Unreadable(
+                "the delimiter of this .txt is unclear: its header has none of , ; tab | between names; export it as"
+                " .csv, or with tabs"
+            )
+        return rows
     if text in (".json", ".ndjson", ".jsonl"):
         from amkpi.ingestion.readers.json import read_json
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from amkpi.ingestion.readers.characters import clean_text
 from amkpi.ingestion.readers.layout import Header, Layout
 from amkpi.ingestion.readers.record_batches import BATCH_ROWS, Tally, Unreadable, batch, loose
 
@@ -137,7 +138,7 @@ def _filled(row: Row, places: Sequence[int], last: dict[int, tuple[str | None, s
     cells = list(row.cells)
     kinds = list(row.kinds or "t" * len(cells))
     for place in places:
-        if is_blank([cells[place]]):
+        if not _clean(cells[place]):
             cells[place], kinds[place] = last.get(place, (cells[place], kinds[place]))
         else:
             last[place] = (cells[place], kinds[place])
@@ -150,7 +151,7 @@ def is_blank(cells: Sequence[str | None]) -> bool:
 
 
 def _clean(cell: str | None) -> str:
-    return unicodedata.normalize("NFC", cell or "").strip()
+    return unicodedata.normalize("NFC", clean_text(cell or "")).strip()
 
 
 def batches(rows: Iterable[Row], width: int, *, has_kinds: bool) -> Iterator[pa.Table]:

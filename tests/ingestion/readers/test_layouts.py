@@ -185,3 +185,9 @@ def test_a_delimiter_at_the_end_of_one_row_is_not_forgiven(tmp_path: Path) -> No
     assert listed(rows) == [(2, '["1", "Cty A", " B", ""]'), (3, ["2", "Two", "20"])]
     canonical = opened(tmp_path, "a.csv", "id;name\n1;One;\n", CANONICAL)
     assert listed(canonical) == [(2, '["1", "One", ""]')]
+
+
+def test_a_txt_without_a_delimiter_is_told(tmp_path: Path) -> None:
+    assert "delimiter of this .txt is unclear" in refusal(tmp_path, "a.txt", "id   name   amount\n1    One    5\n")
+    assert listed(opened(tmp_path, "a.txt", "id\tname\n1\tOne\n")) == [(2, ["1", "One"])]
+    assert listed(opened(tmp_path, "b.txt", "id\n1\n")) == [(2, ["1"])]
