@@ -5,6 +5,7 @@ A warehouse cannot be rebuilt without it, so it is kept outside the warehouse, i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,16 @@ from amkpi.core.storage.migrations.state_stores import DELIVERY_LOG
 
 @dataclass(frozen=True)
 class Delivery:
-    """One file taken as one extract. `loaded_at` is aware; `source` names the mapping of a native export."""
+    """One file taken as one extract. `loaded_at` is aware; `source` names the mapping of a native export.
+
+    rows_read: the rows of the extract. Where one native row makes one of these, the native file has `rows_read` plus
+    the rows that were skipped: above its table, from its footer on, and by a filter of the mapping. cells_cleaned:
+    cells from which invisible characters were removed. saved_zeros: formulas whose saved value is 0. rows_repeated:
+    rows that another row of the same file and key replaces. keys_undecided: keys that have different rows in the file,
+    of which nothing but the line decides. rows_deleted: keys that count as deleted because this file lacks them.
+    mapping_sha256: the digest of the mapping's text, None for a file without a mapping or of a version that did not
+    record it. notes: what else the reader found, as sentences.
+    """
 
     delivery: int
     run: int
@@ -27,6 +37,35 @@ class Delivery:
     reason: str | None
     rows_read: int
     loaded_at: datetime
+    rows_skipped_above: int = 0
+    rows_skipped_footer: int = 0
+    rows_skipped_filtered: int = 0
+    cells_cleaned: int = 0
+    saved_zeros: int = 0
+    rows_repeated: int = 0
+    keys_undecided: int = 0
+    rows_deleted: int = 0
+    mapping_sha256: str | None = None
+    notes: str | None = None
+
+    @property
+    def left_out_or_changed(self) -> str:
+        """What was skipped, changed and deleted: every such count that is not zero, in one line; empty for none."""
+        counts = {
+            "skipped": self.rows_skipped_above + self.rows_skipped_footer + self.rows_skipped_filtered,
+            "cells cleaned": self.cells_cleaned,
+            "formulas with a saved 0": self.saved_zeros,
+            "repeated": self.rows_repeated,
+            "undecided keys": self.keys_undecided,
+            "deleted": self.rows_deleted,
+        }
+        return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+
+    @property
+    def summary(self) -> str:
+        """What became of the file, in one line: its status and its counts."""
+        rows = f"{self.rows_read} row{'' if self.rows_read == 1 else 's'}"
+        return ", ".join(filter(None, (self.status, rows, self.left_out_or_changed)))
 
 
 _COLUMNS = ", ".join(field.name for field in fields(Delivery))
@@ -45,8 +84,28 @@ def write(state: Path, deliveries: list[Delivery]) -> None:
         connection.executemany(f"insert or replace into deliveries ({_COLUMNS}) values ({places})", rows)
 
 
+def keep_mapping_texts(state: Path, texts: Iterable[tuple[str, str, str]]) -> None:
+    """Keep the texts of mappings, given as (sha256, name, text): a rebuild reads each file by the text of its day.
+
+    Raises AmkpiError.
+    """
+    with DELIVERY_LOG.open(state) as connection:
+        known = {sha256 for (sha256,) in connection.execute("select sha256 from mapping_texts").fetchall()}
+        new = [each for each in texts if each[0] not in known]
+        if new:
+            connection.executemany("insert into mapping_texts (sha256, name, text) values (?, ?, ?)", new)
+
+
+def mapping_texts(state: Path) -> dict[str, str]:
+    """The text of every mapping that was ever used, by its digest. Raises AmkpiError."""
+    with DELIVERY_LOG.open(state) as connection:
+        return dict(connection.execute("select sha256, text from mapping_texts").fetchall())
+
+
 def read(state: Path) -> list[Delivery]:
     """All deliveries in the order in which they arrived. Raises AmkpiError."""
     with DELIVERY_LOG.open(state) as connection:
         rows = connection.execute(f"select {_COLUMNS} from deliveries order by delivery").fetchall()
-    return [Delivery(*(*row[:-1], datetime.fromisoformat(row[-1]))) for row in rows]
+    names = [field.name for field in fields(Delivery)]
+    found = (dict(zip(names, row, strict=True)) for row in rows)
+    return [Delivery(**{**each, "loaded_at": datetime.fromisoformat(each["loaded_at"])}) for each in found]

@@ -54,8 +54,7 @@ def replay(
     ]
     with transaction(connection):
         for place, delivery in enumerate(taken):
-            count = _write_archived(connection, home, mappings, delivery, settings.landing.max_unpacked_bytes)
-            taken[place] = replace(delivery, rows_read=count)
+            taken[place] = _write_archived(connection, home, mappings, delivery, settings.landing.max_unpacked_bytes)
             ledger.enter(connection, taken[place])
     settle(connection, home, None, taken)
     return LoadReport(run, tuple(taken))
@@ -83,7 +82,7 @@ def rebuild(
         with transaction(connection):
             if delivery.status == "loaded":
                 # No limit: the file was within the limit of its day.
-                count = _write_archived(connection, home, mappings, delivery, sys.maxsize)
+                count = _write_archived(connection, home, mappings, delivery, sys.maxsize).rows_read
                 if count != delivery.rows_read:
                     raise AmkpiError(
                         f"{delivery.file_name} had {delivery.rows_read} rows when it was loaded as {delivery.extract},"
@@ -128,8 +127,8 @@ def _write_archived(
     mappings: dict[str, Mapping],
     delivery: Delivery,
     limit: int,
-) -> int:
-    """Write the rows of the delivery from archive/; returns how many. Raises AmkpiError."""
+) -> Delivery:
+    """Write the rows of the delivery from archive/; returns it with its counts. Raises AmkpiError."""
     assert delivery.sha256 is not None
     path = archived(home, delivery.sha256, delivery.file_name)
     if not path.is_file():

@@ -28,9 +28,7 @@ from amkpi.ingestion.readers import Content, Unreadable
 from amkpi.ingestion.settling import settle, settle_killed_runs
 from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.unprocessed import Unprocessed
-from amkpi.ingestion.writer import write_file
-
-_LONGEST_REASON = 600
+from amkpi.ingestion.writer import in_one_line, write_file
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ def load(
         delivery += len(taken)
         done += taken
         for each in taken:
-            progress(f"{number}/{len(files)} {each.file_name}: {each.status}, {each.rows_read} rows")
+            progress(f"{number}/{len(files)} {each.file_name}: {each.summary}")
     return LoadReport(run, tuple(done))
 
 
@@ -156,22 +154,14 @@ def _take_as(
         result = replace(delivery, status="duplicate", reason="the same bytes were loaded before")
     else:
         try:
-            count = write_file(connection, path, content, delivery, source, limit)
-            result = replace(delivery, rows_read=count)
+            result = write_file(connection, path, content, delivery, source, limit)
         except Unreadable as error:
             # A file is never half loaded: what was written before the error is removed.
             for schema in ("raw", "parsed"):
                 connection.execute(f"delete from {schema}.{delivery.extract} where _delivery = ?", [delivery.delivery])
-            result = replace(delivery, status="rejected", reason=_in_one_line(str(error)))
+            result = replace(delivery, status="rejected", reason=in_one_line(str(error)))
     ledger.enter(connection, result)
     return result
-
-
-def _in_one_line(reason: str) -> str:
-    """A reason, which may quote content of the file, as printable text on one line."""
-    plain = "".join(ch if ch.isprintable() else " " for ch in reason)
-    short = " ".join(plain.split())
-    return short if len(short) <= _LONGEST_REASON else short[: _LONGEST_REASON - 2] + " …"
 
 
 def _is_known(connection: duckdb.DuckDBPyConnection, delivery: Delivery, source: SourceMapping | None) -> bool:

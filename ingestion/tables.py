@@ -60,7 +60,11 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
         create table if not exists raw.ledger (
             delivery bigint primary key, run bigint not null, file_name varchar not null, extract varchar,
             source varchar, sha256 varchar, bytes bigint, status varchar not null, reason varchar,
-            rows_read bigint not null, loaded_at timestamptz not null, settled boolean not null
+            rows_read bigint not null, loaded_at timestamptz not null, settled boolean not null,
+            rows_skipped_above bigint default 0, rows_skipped_footer bigint default 0,
+            rows_skipped_filtered bigint default 0, cells_cleaned bigint default 0, saved_zeros bigint default 0,
+            rows_repeated bigint default 0, keys_undecided bigint default 0, rows_deleted bigint default 0,
+            mapping_sha256 varchar, notes varchar
         )
         """
     )

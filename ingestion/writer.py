@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -21,6 +22,8 @@ from amkpi.ingestion.readers.record_batches import TIDY
 from amkpi.ingestion.tables import parsed_rows
 from amkpi.ingestion.validation import repeated_keys
 
+_LONGEST_TEXT = 600
+
 
 def write_file(
     connection: duckdb.DuckDBPyConnection,
@@ -29,18 +32,42 @@ def write_file(
     delivery: Delivery,
     source: Mapping | None,
     limit: int,
-) -> int:
+) -> Delivery:
     """Write the rows of a file as the delivery's extract, and the deletions that a snapshot implies.
 
-    Returns the number of rows in the file. Raises Unreadable.
+    Returns the delivery with its counts. Raises Unreadable.
     """
     extract = EXTRACTS[delivery.extract or ""]
-    count = write_rows(connection, extract, open_rows(path, content, extract, source, limit), delivery)
-    if source is not None:
+    rows = open_rows(path, content, extract, source, limit)
+    count = write_rows(connection, extract, rows, delivery)
+    repeated = (
         repeated_keys.settle(connection, extract, delivery, source.duplicates)
-    if source is not None and source.snapshot:
-        snapshots.delete_missing(connection, extract, delivery)
-    return count
+        if source
+        else repeated_keys.find(connection, extract, delivery.delivery)
+    )
+    deleted = snapshots.delete_missing(connection, extract, delivery) if source is not None and source.snapshot else 0
+    notes = [*rows.tally.notes, *([repeated.note] if repeated.undecided else [])]
+    return replace(
+        delivery,
+        rows_read=count,
+        rows_skipped_above=rows.tally.above,
+        rows_skipped_footer=rows.tally.footer,
+        rows_skipped_filtered=rows.tally.filtered,
+        cells_cleaned=rows.tally.cleaned,
+        saved_zeros=rows.tally.saved_zeros,
+        rows_repeated=repeated.rows,
+        keys_undecided=repeated.undecided,
+        rows_deleted=deleted,
+        mapping_sha256=source.sha256 if source else None,
+        notes=in_one_line("; ".join(notes)) or None,
+    )
+
+
+def in_one_line(text: str) -> str:
+    """A text for people that may quote content of a file, as printable text on one line, not longer than needed."""
+    plain = "".join(ch if ch.isprintable() else " " for ch in text)
+    short = " ".join(plain.split())
+    return short if len(short) <= _LONGEST_TEXT else short[: _LONGEST_TEXT - 2] + " …"
 
 
 def open_rows(

@@ -1,4 +1,4 @@
-"""The quarantine: the rows that are held back now, why, and an export that their sender corrects and delivers again.
+"""The quarantine: the rows that are held back now and not settled, why, and an export of them to correct.
 
 Private content stays private: survey comments are left out, and peer reviews are not exported at all.
 """
@@ -18,9 +18,11 @@ import xlsxwriter
 from amkpi.core.errors import AmkpiError
 from amkpi.core.storage.warehouse import table_exists
 from amkpi.ingestion.contracts.extracts import EXTRACTS, REASONS, Extract
+from amkpi.ingestion.validation.settled_rows import LINE, SHA256
 
 # Columns that an export has after those of the extract. A corrected file may keep them: unknown columns are ignored.
-ABOUT = ("quarantine_reason", "quarantine_column", "quarantine_file", "quarantine_line", "quarantine_row")
+# By its line and the digest of its file, the row that comes back settles the row that was exported.
+ABOUT = ("quarantine_reason", "quarantine_column", "quarantine_file", LINE, "quarantine_row", SHA256)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _EXCEL_ROWS = 1_048_576
@@ -140,7 +142,7 @@ def _chosen(
         raise AmkpiError(f"unknown extract {extract}; the extracts are: {', '.join(EXTRACTS)}")
     if reason is not None and reason not in REASONS:
         raise AmkpiError(f"unknown reason {reason}; the reasons are: {', '.join(REASONS)}")
-    if not table_exists(connection, "validation", "quarantine"):
+    if not table_exists(connection, "validation", "held_back"):
         raise AmkpiError("no rows were checked yet: run `amkpi build` first")
     given = {"q.extract": extract, "file_name": file_name, "q.reason": reason}
     conditions = [f"{name} = ?" for name, value in given.items() if value is not None]
@@ -156,7 +158,7 @@ def _rows(
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            select {fields}, q.reason, column_name, file_name, q._line, {whole}
+            select {fields}, q.reason, column_name, file_name, q._line, {whole}, sha256
             from validation.quarantine as q
             inner join raw.ledger on q._delivery = delivery
             inner join raw.{extract.name} as raw on q._delivery = raw._delivery and q._line = raw._line

@@ -30,6 +30,12 @@ class RepeatedKeys:
     undecided: int = 0
     first: tuple[str, ...] = ()
 
+    @property
+    def note(self) -> str:
+        """What a person should know about the undecided keys, with the first of them."""
+        keys = "1 key is" if self.undecided == 1 else f"{self.undecided} keys are"
+        return f"{keys} there several times with different values, and the last line counts: {'; '.join(self.first)}"
+
 
 def find(connection: duckdb.DuckDBPyConnection, extract: Extract, delivery: int) -> RepeatedKeys:
     """The repeated keys of a delivery, from its parsed rows. A row without its whole key has none."""

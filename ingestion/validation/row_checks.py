@@ -1,8 +1,9 @@
 """The row checks that need other rows: references, exchange rates, and which row of a key is valid.
 
-They run before every build. They write `validation.quarantine` (every row that is held back now, with its reason), mark
-in `parsed.<extract>` the rows that do not count (held back, superseded by a newer row, or deletions), and show the
-others as `valid.<extract>`.
+They run before every build. They write `validation.held_back` (every row that is held back now, with its reason, and
+whether it is settled), mark in `parsed.<extract>` the rows that do not count (held back, superseded by a newer row, or
+deletions), and show the others as `valid.<extract>`. The view `validation.quarantine` shows the rows that are held back
+and not settled.
 
 Deliveries are only ever added. So if the last checks used the same rules, only what new rows can change is checked:
 
@@ -30,7 +31,7 @@ from amkpi.core.storage.sql import literal
 from amkpi.core.storage.transactions import transaction
 from amkpi.core.storage.warehouse import table_exists
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Extract
-from amkpi.ingestion.validation import lookups
+from amkpi.ingestion.validation import lookups, settled_rows
 
 _WAITING = "('unknown_reference', 'missing_fx_rate')"
 # Temporary tables of one run of the checks.
@@ -109,12 +110,20 @@ def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     )
     connection.execute(
         """
-        create or replace table validation.quarantine (
+        create or replace table validation.held_back (
             extract varchar not null, _delivery bigint not null, _line bigint not null, reason varchar not null,
-            column_name varchar, raw_row varchar, keeps_older_row boolean
+            column_name varchar, raw_row varchar, keeps_older_row boolean, has_newer_row boolean default false,
+            is_settled boolean default false
         )
         """
     )
+    connection.execute(
+        """
+        create or replace view validation.quarantine as
+        select * exclude (has_newer_row, is_settled) from validation.held_back where not is_settled
+        """
+    )
+    settled_rows.create_tables(connection)
 
 
 def _check(connection: duckdb.DuckDBPyConnection, inputs: ValidationInputs, since: int) -> None:
@@ -136,6 +145,8 @@ def _check(connection: duckdb.DuckDBPyConnection, inputs: ValidationInputs, sinc
         if affected is not None:
             _quarantine(connection, extract, affected, first_deliveries, inputs.reporting_currency, since, everything)
             _supersede(connection, extract, everything)
+        settled_rows.find_corrections(connection, extract, since)
+        settled_rows.settle(connection, extract)
         if extract.name == "fx_rates":
             _first_rates(connection, "rates", inputs.delivery)
         connection.execute(_valid_rows(extract, inputs.delivery))
@@ -166,7 +177,7 @@ def _affected(connection: duckdb.DuckDBPyConnection, extract: Extract, since: in
         return _rows(extract)
     parts = [f"select rowid as id, * from parsed.{extract.name} where _delivery > {since}"]
     waiting = (
-        f"select _delivery, _line from validation.quarantine where extract = '{extract.name}' and reason in {_WAITING}"
+        f"select _delivery, _line from validation.held_back where extract = '{extract.name}' and reason in {_WAITING}"
     )
     if connection.execute(f"{waiting} limit 1").fetchall():
         parts.append(
@@ -203,7 +214,7 @@ def _quarantine(
     connection.execute(_verdicts(extract, affected, first_deliveries, reporting_currency, looked_up))
     of_extract = f"extract = '{extract.name}'"
     if everything:
-        connection.execute(f"delete from validation.quarantine where {of_extract}")
+        connection.execute(f"delete from validation.held_back where {of_extract}")
     else:
         connection.execute(
             f"""
@@ -211,22 +222,22 @@ def _quarantine(
             select a.id, a._delivery, a._line
             from affected as a
             left join verdicts as v on a.id = v.id
-            left join (select * from validation.quarantine where {of_extract}) as q
+            left join (select * from validation.held_back where {of_extract}) as q
                 on a._delivery = q._delivery and a._line = q._line
             where a._delivery > {since} or v.reason is distinct from q.reason
                 or v.column_name is distinct from q.column_name
             """
         )
         connection.execute(
-            f"delete from validation.quarantine as q using changed as c"
+            f"delete from validation.held_back as q using changed as c"
             f" where q.{of_extract} and q._delivery = c._delivery and q._line = c._line"
         )
     chosen = "" if everything else "semi join changed as c on v.id = c.id"
     connection.execute(
         f"""
-        insert into validation.quarantine by name
+        insert into validation.held_back by name
         select '{extract.name}' as extract, v._delivery, v._line, v.reason, v.column_name,
-            {_raw_row(extract)} as raw_row, false as keeps_older_row
+            {_raw_row(extract)} as raw_row, false as keeps_older_row, false as has_newer_row, false as is_settled
         from (select v.* from verdicts as v {chosen}) as v
         inner join raw.{extract.name} as raw on v._delivery = raw._delivery and v._line = raw._line
         """
@@ -306,7 +317,7 @@ def _supersede(connection: duckdb.DuckDBPyConnection, extract: Extract, everythi
                 on {_same_key(extract, "t", "k")}
             """
         )
-    held = f"(select _delivery, _line from validation.quarantine where extract = '{extract.name}')"
+    held = f"(select _delivery, _line from validation.held_back where extract = '{extract.name}')"
     is_held = f"join {held} as q on t._delivery = q._delivery and t._line = q._line"
     connection.execute(
         f"""
@@ -344,19 +355,19 @@ def _supersede(connection: duckdb.DuckDBPyConnection, extract: Extract, everythi
 
 
 def _keep_older(connection: duckdb.DuckDBPyConnection, extract: Extract, touched: str, held: str) -> None:
-    """Mark the quarantined rows in whose place an older row of the same key stays valid."""
+    """Mark the held-back rows in whose place an older row of their key stays valid, and those with a newer one."""
     if not connection.execute(f"select 1 from {held} limit 1").fetchall():
         return
     of_touched = "q._delivery = t._delivery and q._line = t._line"
     connection.execute(
-        f"update validation.quarantine as q set keeps_older_row = false from {touched} as t"
+        f"update validation.held_back as q set keeps_older_row = false from {touched} as t"
         f" where q.extract = '{extract.name}' and q.keeps_older_row and {of_touched}"
     )
     # A row without its whole key has no older row of that key.
     whole = " and ".join(f"t.{name} is not null" for name in extract.key if extract.column(name).required)
     connection.execute(
         f"""
-        update validation.quarantine as q set keeps_older_row = true
+        update validation.held_back as q set keeps_older_row = true
         from {touched} as t, (select c.* from {touched} as c anti join superseded as p on c.id = p.id) as c
         where q.extract = '{extract.name}' and {of_touched} and {_same_key(extract, "t", "c")} and {whole}
             and (
@@ -364,6 +375,7 @@ def _keep_older(connection: duckdb.DuckDBPyConnection, extract: Extract, touched
             ) > (coalesce(c.updated_at, timestamptz '-infinity'), c._delivery, c._line)
         """
     )
+    settled_rows.mark_keys(connection, extract, touched)
 
 
 def _same_key(extract: Extract, one: str, other: str) -> str:

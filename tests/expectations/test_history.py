@@ -21,6 +21,7 @@ from amkpi.ingestion.tables import create_tables
 from amkpi.pipeline import steps
 from tests.conftest import AS_OF, Agency
 from tests.expectations.findings import BLOCKED, HOSTILE, PASSED, WARNED
+from tests.expectations.raw.faults import INTO_LEDGER
 
 MOMENT = datetime(2026, 10, 17, 19, 5, tzinfo=UTC)  # 18/10/2026 02:05 in Vietnam
 CONTEXT = AuditContext(AS_OF, MOMENT)
@@ -32,7 +33,7 @@ def loaded(agency: Agency) -> Agency:
     with connect(agency.home, agency.run.settings) as connection:
         create_tables(connection)
         connection.execute(
-            "insert into raw.ledger select range, range, 'a.csv', 'clients', null, 'x', 1, 'loaded', null, 1,"
+            f"{INTO_LEDGER} select range, range, 'a.csv', 'clients', null, 'x', 1, 'loaded', null, 1,"
             " timestamptz '2026-10-17 18:00:00+00', true from range(1, 4)"
         )
     return agency

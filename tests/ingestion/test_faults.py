@@ -192,7 +192,7 @@ def test_a_file_replaced_between_the_look_and_the_taking_is_left_for_the_next_ru
 def test_a_file_replaced_while_it_is_read_is_two_deliveries(agency: Agency, monkeypatch: pytest.MonkeyPatch) -> None:
     write_file = loader.write_file
 
-    def while_it_is_read(*args: Any) -> int:
+    def while_it_is_read(*args: Any) -> Delivery:
         agency.deliver({"clients/a.csv": "client_id,client_name\nC1,second\n"})
         return write_file(*args)
 

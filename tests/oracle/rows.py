@@ -412,13 +412,19 @@ def ledger(rows: Rows) -> list[dict[str, object]]:
 
 
 def quarantine(rows: Rows) -> list[dict[str, object]]:
-    """`quarantined_rows`: a row for each raw row held back now.
+    """`quarantined_rows`: a row for each raw row held back now and not settled: its key has no newer good row.
 
     `keeps_older_row`: the key has a current row, and the row held back would have replaced it.
     """
+    newest: dict[tuple[str, Key], tuple[datetime, int, int]] = {}
+    for row in rows.rows:
+        if row.reason is None and row.key is not None:
+            newest[row.extract, row.key] = max(row.rank, newest.get((row.extract, row.key), row.rank))
     held = []
     for row in rows.rows:
         if row.reason is None:
+            continue
+        if row.key is not None and (row.extract, row.key) in newest and newest[row.extract, row.key] > row.rank:
             continue
         kept = rows.current_by_key[row.extract].get(row.key) if row.key is not None else None
         held.append(

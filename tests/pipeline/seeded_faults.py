@@ -120,11 +120,15 @@ EMPTY = (("clients/1-empty.csv", b""), ("clients/2-header.csv", b"client_id,clie
 
 @dataclass(frozen=True)
 class Held:
-    """What a planted row must be held back for. Without a reason, it is a good one."""
+    """What a planted row must be held back for. Without a reason, it is a good one.
+
+    settled: whether a good row of its key is newer.
+    """
 
     reason: str | None = None
     column: str | None = None
     keeps_older: bool = False
+    settled: bool = False
 
 
 @dataclass
@@ -168,7 +172,7 @@ def plan(tables: Tables) -> Plan:
                 bad = {**good, "updated_at": NEWEST, **changes}
                 # A moment that cannot be read is none: the row comes after the good one, or it does not.
                 keeps = "updated_at" not in changes or (place + 2) % RUNS > (place + 1) % RUNS
-                made.put((place + 2) % RUNS, extract, bad, Held(reason, column, keeps_older=keeps))
+                made.put((place + 2) % RUNS, extract, bad, Held(reason, column, keeps_older=keeps, settled=not keeps))
         for place, row in enumerate(plain):
             made.put(place % RUNS, extract, row)
     return made
@@ -200,7 +204,7 @@ class Dirty:
     """Files by run, and what must be in the ledger and held back once all of them are loaded.
 
     ledger: file, extract, status, rows read, loaded and held back. quarantine: extract, file, line, reason, column and
-    whether an older row stays. unfinished: what must still lie in LANDING.
+    whether an older row stays; not the settled ones. unfinished: what must still lie in LANDING.
     """
 
     runs: list[dict[str, bytes]]
@@ -226,7 +230,11 @@ def dirty(made: Plan, form_of: Callable[[int, str], Format]) -> Dirty:
         name = f"{extract}/{run}-rows.{form.ending}"
         runs[run][name] = written.data
         held = [(line, each) for line, (_, each) in zip(written.lines, rows, strict=True) if each.reason]
-        quarantine |= {(extract, name, line, each.reason or "", each.column, each.keeps_older) for line, each in held}
+        quarantine |= {
+            (extract, name, line, each.reason or "", each.column, each.keeps_older)
+            for line, each in held
+            if not each.settled
+        }
         ledger.add((name, extract, "loaded", len(rows), len(rows) - len(held), len(held)))
         # Known bytes under another name, later by its path.
         if extract in ("contracts", "staff"):

@@ -109,7 +109,7 @@ def test_in_every_format_the_same_rows_count_and_all_that_was_planted_is_held_ba
     assert len(held) == len(files.quarantine)
     ledger = agency.rows(
         "select file_name, extract, status, rows_read, rows_read - rows_held, rows_held from raw.ledger, lateral"
-        " (select count(*) as rows_held from validation.quarantine where _delivery = delivery)"
+        " (select count(*) as rows_held from validation.held_back where _delivery = delivery)"
     )
     assert set(ledger) == files.ledger
     assert len(ledger) == len(files.ledger)

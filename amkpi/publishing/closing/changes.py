@@ -103,7 +103,7 @@ def valid_rows_at(extract: Extract, delivery: int, held: str, of_keys: str = "")
                             and held.line_number = rows._line
                     )
                     and not exists (
-                        select 1 from validation.quarantine as waiting
+                        select 1 from validation.held_back as waiting
                         where waiting.extract = '{extract.name}' and waiting._delivery = rows._delivery
                             and waiting._line = rows._line and waiting.reason = 'unknown_reference'
                     )
@@ -134,7 +134,7 @@ def _changed(connection: duckdb.DuckDBPyConnection, extract: Extract, then: Then
         select distinct {key} from parsed.{name} as rows
         where _delivery > {then.delivery}
             or (_delivery, _line) in (select delivery, line_number from {then.held} where extract = '{name}')
-            or (_delivery, _line) in (select _delivery, _line from validation.quarantine where extract = '{name}')
+            or (_delivery, _line) in (select _delivery, _line from validation.held_back where extract = '{name}')
         """
     )
     connection.execute(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+INTO_LEDGER = (
+    "insert into raw.ledger"
+    " (delivery, run, file_name, extract, source, sha256, bytes, status, reason, rows_read, loaded_at, settled)"
+)
 A_QUARANTINED_ROW = (
-    "insert into validation.quarantine"
+    "insert into validation.held_back"
+    " (extract, _delivery, _line, reason, column_name, raw_row, keeps_older_row)"
     " select '{0}', _delivery, _line, 'bad_type', null, null, false from raw.{0} limit 1"
 )
 A_REJECTED_FILE = (
-    "insert into raw.ledger select 99, max(run), 'contracts/broken.csv', 'contracts', null, 'ab', 3, 'rejected',"
+    f"{INTO_LEDGER} select 99, max(run), 'contracts/broken.csv', 'contracts', null, 'ab', 3, 'rejected',"
     " 'not readable', 0, max(loaded_at), true from raw.ledger"
 )
 A_LOADED_FILE = (
-    "insert into raw.ledger select 100, max(run) + 1, 'contracts/empty.csv', 'contracts', null, 'cd', 3, 'loaded',"
+    f"{INTO_LEDGER} select 100, max(run) + 1, 'contracts/empty.csv', 'contracts', null, 'cd', 3, 'loaded',"
     " null, 0, max(loaded_at), true from raw.ledger"
 )
 

@@ -11,7 +11,7 @@ from amkpi.core.settings import Settings
 from tests.changed_settings import changed
 from tests.expectations.audits import CONTEXT, LOADED_AT, audit, audit_raw, blocking, failed
 from tests.expectations.conftest import Break
-from tests.expectations.raw.faults import A_LOADED_FILE, A_REJECTED_FILE, WARNING_FAULTS
+from tests.expectations.raw.faults import A_LOADED_FILE, A_REJECTED_FILE, INTO_LEDGER, WARNING_FAULTS
 
 # The build takes 10 s, Great Expectations 6 s to import; then an audit takes 0.3 s.
 pytestmark = pytest.mark.slow
@@ -21,7 +21,7 @@ def loads(*rows: int, extract: str = "projects", source: str = "null") -> str:
     """A statement that adds loads of these sizes, each in a run of its own, after the one that exists."""
     values = ", ".join(f"({number}, {count})" for number, count in enumerate(rows, 1))
     return (
-        f"insert into raw.ledger select 100 + number, 1 + number, '{extract}/' || number || '.csv', '{extract}',"
+        f"{INTO_LEDGER} select 100 + number, 1 + number, '{extract}/' || number || '.csv', '{extract}',"
         f" {source}, 'sha' || number, 9, 'loaded', null, count, loaded_at, true"
         f" from (values {values}) as loads (number, count), (select max(loaded_at) as loaded_at from raw.ledger)"
     )

@@ -39,7 +39,8 @@ def test_exactly_the_allowed_share_passes_and_exactly_the_warning_share_warns(
 
 def test_quarantined_rows_are_reported_by_file_line_and_reason(broken: Break, settings: Settings) -> None:
     warehouse = broken(
-        "insert into validation.quarantine"
+        "insert into validation.held_back"
+        " (extract, _delivery, _line, reason, column_name, raw_row, keeps_older_row)"
         " select 'contracts', _delivery, _line, 'bad_type', 'amount', 'secret', false from raw.contracts"
     )
     found = audit_raw(warehouse, settings)["few_enough_rows_are_quarantined"]

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -18,13 +19,14 @@ from typing import Any
 import duckdb
 import pytest
 
-from amkpi.ingestion import snapshots
+from amkpi.ingestion import ledger, snapshots
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Column, Extract
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.readers.record_batches import TextRows, batch
 from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.validation import row_checks
 from amkpi.ingestion.validation.row_checks import check_rows
+from amkpi.ingestion.validation.settled_rows import LINE, SHA256
 from amkpi.ingestion.writer import write_rows
 from tests.paths import ROOT
 
@@ -54,7 +56,7 @@ class World:
         create_tables(self.connection)
         self.number = 0
         self.currency = "VND"
-        self.sent: list[tuple[Extract, list[list[str]]]] = []
+        self.sent: list[tuple[int, Extract, list[list[str]], str | None]] = []
         # One extract, what it rests on, and some others: rows that have nothing to do with each other show nothing.
         # An agency does not have every extract from its first day, nor every one at all.
         money = [e for e in EXTRACTS.values() if e.fx_date]
@@ -69,37 +71,53 @@ class World:
             self.number += 1
             draw = self.random.random()
             if draw < 0.08:
-                self.enter("duplicate" if self.sent else "rejected", self.random.choice(list(EXTRACTS.values())), 0)
+                self.enter("duplicate" if self.sent else "rejected", self.random.choice(list(EXTRACTS.values())))
             elif draw < 0.16 and self.sent:
-                self.insert(*self.random.choice(self.sent), None)  # replayed on purpose
+                self.insert(*self.random.choice(self.sent))  # replayed on purpose
+            elif draw < 0.3 and self.sent:
+                self.correct(*self.random.choice(self.sent)[:2])
             else:
                 extract = self.random.choice([self.focus, self.focus, EXTRACTS["fx_rates"], *self.extracts])
                 rows = [self.row(extract) for _ in range(self.random.randint(0, 5 if extract == self.focus else 2))]
-                self.sent.append((extract, rows))
-                self.insert(extract, rows, "crm" if self.random.random() < 0.2 else None)
+                source = "crm" if self.random.random() < 0.2 else None
+                self.sent.append((self.number, extract, rows, source))
+                self.insert(*self.sent[-1])
         if self.random.random() < 0.03:
             self.currency = self.random.choice(["VND", "USD"])
 
-    def insert(self, extract: Extract, rows: list[list[str]], source: str | None) -> None:
-        delivery = self.delivery(extract, source)
-        names = tuple(column.name for column in extract.all_columns)
+    def correct(self, number: int, extract: Extract) -> None:
+        """Deliver rows that name lines of an earlier file, as a file that was exported from the quarantine does."""
+        rows = [self.row(extract) for _ in range(self.random.randint(1, 3))]
+        lines = [[f"{number:064x}", self.random.choice(["2", "3.0", "4", "x"])] for _ in rows]
+        columns = len(extract.all_columns)
+        whole = [row + line if len(row) == columns else row for row, line in zip(rows, lines, strict=True)]
+        self.insert(self.number, extract, whole, None, (SHA256, LINE))
+
+    def insert(
+        self,
+        bytes_of: int,
+        extract: Extract,
+        rows: list[list[str]],
+        source: str | None,
+        more: tuple[str, ...] = (),
+    ) -> None:
+        """Deliver these rows; `bytes_of`: the delivery that has the same bytes."""
+        delivery = self.delivery(extract, source, bytes_of)
+        names = (*(column.name for column in extract.all_columns), *more)
         batches = iter([batch(rows, range(2, len(rows) + 2), len(names))] if rows else [])
         count = write_rows(self.connection, extract, TextRows(names, batches), delivery)
         if source:
             snapshots.delete_missing(self.connection, extract, delivery)
-        self.enter("loaded", extract, count, source)
+        ledger.enter(self.connection, replace(delivery, rows_read=count))
 
-    def delivery(self, extract: Extract, source: str | None) -> Delivery:
+    def delivery(self, extract: Extract, source: str | None, bytes_of: int) -> Delivery:
         name = f"{extract.name}/{self.number}.csv"
         moment = MOMENT + timedelta(days=self.number)
-        return Delivery(self.number, 1, name, extract.name, source, f"{self.number:064x}", 0, "loaded", None, 0, moment)
+        return Delivery(self.number, 1, name, extract.name, source, f"{bytes_of:064x}", 0, "loaded", None, 0, moment)
 
-    def enter(self, status: str, extract: Extract, count: int, source: str | None = None) -> None:
-        d = self.delivery(extract, source)
-        self.connection.execute(
-            "insert into raw.ledger values (?, 1, ?, ?, ?, ?, 0, ?, null, ?, ?, true)",
-            [d.delivery, d.file_name, d.extract, source, d.sha256, status, count, d.loaded_at],
-        )
+    def enter(self, status: str, extract: Extract) -> None:
+        """Deliver a file of which no row is loaded."""
+        ledger.enter(self.connection, replace(self.delivery(extract, None, self.number), status=status))
 
     def row(self, extract: Extract) -> list[str]:
         days = sorted(self.random.choice(DAYS) for _ in extract.columns)
@@ -133,7 +151,9 @@ class World:
         """Everything that the checks write."""
         queries = {
             "inputs": "select * from validation.inputs",
+            "held back": "select * from validation.held_back order by all",
             "quarantine": "select * from validation.quarantine order by all",
+            "corrections": "select * from validation.corrections order by all",
         }
         for name in EXTRACTS:
             queries[name] = f"select * from valid.{name} order by all"
@@ -227,7 +247,30 @@ CHANGES = {
     ),
     "a newer good row comes": (
         [CLIENT, other(CLIENT, client_name="", updated_at="2026-05-01")], [other(CLIENT, updated_at="2026-06-01")],
-        ["missing_required:client_name keeps older"], ["missing_required:client_name"],
+        ["missing_required:client_name keeps older"], [],
+    ),
+    "a newer deletion comes": (
+        [CLIENT, other(CLIENT, client_name="", updated_at="2026-05-01")],
+        [other(CLIENT, is_deleted="true", updated_at="2026-06-01")],
+        ["missing_required:client_name keeps older"], [],
+    ),
+    "a newer row comes that is held back too": (
+        [other(CLIENT, client_name="")], [other(CLIENT, client_name="")],
+        ["missing_required:client_name"], ["missing_required:client_name"] * 2,
+    ),
+    "the newer good row is deleted": (
+        [other(CLIENT, client_name=""), CLIENT], [other(CLIENT, is_deleted="true")], [], [],
+    ),
+    "the newer good row lost its rate": (
+        [rate("2026-02-01"), other(COST, amount="x"), COST], [rate("2026-02-01", is_deleted="true")],
+        [], ["bad_type:amount", "missing_fx_rate:currency"],
+    ),
+    "the newer good row got its rate": (
+        [other(COST, amount="x"), COST], [rate("2026-02-01")],
+        ["bad_type:amount", "missing_fx_rate:currency"], [],
+    ),
+    "a good row comes whose key is not the whole key of the held row": (
+        [other(PERSON, valid_from="")], [PERSON], ["missing_required:valid_from"], ["missing_required:valid_from"],
     ),
 }  # fmt: skip
 
@@ -239,7 +282,9 @@ def test_new_rows_change_earlier_verdicts(change: str) -> None:
     for rows, held in ((before, held_before), (comes, held_after)):
         for name, cells in rows:
             world.number += 1
-            world.insert(EXTRACTS[name], [[cells.get(c.name, "") for c in EXTRACTS[name].all_columns]], None)
+            world.insert(
+                world.number, EXTRACTS[name], [[cells.get(c.name, "") for c in EXTRACTS[name].all_columns]], None
+            )
         world.check()
         found = world.connection.execute(
             "select reason || ':' || column_name || if(keeps_older_row, ' keeps older', '') from validation.quarantine"
@@ -255,7 +300,7 @@ def test_rows_that_are_not_checked_yet_are_not_shown() -> None:
     current = []
     for figure in ("1", "2"):
         world.number += 1
-        world.insert(EXTRACTS["fx_rates"], [["USD", "2026-01-01", figure, "", ""]], None)
+        world.insert(world.number, EXTRACTS["fx_rates"], [["USD", "2026-01-01", figure, "", ""]], None)
         if figure == "2":
             current += world.connection.execute("select rate from valid.fx_rates").fetchall()
         world.check()

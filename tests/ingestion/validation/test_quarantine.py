@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import zipfile
 from pathlib import Path
@@ -82,12 +83,13 @@ def exported(agency: Agency, target: Path) -> tuple[tuple[str, ...], list[list[s
 
 def test_a_workbook_of_them_has_each_cell_as_it_came(held: Agency, tmp_path: Path) -> None:
     header, rows = exported(held, tmp_path / "out.xlsx")
+    sha256 = hashlib.sha256(FILES["clients/a.csv"].encode()).hexdigest()
     assert header == ("client_id", "client_name", "industry", "updated_at", "is_deleted", *quarantine.ABOUT)
     assert rows == [
-        ["C2", "", "", "", "", "missing_required", "client_name", "clients/a.csv", "3", ""],
-        ["=1+1", "", "", "", "", "missing_required", "client_name", "clients/a.csv", "4", ""],
-        ["", "", "", "", "", "malformed_row", "", "clients/a.csv", "5", '["C4"]'],
-        ["-5", "", "", "", "", "missing_required", "client_name", "clients/a.csv", "6", ""],
+        ["C2", "", "", "", "", "missing_required", "client_name", "clients/a.csv", "3", "", sha256],
+        ["=1+1", "", "", "", "", "missing_required", "client_name", "clients/a.csv", "4", "", sha256],
+        ["", "", "", "", "", "malformed_row", "", "clients/a.csv", "5", '["C4"]', sha256],
+        ["-5", "", "", "", "", "missing_required", "client_name", "clients/a.csv", "6", "", sha256],
     ]
     assert b"<f>" not in b"".join(content for content in unzipped(tmp_path / "out.xlsx"))
 

@@ -29,6 +29,17 @@ def _whole_figures(connection: sqlite3.Connection) -> None:
         connection.execute("update sendings set told = ? where rowid = ?", [text, rowid])
 
 
+_NEW_COUNTS = (
+    "rows_skipped_above",
+    "rows_skipped_footer",
+    "rows_skipped_filtered",
+    "cells_cleaned",
+    "saved_zeros",
+    "rows_repeated",
+    "keys_undecided",
+    "rows_deleted",
+)
+
 DELIVERY_LOG = StateStore(
     "delivery_log.sqlite",
     (
@@ -39,6 +50,16 @@ DELIVERY_LOG = StateStore(
                 "create table deliveries (delivery integer primary key, run integer not null, file_name text not null,"
                 " extract text, source text, sha256 text, bytes integer not null, status text not null, reason text,"
                 " rows_read integer not null, loaded_at text not null)"
+            ),
+        ),
+        Migration(
+            2,
+            "counts of skipped, changed and deleted rows, and the mapping's text",
+            _statements(
+                *(f"alter table deliveries add column {name} integer not null default 0" for name in _NEW_COUNTS),
+                "alter table deliveries add column mapping_sha256 text",
+                "alter table deliveries add column notes text",
+                "create table mapping_texts (sha256 text primary key, name text not null, text text not null)",
             ),
         ),
     ),

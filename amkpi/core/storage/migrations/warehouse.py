@@ -46,9 +46,23 @@ def _rename_schemas(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"drop schema if exists {schema} cascade")
 
 
+def _add_counts_to_the_ledger(connection: duckdb.DuckDBPyConnection) -> None:
+    """Add what a load skipped, changed and deleted. The row checks are made again: their tables change."""
+    counts = (
+        "rows_skipped_above", "rows_skipped_footer", "rows_skipped_filtered", "cells_cleaned", "saved_zeros",
+        "rows_repeated", "keys_undecided", "rows_deleted",
+    )  # fmt: skip
+    for name in counts:
+        connection.execute(f"alter table raw.ledger add column {name} bigint default 0")
+    for name in ("mapping_sha256", "notes"):
+        connection.execute(f"alter table raw.ledger add column {name} varchar")
+    connection.execute("drop schema if exists validation cascade")
+
+
 MIGRATIONS: tuple[Migration[duckdb.DuckDBPyConnection], ...] = (
     Migration(1, "file, hash and load time only in the ledger", _keep_facts_of_deliveries_in_the_ledger),
     Migration(2, "schemas typed and judged renamed to parsed and validation, current_rows to valid", _rename_schemas),
+    Migration(3, "the ledger counts skipped, changed and deleted rows", _add_counts_to_the_ledger),
 )
 
 

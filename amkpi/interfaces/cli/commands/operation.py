@@ -25,7 +25,7 @@ def replay(run: Run, wanted: str) -> None:
 
     report = steps.replay(run, wanted)
     for delivery in report.deliveries:
-        click.echo(f"{delivery.file_name} as {delivery.extract}: {delivery.status}, {delivery.rows_read} rows")
+        click.echo(f"{delivery.file_name} as {delivery.extract}: {delivery.summary}")
 
 
 @click.command()

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from amkpi.core.run import Run
     from amkpi.pipeline.steps import Auditor
 
+# More files with something to report are not named one by one.
+MOST_FILES = 10
+
 
 @click.command()
 @historical_option
@@ -87,6 +90,15 @@ def _load(run: Run) -> None:
     for delivery in report.deliveries:
         if delivery.status == "rejected":
             terminal.warn(f"{delivery.file_name} rejected: {delivery.reason}")
+    lines = [
+        f"{each.file_name} as {each.extract}: {', '.join(filter(None, (each.left_out_or_changed, each.notes)))}"
+        for each in report.deliveries
+        if each.status == "loaded" and (each.left_out_or_changed or each.notes)
+    ]
+    for line in lines[:MOST_FILES]:
+        terminal.warn(line)
+    if len(lines) > MOST_FILES:
+        terminal.note(f"and {len(lines) - MOST_FILES} more files: see marts.load_ledger")
 
 
 def _build(run: Run, on_start: Callable[[], None] = lambda: None) -> bool:
