@@ -18,6 +18,7 @@ import pytest
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.ingestion import archive, delivery_log, landing, loader
+from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.pipeline import steps
 from tests.conftest import Agency
