@@ -6,13 +6,32 @@ types, rules and keys of the rows are checked in `amkpi.ingestion.tables` and `a
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from amkpi.ingestion.readers.characters import cleaned, without_old_encodings
-from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT, Content, ending, examine
+from amkpi.ingestion.readers.decompression import (
+    DEFAULT_LIMIT,
+    WORKBOOKS,
+    Content,
+    Member,
+    ending,
+    examine,
+    examine_member,
+    members,
+)
 from amkpi.ingestion.readers.delimited import read_csv
 from amkpi.ingestion.readers.layout import CANONICAL, Layout
-from amkpi.ingestion.readers.record_batches import MAX_FIELD_CHARS, Tally, TextRows, Unreadable, batch_schema, loose
+from amkpi.ingestion.readers.record_batches import (
+    MAX_FIELD_CHARS,
+    Tally,
+    TextRows,
+    Unreadable,
+    batch_schema,
+    loose,
+    naming,
+    together,
+)
 from amkpi.ingestion.readers.table_rows import compared
 
 __all__ = [
@@ -40,13 +59,31 @@ def open_text(
     known: the names of the columns that the caller looks for, as `loose` gives them. limit: of the decompressed size,
     in bytes. layout: where the table is. Raises `Unreadable`.
     """
-    if content.problem:
-        raise Unreadable(content.problem)
-    rows = without_old_encodings(_opened(path, content, known, limit, layout))
+    if ending(path.name) == ".zip" and not content.problem:
+        rows = _from_zip(path, known, limit, layout)
+    else:
+        rows = _opened(path, content, known, limit, layout)
     return cleaned(rows) if layout.native else rows
 
 
-def _opened(path: Path, content: Content, known: frozenset[str], limit: int, layout: Layout) -> TextRows:
+def _from_zip(path: Path, known: frozenset[str], limit: int, layout: Layout) -> TextRows:
+    """The files of a zip as one table."""
+    found = members(path, limit)
+
+    def part(member: Member) -> TextRows:
+        with naming(member.path):
+            return _opened(member, examine_member(member, limit), known, limit, layout)
+
+    return part(found[0]) if len(found) == 1 else together([(each.path, partial(part, each)) for each in found])
+
+
+def _opened(path: Path | Member, content: Content, known: frozenset[str], limit: int, layout: Layout) -> TextRows:
+    if content.problem:
+        raise Unreadable(content.problem)
+    return without_old_encodings(_read(path, content, known, limit, layout))
+
+
+def _read(path: Path | Member, content: Content, known: frozenset[str], limit: int, layout: Layout) -> TextRows:
     kind = ending(path.name)
     text = kind.removesuffix(".gz").removesuffix(".zst")
     if text in (".csv", ".tsv", ".txt"):
@@ -65,11 +102,12 @@ def _opened(path: Path, content: Content, known: frozenset[str], limit: int, lay
         from amkpi.ingestion.readers.parquet import read_parquet
 
         return read_parquet(path, limit, layout)
-    if kind == ".xlsx":
+    if kind in WORKBOOKS:
         from amkpi.ingestion.readers.workbook import read_workbook
 
         return read_workbook(path, known, limit, layout)
     raise Unreadable(
         f"a file {'that ends in ' + kind if kind else 'without an ending'} cannot be read: deliver it as .csv, .tsv,"
-        " .json, .ndjson, .parquet or .xlsx (text also compressed, as .csv.gz or .csv.zst)"
+        " .json, .ndjson, .parquet, .xlsx, .xlsb, .xls or .ods (text also compressed, as .csv.gz or .csv.zst; any"
+        " of them in a .zip)"
     )

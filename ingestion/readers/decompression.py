@@ -1,14 +1,20 @@
-"""The bytes of a delivered file: hashed, decompressed within a limit, and decoded. Only in memory, never on disk."""
+"""The bytes of a delivered file: hashed, decompressed within a limit, and decoded. Only in memory, never on disk.
+
+A delivered file may be a zip; the files in it (`Member`) are read in the same way as a delivered file.
+"""
 
 from __future__ import annotations
 
 import codecs
 import gzip
 import hashlib
+import io
+import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import zstandard
 
@@ -20,17 +26,46 @@ _ZSTD_CHUNK = 2048
 _ZSTD_WINDOW = 1 << 27
 PACKED = (".gz", ".zst")
 TEXT = (".csv", ".tsv", ".txt", ".json", ".ndjson", ".jsonl")
-BINARY = (".parquet", ".xlsx")
+WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+_ZIP, _COMPOUND = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+# The first bytes of a format; an Excel workbook is read by its content, whichever of its endings it has.
+_OWN = {
+    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls"), (_ZIP, _COMPOUND)),
+    ".ods": (_ZIP,),
+    ".zip": (_ZIP, b"PK\x05\x06"),
+    ".gz": (b"\x1f\x8b",),
+    ".zst": (b"\x28\xb5\x2f\xfd",),
+}
 # The first bytes of files that are often delivered with a wrong ending: what such a file is, and what to do.
 _BEGINNINGS = (
-    (b"PK\x03\x04", "a zip or an Excel workbook", "rename a workbook to .xlsx, unpack a zip before delivery"),
+    (_ZIP, "a zip or an Excel workbook", "rename a workbook to .xlsx, and a zip to .zip"),
     (b"\x1f\x8b", "compressed with gzip", "rename it to end in .gz, such as .csv.gz"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd", "rename it to end in .zst, such as .csv.zst"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook or one with a password", "save it as .xlsx without a password"),
+    (_COMPOUND, "an old Excel workbook or one with a password", "rename it to .xls, or save it without a password"),
     (b"%PDF-", "a PDF", "deliver the table that it was made from"),
 )
 # 2 GiB, as the setting max_unpacked_bytes.
 DEFAULT_LIMIT = 2 * 1024**3
+
+
+# A file with a format that needs it whole is unpacked from a zip into memory.
+_LARGEST_MEMBER = 256 << 20
+_MOST_MEMBERS = 100
+_ARCHIVES = (".zip", ".gz", ".zst", ".7z", ".rar", ".tar", ".tgz", ".bz2", ".xz")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file within a zip: its place among the entries of the zip, and its path there."""
+
+    archive: Path
+    place: int
+    path: str
+
+    @property
+    def name(self) -> str:
+        """The name of the file, without its folders."""
+        return PurePosixPath(self.path).name
 
 
 @dataclass(frozen=True)
@@ -79,16 +114,17 @@ def examine(path: Path, limit: int = DEFAULT_LIMIT) -> Content:
 def _mistaken(kind: str, start: bytes) -> str | None:
     """Why a file with these first bytes does not have the format of its ending; None if it may have it."""
     suffix = PurePosixPath(f"a{kind}").suffix
-    own = {".xlsx": b"PK\x03\x04", ".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}.get(suffix)
-    if kind not in TEXT and own is None:
+    own = _OWN.get(suffix, ())
+    if kind not in TEXT and not own:
         return None
-    name = {".xlsx": "XLSX", ".gz": "gzip", ".zst": "zstd"}.get(suffix, suffix.removeprefix(".").upper())
+    name = {".gz": "gzip", ".zst": "zstd"}.get(suffix, suffix.removeprefix(".").upper())
     for beginning, what, fix in _BEGINNINGS:
-        if beginning != own and start.startswith(beginning):
+        if beginning not in own and start.startswith(beginning):
             return f"not readable as {name}: this is {what}; {fix}"
-    if suffix == ".xlsx" and not start.startswith(b"PK"):
+    if suffix in WORKBOOKS and not start.startswith(own):
         return (
-            "not readable as XLSX: this is not a workbook; rename delimited text to .csv, save anything else as .xlsx"
+            f"not readable as {name}: this is not a workbook; rename delimited text to .csv, save anything else"
+            " as .xlsx"
         )
     return None
 
@@ -116,10 +152,76 @@ def _encoding(parts: Iterator[bytes]) -> str:
     return encoding
 
 
-def chunks(path: Path, limit: int = DEFAULT_LIMIT) -> Iterator[bytes]:
+def members(path: Path, limit: int = DEFAULT_LIMIT) -> list[Member]:
+    """The files within a zip, in the order of their paths. Raises Unreadable if one of them must not be read.
+
+    limit: of their size together when they are decompressed, in bytes; a zip never gives more than it declares.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = list(enumerate(archive.infolist()))
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise Unreadable(f"not readable as zip: {error}") from error
+    # macOS adds files of its own.
+    files = [
+        (place, entry)
+        for place, entry in entries
+        if not (entry.is_dir() or entry.filename.startswith("__MACOSX/"))
+        and not PurePosixPath(entry.filename).name.startswith(".")
+    ]
+    if not files:
+        raise Unreadable("the zip has no file in it")
+    if len(files) > _MOST_MEMBERS:
+        raise Unreadable(f"the zip has {len(files)} files, more than {_MOST_MEMBERS}: deliver it in parts")
+    if sum(entry.file_size for _, entry in files) > limit:
+        raise Unreadable(_too_large(limit))
+    for _, entry in files:
+        name = entry.filename
+        if name.startswith("/") or "\\" in name or ":" in name or ".." in PurePosixPath(name).parts:
+            raise Unreadable(f"the zip has a file that leads out of it ({name}): pack it again")
+        if name.lower().endswith(_ARCHIVES):
+            raise Unreadable(f"the zip has an archive in it ({name}): deliver that alone")
+        if entry.flag_bits & 1:
+            raise Unreadable("the zip has a password: deliver it without one")
+    return sorted((Member(path, place, entry.filename) for place, entry in files), key=lambda each: each.path)
+
+
+def examine_member(member: Member, limit: int = DEFAULT_LIMIT) -> Content:
+    """The encoding of a text within a zip, or why it cannot be read; its hash is not of interest."""
+    kind = ending(member.name)
+    try:
+        start = next(chunks(member, limit), b"")
+        problem = _mistaken(kind, start)
+        encoding = _encoding(chunks(member, limit)) if problem is None and kind in TEXT else "utf-8-sig"
+    except Unreadable as error:
+        return Content("", 0, "utf-8-sig", str(error))
+    return Content("", 0, encoding, problem)
+
+
+def opened(path: Path | Member, limit: int = DEFAULT_LIMIT) -> BinaryIO:
+    """The file, to be read at any place. Raises Unreadable for one within a zip that is too large for that."""
+    if isinstance(path, Path):
+        return path.open("rb")
+    most = min(limit, _LARGEST_MEMBER)
+    return io.BytesIO(b"".join(_limited(_unzipped(path), most)))
+
+
+def _unzipped(member: Member) -> Iterator[bytes]:
+    try:
+        with zipfile.ZipFile(member.archive) as archive, archive.open(archive.infolist()[member.place]) as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+        # RuntimeError: it is encrypted, or compressed by an unknown method.
+        raise Unreadable(f"not readable as zip: {' '.join(str(error).split())[:300]}") from error
+
+
+def chunks(path: Path | Member, limit: int = DEFAULT_LIMIT) -> Iterator[bytes]:
     """The bytes of the file, decompressed if its name ends in .gz or .zst. Raises Unreadable."""
     packed = PurePosixPath(path.name.lower()).suffix
-    if packed == ".gz":
+    if isinstance(path, Member):
+        yield from _limited(_unzipped(path), limit)
+    elif packed == ".gz":
         yield from _limited(_gunzipped(path), limit)
     elif packed == ".zst":
         yield from _limited(_unzstd(path), limit)
@@ -134,10 +236,12 @@ def _limited(parts: Iterator[bytes], limit: int) -> Iterator[bytes]:
     for chunk in parts:
         size += len(chunk)
         if size > limit:
-            raise Unreadable(
-                f"decompresses to more than {limit} bytes: deliver it in parts, or raise the setting max_unpacked_bytes"
-            )
+            raise Unreadable(_too_large(limit))
         yield chunk
+
+
+def _too_large(limit: int) -> str:
+    return f"decompresses to more than {limit} bytes: deliver it in parts, or raise the setting max_unpacked_bytes"
 
 
 def _gunzipped(path: Path) -> Iterator[bytes]:
@@ -170,7 +274,7 @@ def _unzstd(path: Path) -> Iterator[bytes]:
         raise Unreadable("not readable as zstd: it is cut off; deliver it again")
 
 
-def text_chunks(path: Path, encoding: str, limit: int = DEFAULT_LIMIT) -> Iterator[str]:
+def text_chunks(path: Path | Member, encoding: str, limit: int = DEFAULT_LIMIT) -> Iterator[str]:
     """The text of the file, without its byte order mark. Raises Unreadable."""
     decoder = codecs.getincrementaldecoder(encoding)()
     try:
@@ -186,7 +290,7 @@ def text_chunks(path: Path, encoding: str, limit: int = DEFAULT_LIMIT) -> Iterat
         ) from error
 
 
-def utf8_chunks(path: Path, encoding: str, limit: int = DEFAULT_LIMIT) -> Iterator[bytes]:
+def utf8_chunks(path: Path | Member, encoding: str, limit: int = DEFAULT_LIMIT) -> Iterator[bytes]:
     """The text of the file as UTF-8, without a byte order mark. Raises Unreadable."""
     if encoding != "utf-8-sig":
         for text in text_chunks(path, encoding, limit):

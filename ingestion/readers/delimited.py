@@ -20,7 +20,7 @@ import pyarrow as pa
 from pyarrow import compute
 from pyarrow import csv as arrow_csv
 
-from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT, utf8_chunks
+from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT, Member, utf8_chunks
 from amkpi.ingestion.readers.layout import CANONICAL, Header, Layout, StopAt
 from amkpi.ingestion.readers.record_batches import (
     MAX_FIELD_CHARS,
@@ -60,7 +60,7 @@ for _ch in sorted({*WHITE_SPACE, "\0"} - set(" \t\r\n")):
 
 
 def read_csv(
-    path: Path, encoding: str, known: frozenset[str], limit: int = DEFAULT_LIMIT, layout: Layout = CANONICAL
+    path: Path | Member, encoding: str, known: frozenset[str], limit: int = DEFAULT_LIMIT, layout: Layout = CANONICAL
 ) -> TextRows:
     """Open a delimited text file.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT, text_chunks
+from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT, Member, text_chunks
 from amkpi.ingestion.readers.layout import CANONICAL, Layout
 from amkpi.ingestion.readers.record_batches import (
     BATCH_ROWS,
@@ -33,7 +33,7 @@ _AFTER_PLAIN = re.compile(r"[\s,\]}]")
 
 
 def read_json(
-    path: Path, encoding: str, limit: int = DEFAULT_LIMIT, layout: Layout = CANONICAL, *, by_line: bool
+    path: Path | Member, encoding: str, limit: int = DEFAULT_LIMIT, layout: Layout = CANONICAL, *, by_line: bool
 ) -> TextRows:
     """Open JSON: an array of objects, or with `by_line` an object on each line.
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT
+from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT, Member, opened
 from amkpi.ingestion.readers.layout import CANONICAL, Layout, StopAt
 from amkpi.ingestion.readers.record_batches import (
     BATCH_ROWS,
@@ -32,7 +32,7 @@ _MIDNIGHT = r"^(\d{4}-\d\d-\d\d) 00:00:00(\.0+)?$"
 _ERRORS = (pa.ArrowException, OSError, ValueError, KeyError, IndexError, OverflowError)
 
 
-def read_parquet(path: Path, limit: int = DEFAULT_LIMIT, layout: Layout = CANONICAL) -> TextRows:
+def read_parquet(path: Path | Member, limit: int = DEFAULT_LIMIT, layout: Layout = CANONICAL) -> TextRows:
     """Open a Parquet file; the line of a row is its number from 1. limit: of the decompressed size, in bytes.
 
     Its columns have names and types, so a layout has nothing to say but `native`. Raises `Unreadable`.
@@ -44,18 +44,22 @@ def read_parquet(path: Path, limit: int = DEFAULT_LIMIT, layout: Layout = CANONI
         )
     try:
         limits = {"thrift_string_size_limit": _THRIFT_LIMIT, "thrift_container_size_limit": _THRIFT_LIMIT}
-        with pq.ParquetFile(path, **limits) as file:
+        with pq.ParquetFile(_source(path, limit), **limits) as file:
             names = tuple(file.schema_arrow.names)
             texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
             kinds = "".join(_kind(field.type) for field in file.schema_arrow) if layout.native else None
         # Texts are read as dictionaries: a page with one text a million times is found before it is expanded.
-        file = pq.ParquetFile(path, buffer_size=1 << 20, read_dictionary=texts, **limits)
+        file = pq.ParquetFile(_source(path, limit), buffer_size=1 << 20, read_dictionary=texts, **limits)
     except _ERRORS as error:
         raise Unreadable(_broken(error)) from error
     header = checked_header(names)
     if file.metadata.num_rows and not header:
         raise Unreadable("not readable as extract: it has rows but no columns")
     return TextRows(header, _batches(file, limit, kinds), has_kinds=layout.native)
+
+
+def _source(path: Path | Member, limit: int) -> Path | BinaryIO:
+    return path if isinstance(path, Path) else opened(path, limit)
 
 
 def _broken(error: Exception) -> str:

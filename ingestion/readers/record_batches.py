@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -15,6 +17,8 @@ MAX_FIELD_CHARS = 16 * 1024 * 1024
 MAX_LINE_BYTES = MAX_FIELD_CHARS
 # A Jira export has hundreds of columns; no export has thousands.
 MAX_COLUMNS = 2_000
+# In a zip of several files, the lines of each begin at a multiple of this number.
+LINES_OF_A_FILE = 100_000_000
 # Each replaces a cell of a workbook whose value cannot be trusted, and says why: no rule accepts it as a value.
 ERROR_CELL = "(an error in the workbook)"
 # Replaces an id such as 1.23457E+11.
@@ -58,6 +62,15 @@ class Tally:
     saved_zeros: int = 0
     notes: list[str] = field(default_factory=list)
 
+    def add(self, other: Tally) -> None:
+        """Add the counts and notes of a part of the file."""
+        self.above += other.above
+        self.footer += other.footer
+        self.filtered += other.filtered
+        self.cleaned += other.cleaned
+        self.saved_zeros += other.saved_zeros
+        self.notes += other.notes
+
     @property
     def skipped(self) -> int:
         """The native rows that are not rows of the extract."""
@@ -71,10 +84,11 @@ class TextRows:
     header: the names as they arrived, one for each column.
     batches: Arrow tables of the columns `c0` … `c{n-1}` (text as it arrived; null where the format has a null),
         `_line` (int64: the physical line on which the row begins, header = 1; in a format without lines, the number of
-        the row), `_malformed` (bool: more or fewer fields than the header; then every `c` is null) and `_row` (the
-        row as it arrived, as JSON: a list of the fields of a malformed row, an object for a row that a mapping made,
-        else null because the columns have it). The metadata of the schema may be `TIDY`. Iterating raises `Unreadable`
-        if an error is found in the middle of the file.
+        the row; in a zip of several files also the number of the file, see `together`), `_malformed` (bool: more or
+        fewer fields than the header; then every `c` is null) and `_row` (the row as it arrived, as JSON: a list of the
+        fields of a malformed row, an object for a row that a mapping made, else null because the columns have it). The
+        metadata of the schema may be `TIDY`. Iterating raises `Unreadable` if an error is found in the middle of the
+        file.
     has_kinds: whether the batches also have `_kinds` (text: the kind of each cell, one letter each; null where all are
         text). Only a format with types gives it, and only if the layout asks for it.
     tally: what was left out, counted while `batches` is read.
@@ -169,6 +183,82 @@ def batch_of_columns(
     if kinds is not None:
         rest.append(text_array([kinds] * count))
     schema = batch_schema(len(columns), has_kinds=kinds is not None).with_metadata(TIDY if tidy else None)
+    return pa.Table.from_arrays([*columns, *rest], schema=schema)
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Puts the name of a file before the reason why it is unreadable."""
+    try:
+        yield
+    except Unreadable as error:
+        raise Unreadable(f"{name}: {error}") from error
+
+
+def together(parts: Sequence[tuple[str, Callable[[], TextRows]]]) -> TextRows:
+    """Several files as one table, in this order; each is given with its name, and opened when it is read.
+
+    The line of a row is the number of its file times 100,000,000 plus the line there: 200000015 is line 15 of the
+    second file. A file without a header has no rows. Raises Unreadable if the columns differ by more than their order.
+    """
+    tally = Tally()
+    headers = {}
+    has_kinds = False
+    for number, (name, opened) in enumerate(parts, 1):
+        rows = opened()
+        has_kinds = has_kinds or rows.has_kinds
+        if rows.header:
+            headers[number] = rows.header
+        tally.notes.append(f"file {number} is {name}: its line 15 is {number * LINES_OF_A_FILE + 15}")
+    if not headers:
+        return TextRows((), iter(()), tally=tally)
+    first, *_ = headers.values()
+    orders = {number: _order(first, header, parts[number - 1][0]) for number, header in headers.items()}
+    chosen = [(number, *parts[number - 1], order) for number, order in orders.items()]
+    return TextRows(first, _one_after_another(chosen, tally, has_kinds=has_kinds), has_kinds=has_kinds, tally=tally)
+
+
+def _order(first: Sequence[str], header: Sequence[str], name: str) -> list[int]:
+    """The place of each column of the first header in another one. Raises Unreadable."""
+    wanted, found = [[loose(unicodedata.normalize("NFC", title)) for title in names] for names in (first, header)]
+    if wanted == found:
+        return list(range(len(found)))
+    if sorted(wanted) != sorted(found) or len(set(found)) < len(found):
+        lacked = ", ".join(title for title, name in zip(first, wanted, strict=True) if name not in found)
+        more = ", ".join(title for title, name in zip(header, found, strict=True) if name not in wanted)
+        what = (
+            "; ".join(text for text in (lacked and f"it lacks {lacked}", more and f"only it has {more}") if text)
+            or "it has columns of the same name in another order"
+        )
+        raise Unreadable(f"the files of the zip have different columns: {name}: {what}: deliver them one by one")
+    return [found.index(each) for each in wanted]
+
+
+def _one_after_another(
+    parts: Sequence[tuple[int, str, Callable[[], TextRows], list[int]]], tally: Tally, *, has_kinds: bool
+) -> Iterator[pa.Table]:
+    for number, name, opened, order in parts:
+        with naming(name):
+            rows = opened()
+            for each in rows.batches:
+                yield _of_part(each, number, order, has_kinds=has_kinds)
+        tally.add(rows.tally)
+
+
+def _of_part(part: pa.Table, number: int, order: Sequence[int], *, has_kinds: bool) -> pa.Table:
+    lines = part.column("_line").combine_chunks().to_numpy()
+    if len(lines) and lines[-1] >= LINES_OF_A_FILE:
+        raise Unreadable(f"it has more than {LINES_OF_A_FILE} lines: deliver it without others in the zip")
+    columns = [part.column(f"c{place}").combine_chunks() for place in order]
+    rest = [
+        _numbers(int(line) + number * LINES_OF_A_FILE for line in lines),
+        part.column("_malformed").combine_chunks(),
+        part.column("_row").combine_chunks(),
+    ]
+    if has_kinds:
+        kinds = part.column("_kinds").to_pylist() if "_kinds" in part.column_names else [None] * len(lines)
+        rest.append(text_array([each and "".join(each[place] for place in order) for each in kinds]))
+    schema = batch_schema(len(order), has_kinds=has_kinds).with_metadata(part.schema.metadata)
     return pa.Table.from_arrays([*columns, *rest], schema=schema)
 
 

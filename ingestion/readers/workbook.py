@@ -15,7 +15,7 @@ from typing import Any
 
 import python_calamine as calamine
 
-from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT
+from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT, Member, ending, opened
 from amkpi.ingestion.readers.layout import CANONICAL, Layout
 from amkpi.ingestion.readers.record_batches import (
     BOOLEAN,
@@ -45,7 +45,8 @@ from amkpi.ingestion.readers.table_rows import (
     joined_names,
     no_header,
 )
-from amkpi.ingestion.readers.workbook_scan import ERROR, SAVED_ZERO, UNSAVED, Marks, broken, scan
+from amkpi.ingestion.readers.workbook_formats import ERROR, PASSWORD, SAVED_ZERO, UNSAVED, Marks
+from amkpi.ingestion.readers.workbook_scan import broken, scan
 
 _TITLE_ROWS = 20
 # A spreadsheet keeps 15 digits of a number. A whole number that needs more was changed when it was typed or exported;
@@ -54,11 +55,10 @@ _FIRST_ROUNDED = 1e15
 _MOST_DIGITS = 12
 _MARKERS = {ERROR: ERROR_CELL, UNSAVED: UNSAVED_CELL}
 _NAMED_ZEROS = 5
-PASSWORD = "the workbook has a password: save it without one, and deliver it again"
 
 
 def read_workbook(
-    path: Path, known: frozenset[str], limit: int = DEFAULT_LIMIT, layout: Layout = CANONICAL
+    path: Path | Member, known: frozenset[str], limit: int = DEFAULT_LIMIT, layout: Layout = CANONICAL
 ) -> TextRows:
     """Open one sheet of a workbook; the line of a row is its number in the sheet.
 
@@ -66,7 +66,8 @@ def read_workbook(
     in bytes. layout: which sheet, and where the table is. Raises `Unreadable`.
     """
     tally = Tally()
-    with path.open("rb") as file, _errors_as_unreadable():
+    kind = ending(path.name).removeprefix(".").upper()
+    with opened(path, limit) as file, _errors_as_unreadable(kind):
         marks = scan(file, limit)
         file.seek(0)
         with calamine.load_workbook(file) as workbook:
@@ -80,17 +81,17 @@ def read_workbook(
 
 
 @contextmanager
-def _errors_as_unreadable() -> Iterator[None]:
+def _errors_as_unreadable(kind: str) -> Iterator[None]:
     try:
         yield
     except calamine.PasswordError as error:
         raise Unreadable(PASSWORD) from error
     except (calamine.CalamineError, OSError, ValueError, OverflowError) as error:
-        raise Unreadable(broken(error)) from error
+        raise Unreadable(broken(error, kind)) from error
     except BaseException as error:
         # A panic of the library is not an Exception. A hostile file causes one; that must not stop the program.
         if type(error).__name__ == "PanicException":
-            raise Unreadable(broken(error)) from error
+            raise Unreadable(broken(error, kind)) from error
         raise
 
 
@@ -107,14 +108,17 @@ class _Sheet:
     def rows(self) -> Iterator[Row]:
         """Every row of the sheet from the first on; one without a value has no cells."""
         marks = self._marks.again()
-        with _errors_as_unreadable():
+        with _errors_as_unreadable("workbook"):
             for number, values in enumerate(self._cells.iter_rows(), 1):
                 cells = [_text(value) for value in values]
                 kinds = "".join(_KINDS.get(type(value), TEXT) for value in values)
                 for column, mark in marks.of_row(number).items():
                     place = column - self._first_column
                     # The library gives a text for some errors. A formula without a value is empty, or 0.
-                    if mark in _MARKERS and 0 <= place < len(cells):
+                    if mark in _MARKERS and place >= 0:
+                        beyond = place + 1 - len(cells)
+                        cells += [""] * beyond
+                        kinds += TEXT * beyond
                         cells[place] = _MARKERS[mark]
                 yield Row(number, cells, kinds=kinds) if any(cells) else Row(number, ())
 
@@ -125,7 +129,8 @@ class _Sheet:
         """
         filled = {compared(name) for name in layout.fill_down}
         places = {place for place, name in enumerate(names) if compared(name) in filled}
-        waiting = sorted(self._cells.merged_cell_ranges or (), reverse=True)
+        known = self._marks.merges if self._marks.merges is not None else self._cells.merged_cell_ranges
+        waiting = sorted(known or (), reverse=True)
         open_merges: list[tuple[int, int, int, int]] = []
         for row in rows:
             while waiting and waiting[-1][0][0] < row.line:
@@ -177,7 +182,7 @@ def _chosen(
     places = [i for i, sheet in enumerate(sheets) if sheet.typ == calamine.SheetTypeEnum.WorkSheet]
     visible = [i for i in places if sheets[i].visible == calamine.SheetVisibleEnum.Visible]
     if not places:
-        raise Unreadable("not readable as XLSX: it has no sheet with cells")
+        raise Unreadable("not readable as workbook: it has no sheet with cells")
     if layout.sheet is not None:
         return _Sheet(workbook, _named(sheets, places, visible, layout.sheet), marks)
     first: _Sheet | None = None

@@ -11,16 +11,21 @@ from tools.docs.markdown import code, codes, table
 _TITLE = Translation(en="The eleven extracts", vi="Mười một extract")
 _INTRO = Translation(
     en="""\
-An extract is a file that another system of the agency exports. Put it into `LANDING/<extract>/` as csv, tsv, json,
-ndjson, parquet or xlsx; `amkpi sources template <extract>` writes an empty file to fill in. A required column must be
-in the file, and its cells must not be empty; an optional column may be missing. A row that breaks a rule goes to
-quarantine with the reason code and the column, and the rest of the file is loaded. A new row replaces the row with the
-same key; the row with the latest `updated_at` counts.""",
+An extract is a file that another system of the agency exports. Put it into `LANDING/<extract>/` as csv, tsv, txt, json,
+ndjson, parquet, xlsx, xlsb, xls or ods, text also as .gz or .zst, or up to 100 such files with the same columns in a
+zip; `amkpi sources template <extract>` writes an empty file to fill in. A required column must be in the file, and its
+cells must not be empty; an optional column may be missing. A row that breaks a rule goes to quarantine with the reason
+code and the column, and the rest of the file is loaded. A new row replaces the row with the same key; the row with the
+latest `updated_at` counts. Where a zip has several files, they are read in the order of their names, and the line of a
+row begins with the number of its file: 200000015 is line 15 of the second.""",
     vi="""\
-Extract là tệp xuất từ một hệ thống khác của agency. Đặt tệp vào `LANDING/<extract>/` ở dạng csv, tsv, json, ndjson,
-parquet hoặc xlsx; `amkpi sources template <extract>` tạo tệp mẫu để điền. Cột bắt buộc phải có trong tệp và không được
-để trống ô nào; cột không bắt buộc có thể thiếu. Dòng vi phạm quy tắc bị giữ lại kèm mã lý do và tên cột, phần còn lại
-của tệp vẫn được nạp. Dòng mới thay dòng cũ cùng khóa; dòng có `updated_at` mới nhất được dùng.""",
+Extract là tệp xuất từ một hệ thống khác của agency. Đặt tệp vào `LANDING/<extract>/` ở dạng csv, tsv, txt, json,
+ndjson, parquet, xlsx, xlsb, xls hoặc ods, văn bản cũng có thể nén .gz hay .zst, hoặc tối đa 100 tệp như vậy cùng cột
+trong một tệp zip; `amkpi sources template <extract>` tạo tệp mẫu để điền. Cột bắt buộc phải có trong tệp và không
+được để trống ô nào; cột không bắt buộc có thể thiếu. Dòng vi phạm quy tắc bị giữ lại kèm mã lý do và tên cột, phần
+còn lại của tệp vẫn được nạp. Dòng mới thay dòng cũ cùng khóa; dòng có `updated_at` mới nhất được dùng. Nếu zip có
+nhiều tệp, chúng được đọc theo thứ tự tên, và số dòng bắt đầu bằng số thứ tự của tệp: 200000015 là dòng 15 của tệp thứ
+hai.""",
 )
 _HEADS = (
     Translation(en="column", vi="cột"),

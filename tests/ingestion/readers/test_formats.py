@@ -301,9 +301,9 @@ def test_blanks_beyond_the_header_are_nothing(tmp_path: Path) -> None:
         ("a.csv", xlsx(["client_id"]), "rename a workbook to .xlsx"),
         ("a.json", gzip.compress(b"[]", mtime=0), "rename it to end in .gz"),
         ("a.csv", zstandard.ZstdCompressor().compress(b"x"), "rename it to end in .zst"),
-        ("a.csv.gz", xlsx(["client_id"]), "unpack a zip before delivery"),
+        ("a.csv.gz", xlsx(["client_id"]), "rename a workbook to .xlsx, and a zip to .zip"),
         ("a.csv.zst", gzip.compress(b"x", mtime=0), "rename it to end in .gz"),
-        ("a.xlsx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "save it as .xlsx without a password"),
+        ("a.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "rename it to .xls, or save it without a password"),
         ("a.xlsx", b"client_id\nC1\n", "rename delimited text to .csv"),
         ("a.xlsx", b"<html><table>", "save anything else as .xlsx"),
         ("a.csv", b"%PDF-1.7", "deliver the table"),
@@ -355,6 +355,6 @@ def test_a_bomb_is_refused_before_it_fills_memory(tmp_path: Path, packing: str) 
     assert "decompresses to more than 10000000 bytes" in message
 
 
-@pytest.mark.parametrize("name", ["a", "a.xls", "a.parquet.gz", "a.xlsx.zst", "a.gz", "a.zip", "a.pdf", ".csv.gz.gz"])
+@pytest.mark.parametrize("name", ["a", "a.doc", "a.parquet.gz", "a.xlsx.zst", "a.gz", "a.rar", "a.pdf", ".csv.gz.gz"])
 def test_other_kinds_are_refused_with_the_kinds_that_are_read(tmp_path: Path, name: str) -> None:
     assert "deliver it as" in refusal(tmp_path, name, CSV)
