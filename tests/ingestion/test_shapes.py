@@ -63,7 +63,7 @@ class Shape:
     columns: str
     rows: list[tuple[object, ...]]
     held: list[tuple[object, ...]] = field(default_factory=list)
-    skipped: tuple[int, int, int] | None = (0, 0, 0)
+    skipped: tuple[int, int, int] = (0, 0, 0)
 
 
 SHAPES_OF_EXPORTS = [
@@ -88,7 +88,8 @@ columns:
             ("006A001", "won", 450e6, "2024-04-12", "2024-05-03"),
             ("006A002", "open", 120e6, "2024-05-20", "2024-06-30"),
         ],
-        skipped=(0, 5, 0),
+        # Blank lines are no rows.
+        skipped=(0, 4, 0),
     ),
     Shape(
         "02_misa_title",
@@ -423,7 +424,7 @@ columns:
         ),
         "cost_id, amount",
         [("CP1", 1e6), ("CP2", 2e6)],
-        skipped=(4, 2, 0),
+        skipped=(3, 2, 0),
     ),
 ]
 
@@ -436,6 +437,11 @@ def load(agency: Agency, shape: Shape) -> None:
     report = agency.load({**BASE, **files})
     loaded = [each for each in report.deliveries if each.source == shape.folder]
     assert [(each.status, each.reason) for each in loaded] == [("loaded", None)] * len(files)
+    skipped = agency.rows(
+        "select sum(rows_skipped_above), sum(rows_skipped_footer), sum(rows_skipped_filtered) from raw.ledger"
+        f" where source = '{shape.folder}'"
+    )
+    assert skipped == [shape.skipped]
     with agency.warehouse() as connection:
         check_rows(connection, "VND")
 
