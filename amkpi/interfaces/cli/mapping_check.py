@@ -19,10 +19,10 @@ from amkpi.ingestion import writer
 from amkpi.ingestion.contracts.extracts import EXTRACTS
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.mappings.apply import unused_columns
+from amkpi.ingestion.mappings.drafts.draft import draft
 from amkpi.ingestion.mappings.files import load_mappings
 from amkpi.ingestion.mappings.model import Mapping
-from amkpi.ingestion.mappings.scaffold import scaffold
-from amkpi.ingestion.readers import Unreadable, examine, loose, open_text
+from amkpi.ingestion.readers import Unreadable, examine, open_text
 from amkpi.ingestion.tables import create_tables
 
 FIRST_ROWS = 3
@@ -99,8 +99,7 @@ def show_draft(file: Path, extract: str) -> None:
     if not file.is_file():
         raise AmkpiError(f"no file {file}")
     try:
-        known = frozenset(loose(column.name) for column in EXTRACTS[extract].all_columns)
-        header = open_text(file, examine(file), known).header
+        text = draft(file, EXTRACTS[extract], f"*{file.stem}*{file.suffix}")
     except Unreadable as error:
         raise AmkpiError(f"{file.name}: {error}") from error
-    print(scaffold(header, EXTRACTS[extract], f"*{file.stem}*{file.suffix}"), end="")
+    print(text, end="")
