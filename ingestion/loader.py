@@ -22,7 +22,7 @@ from amkpi.ingestion import archive, landing, ledger, snapshots
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Family
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.landing import LandingFile
-from amkpi.ingestion.mappings.files import load_mappings
+from amkpi.ingestion.mappings.files import MappingFiles, read_mappings
 from amkpi.ingestion.mappings.model import Mapping as SourceMapping
 from amkpi.ingestion.readers import Content, Unreadable
 from amkpi.ingestion.settling import settle, settle_killed_runs
@@ -62,9 +62,10 @@ def load(
 ) -> LoadReport:
     """Load every file that is ready. `now` gives an aware moment; `progress` gets a line for each file.
 
-    Raises AmkpiError for a mapping that is wrong, or a folder that cannot be written.
+    A file that a wrong mapping would take is rejected; the others are loaded. Raises AmkpiError for a folder that
+    cannot be written.
     """
-    mappings = load_mappings(shipped_sources, home.sources, settings.zone)
+    mappings = read_mappings(shipped_sources, home.sources, settings.zone)
     create_tables(connection)
     ledger.check_not_behind(connection, home)
     settle_killed_runs(connection, home)
@@ -75,6 +76,8 @@ def load(
         return LoadReport(None, ())
     run, delivery = ledger.next_numbers(connection)
     done: list[Delivery] = []
+    for wrong in mappings.broken:
+        progress(f"{wrong.error}: the files that it takes are rejected until then")
     for number, file in enumerate(files, 1):
         claimed = archive.claim(home, file, delivery)
         if claimed is None:
@@ -95,7 +98,7 @@ def load(
 
 def _take(
     connection: duckdb.DuckDBPyConnection,
-    mappings: tuple[SourceMapping, ...],
+    mappings: MappingFiles,
     claimed: LandingFile,
     run: int,
     first_delivery: int,
@@ -104,6 +107,7 @@ def _take(
 ) -> list[Delivery]:
     """Take one claimed file: everything that it contains, in one transaction."""
     content, refusal = archive.examined(claimed, limit)
+    refusal = refusal or (None if _is_canonical(claimed.name) else mappings.refusal(claimed.name))
     targets = [] if refusal else _targets(claimed.name, mappings)
     arrived = Delivery(
         first_delivery, run, claimed.name, None, None, content.sha256, content.size, "loaded", None, 0, moment
@@ -132,12 +136,16 @@ def _take(
     return taken
 
 
-def _targets(name: str, mappings: tuple[SourceMapping, ...]) -> list[tuple[str, SourceMapping | None]]:
+def _is_canonical(name: str) -> bool:
+    """Whether the file lies in the folder of an extract, so that no mapping takes it."""
+    return "/" in name and name.split("/", 1)[0] in EXTRACTS
+
+
+def _targets(name: str, mappings: MappingFiles) -> list[tuple[str, SourceMapping | None]]:
     """The extracts that a file becomes by its path, each with the mapping that makes it."""
-    folder = name.split("/", 1)[0] if "/" in name else None
-    if folder in EXTRACTS:
-        return [(folder, None)]
-    return [(each.extract, each) for each in mappings if each.takes(name)]
+    if _is_canonical(name):
+        return [(name.split("/", 1)[0], None)]
+    return [(each.extract, each) for each in mappings.taking(name)]
 
 
 def _take_as(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,9 +16,10 @@ from pydantic_core import ErrorDetails
 from amkpi.core.errors import AmkpiError
 from amkpi.ingestion.contracts.extracts import EXTRACTS
 from amkpi.ingestion.mappings import structure
-from amkpi.ingestion.mappings.model import OF_FILE, Mapping, keys
+from amkpi.ingestion.mappings.model import OF_FILE, Mapping, keys, takes
 from amkpi.ingestion.mappings.names import meant
 from amkpi.ingestion.mappings.rules import OTHERWISE, ColumnRule
+from amkpi.ingestion.mappings.structure import one_or_more
 
 
 class MappingError(AmkpiError):
@@ -48,21 +50,82 @@ class _TextLoader(yaml.BaseLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+@dataclass(frozen=True)
+class BrokenMapping:
+    """A mapping file that is wrong. error: as one line. patterns: of the files that it takes; None if unknown."""
+
+    error: MappingError
+    patterns: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class MappingFiles:
+    """The mappings of an agency: those that are valid, and those that are not."""
+
+    valid: tuple[Mapping, ...]
+    broken: tuple[BrokenMapping, ...] = ()
+
+    def taking(self, file_name: str) -> list[Mapping]:
+        """The valid mappings that take the file with this path below LANDING."""
+        return [each for each in self.valid if each.takes(file_name)]
+
+    def refusal(self, file_name: str) -> str | None:
+        """Why the file cannot be loaded before a mapping is corrected; None if it can.
+
+        A broken mapping concerns the files that it takes. If its patterns cannot be read, it may take any file that no
+        other mapping takes.
+        """
+        for each in self.broken:
+            takes_it = not self.taking(file_name) if each.patterns is None else takes(each.patterns, file_name)
+            if takes_it:
+                return f"{each.error}; then put the file into LANDING again"
+        return None
+
+
 def load_mappings(shipped: Path, own: Path | None, zone: ZoneInfo) -> tuple[Mapping, ...]:
     """Read the mappings of both folders, sorted by name. The agency's own replaces a shipped one of the same name.
 
     zone: the agency's. A folder may be missing. Raises MappingError for the first file that is wrong.
     """
+    found = read_mappings(shipped, own, zone)
+    if found.broken:
+        raise found.broken[0].error
+    return found.valid
+
+
+def read_mappings(shipped: Path, own: Path | None, zone: ZoneInfo) -> MappingFiles:
+    """As `load_mappings`, but one wrong file does not disturb the others."""
     files: dict[str, Path] = {}
+    valid: list[Mapping] = []
+    broken: list[BrokenMapping] = []
     for folder in (shipped, own):
         if folder is None or not folder.is_dir():
             continue
         for path in sorted(folder.iterdir()):
             if path.suffix.lower() in (".yml", ".yaml") and not path.name.startswith("."):
                 if path.suffix != ".yml":
-                    raise MappingError(f"{path}: the name of a mapping ends in .yml: rename it to {path.stem}.yml")
-                files[path.stem] = path
-    return tuple(load_mapping(files[name], zone) for name in sorted(files))
+                    wrong = MappingError(f"{path}: the name of a mapping ends in .yml: rename it to {path.stem}.yml")
+                    broken.append(BrokenMapping(wrong, _patterns(path)))
+                else:
+                    files[path.stem] = path
+    for name in sorted(files):
+        try:
+            valid.append(load_mapping(files[name], zone))
+        except MappingError as error:
+            broken.append(BrokenMapping(error, _patterns(files[name])))
+    return MappingFiles(tuple(valid), tuple(broken))
+
+
+def _patterns(path: Path) -> tuple[str, ...] | None:
+    """The patterns of a mapping file that may be wrong in other places; None if they cannot be read."""
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_TextLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+        return None
+    found = one_or_more(data.get("file")) if isinstance(data, dict) else None
+    if not isinstance(found, list) or not found or not all(isinstance(each, str) and each.strip() for each in found):
+        return None
+    return tuple(found)
 
 
 def load_mapping(path: Path, zone: ZoneInfo) -> Mapping:

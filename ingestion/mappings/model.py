@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
@@ -180,10 +180,7 @@ class Mapping(BaseModel):
 
         A pattern is compared with the path and with the name alone, in NFC, without case, with and without .gz or .zst.
         """
-        path = PurePosixPath(_comparable(file_name.replace("\\", "/")))
-        plain = path.with_suffix("") if path.suffix in _COMPRESSED else path
-        names = {str(path), path.name, str(plain), plain.name}
-        return any(fnmatch.fnmatchcase(name, _comparable(pattern)) for name in names for pattern in self.file)
+        return takes(self.file, file_name)
 
     def native_names(self) -> Iterator[str]:
         """The names of native columns that it uses, without those that `unpivot` and `split` make."""
@@ -204,6 +201,14 @@ class Mapping(BaseModel):
             yield from rule.native_columns
         for condition in self.where:
             yield from condition.columns
+
+
+def takes(patterns: Iterable[str], file_name: str) -> bool:
+    """Whether one of the patterns takes the file with this path below LANDING (as `Mapping.takes`)."""
+    path = PurePosixPath(_comparable(file_name.replace("\\", "/")))
+    plain = path.with_suffix("") if path.suffix in _COMPRESSED else path
+    names = {str(path), path.name, str(plain), plain.name}
+    return any(fnmatch.fnmatchcase(name, _comparable(pattern)) for name in names for pattern in patterns)
 
 
 def _comparable(name: str) -> str:

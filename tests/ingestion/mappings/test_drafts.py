@@ -81,7 +81,9 @@ def test_a_native_column_serves_once_and_one_that_is_there_twice_not_at_all(tmp_
 
 
 def test_names_full_of_signs_are_written_so_that_they_read_back(tmp_path: Path) -> None:
-    assert 'id_from: ["Client \\"ID\\": #1"]' in text_of(tmp_path, "clients", '"Client ""ID"": #1","Client\nName"\na,b\n')
+    assert 'id_from: ["Client \\"ID\\": #1"]' in text_of(
+        tmp_path, "clients", '"Client ""ID"": #1","Client\nName"\na,b\n'
+    )
     mapping = drafted(tmp_path, ["client_id", " Client-Name", "x\u2028client_id: y"], "clients", "we: [ird] #.csv")
     assert mapping.file == ("we: [ird] #.csv",)
     assert found(mapping) == {"client_id": "client_id", "client_name": "Client-Name"}
