@@ -35,12 +35,14 @@ from amkpi.ingestion.writer import in_one_line, write_file
 class LoadReport:
     """The result of one load: its run number (None if nothing was ready) and its deliveries.
 
-    unprocessed: by family, the rows of this load and earlier ones that no build has used yet.
+    unprocessed: by family, the rows of this load and earlier ones that no build has used yet. broken_mappings: what is
+    wrong with each mapping file that is not valid; files that it takes are rejected.
     """
 
     run: int | None
     deliveries: tuple[Delivery, ...]
     unprocessed: Mapping[Family, Unprocessed] = field(default_factory=dict)
+    broken_mappings: tuple[str, ...] = ()
 
     def count(self, status: str) -> int:
         """How many deliveries have this status."""
@@ -72,12 +74,13 @@ def load(
     waiting = [*archive.recover(home), *landing.ready(home.landing, settings.landing.settle_seconds)]
     # A stable sort: of two files with one name, the one that a killed run had claimed arrived first.
     files = sorted(waiting, key=lambda file: file.name)
+    broken = tuple(str(wrong.error) for wrong in mappings.broken)
+    for wrong in broken:
+        progress(f"a mapping is wrong, and files that it takes are rejected: {wrong}")
     if not files:
-        return LoadReport(None, ())
+        return LoadReport(None, (), broken_mappings=broken)
     run, delivery = ledger.next_numbers(connection)
     done: list[Delivery] = []
-    for wrong in mappings.broken:
-        progress(f"{wrong.error}: the files that it takes are rejected until then")
     for number, file in enumerate(files, 1):
         claimed = archive.claim(home, file, delivery)
         if claimed is None:
@@ -93,7 +96,7 @@ def load(
         done += taken
         for each in taken:
             progress(f"{number}/{len(files)} {each.file_name}: {each.summary}")
-    return LoadReport(run, tuple(done))
+    return LoadReport(run, tuple(done), broken_mappings=broken)
 
 
 def _take(

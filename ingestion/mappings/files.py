@@ -57,6 +57,12 @@ class BrokenMapping:
     error: MappingError
     patterns: tuple[str, ...] | None
 
+    def may_take(self, file_name: str, all_mappings: MappingFiles) -> bool:
+        """Whether it would take the file: any file that no other mapping takes, if its patterns cannot be read."""
+        if self.patterns is None:
+            return not all_mappings.taking(file_name)
+        return takes(self.patterns, file_name)
+
 
 @dataclass(frozen=True)
 class MappingFiles:
@@ -70,14 +76,9 @@ class MappingFiles:
         return [each for each in self.valid if each.takes(file_name)]
 
     def refusal(self, file_name: str) -> str | None:
-        """Why the file cannot be loaded before a mapping is corrected; None if it can.
-
-        A broken mapping concerns the files that it takes. If its patterns cannot be read, it may take any file that no
-        other mapping takes.
-        """
+        """Why the file cannot be loaded before a mapping is corrected; None if it can."""
         for each in self.broken:
-            takes_it = not self.taking(file_name) if each.patterns is None else takes(each.patterns, file_name)
-            if takes_it:
+            if each.may_take(file_name, self):
                 return f"{each.error}; then put the file into LANDING again"
         return None
 

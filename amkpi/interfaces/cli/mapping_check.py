@@ -1,11 +1,10 @@
-"""Prints what a mapping reads from a native file, and a first mapping for a file."""
+"""Prints what a mapping makes of a native file, and a first mapping for a file."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
 from pathlib import Path
 
-import duckdb
 from rich import box
 from rich.markup import escape
 from rich.table import Table
@@ -15,81 +14,117 @@ from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.paths import SHIPPED_MAPPINGS
 from amkpi.core.settings import Settings, load_settings
-from amkpi.ingestion import writer
 from amkpi.ingestion.contracts.extracts import EXTRACTS
-from amkpi.ingestion.delivery_log import Delivery
-from amkpi.ingestion.mappings.apply import unused_columns
 from amkpi.ingestion.mappings.drafts.draft import draft
-from amkpi.ingestion.mappings.files import load_mappings
+from amkpi.ingestion.mappings.drafts.review import SHOWN_ROWS, MappingReview, review
+from amkpi.ingestion.mappings.files import load_mapping, read_mappings
 from amkpi.ingestion.mappings.model import Mapping
-from amkpi.ingestion.readers import Unreadable, examine, open_text
-from amkpi.ingestion.tables import create_tables
+from amkpi.ingestion.mappings.schema import schema
+from amkpi.ingestion.readers import Unreadable
 
-FIRST_ROWS = 3
+_MOST_PAIRS = 5
 
 
-def show_check(file: Path, name: str | None, home: Home | None) -> None:
-    """Print first rows, rows for quarantine and unused columns, for each mapping that takes the file or for one.
+def show_check(file: Path, name: str | None, mapping: Path | None, home: Home | None) -> None:
+    """Print what mappings make of the file. Nothing is loaded.
 
-    name: only this mapping. home: the agency whose own mappings are used too. Nothing is loaded. The rows are checked
-    in memory by the loader's rules, except references and exchange rates, which need the other extracts.
-    Raises AmkpiError when no mapping takes the file, or it cannot be read.
+    name: only this mapping; mapping: only this mapping file, which may lie anywhere; neither: each mapping that takes
+    the file. home: the agency whose own mappings and time zone are used too. Raises AmkpiError when no mapping takes
+    the file, or it cannot be read.
     """
     if not file.is_file():
         raise AmkpiError(f"no file {file}")
     zone = (load_settings(home) if home else Settings.model_validate({})).zone
-    known = load_mappings(SHIPPED_MAPPINGS, home.sources if home and home.sources.is_dir() else None, zone)
-    chosen = [each for each in known if (each.name == name if name else each.takes(file.name))]
-    if not chosen:
-        names = ", ".join(each.name for each in known)
-        raise AmkpiError(
-            f"no mapping is named {name}; there are: {names}"
-            if name
-            else f"no mapping takes {file.name}; name one with --source ({names}), or start one: amkpi sources draft"
-        )
+    if mapping is not None:
+        chosen = [load_mapping(mapping, zone)]
+    else:
+        known = read_mappings(SHIPPED_MAPPINGS, home.sources if home and home.sources.is_dir() else None, zone)
+        for wrong in known.broken:
+            if wrong.may_take(file.name, known):
+                raise wrong.error
+        chosen = [each for each in known.valid if (each.name == name if name else each.takes(file.name))]
+        if not chosen:
+            names = ", ".join(each.name for each in known.valid)
+            raise AmkpiError(
+                f"no mapping is named {name}; there are: {names}"
+                if name
+                else f"no mapping takes {file.name}; name one with --source ({names}), or start one with"
+                " amkpi sources draft"
+            )
     for each in chosen:
-        _show_one(file, each)
-
-
-def _show_one(file: Path, source: Mapping) -> None:
-    extract = EXTRACTS[source.extract]
-    content = examine(file)
-    screen = terminal.out()
-    delivery = Delivery(
-        1, 1, file.name, extract.name, source.name, content.sha256, content.size, "loaded", None, 0, datetime.now(UTC)
-    )
-    with duckdb.connect() as connection:
-        create_tables(connection)
         try:
-            header = open_text(file, content, source.native_columns, layout=source.layout).header
-            rows = writer.write_rows(connection, extract, writer.open_rows(file, content, extract, source), delivery)
+            found = review(file, each)
         except Unreadable as error:
-            raise AmkpiError(f"{file.name} as {source.name}: {error}") from error
-        names = [column.name for column in extract.columns]
-        first = connection.execute(
-            f"select _line, {', '.join(names)} from raw.{extract.name} order by _line limit {FIRST_ROWS}"
-        ).fetchall()
-        held = connection.execute(
-            f"select _reason, _column, count(*), min(_line), max(_line) from parsed.{extract.name}"
-            " where _reason is not null group by all order by 3 desc, 1, 2"
-        ).fetchall()
-    screen.print(f"[bold]{escape(source.name)}[/] → {extract.name}: {rows} rows")
-    # One line for each column: an extract is wider than a terminal.
+            raise AmkpiError(f"{file.name} as {each.name}: {error}") from error
+        _show(each, found)
+
+
+def _show(source: Mapping, found: MappingReview) -> None:
+    screen = terminal.out()
+    screen.print(f"[bold]{escape(source.name)}[/] → {source.extract}: {_rows(found.rows)}, {_keys(source, found)}")
+    left_out = {
+        "above the data": found.tally.above,
+        "in the footer": found.tally.footer,
+        "excluded by where": found.tally.filtered,
+    }
+    if found.tally.skipped:
+        told = ", ".join(f"{count} {where}" for where, count in left_out.items() if count)
+        screen.print(f"left out: {told}", soft_wrap=True)
+    if found.tally.cleaned:
+        screen.print(f"cells from which invisible characters were removed: {found.tally.cleaned}")
+    for note in found.tally.notes:
+        screen.print(escape(note), soft_wrap=True)
+    screen.print(_table(source, found))
+    for name, count in found.looked_up.items():
+        screen.print(f"{name}: {count} different values are looked up when the file is loaded")
+    _show_problems(found)
+    if found.unused:
+        screen.print(f"[dim]not used: {escape(', '.join(found.unused))}[/]", soft_wrap=True)
+
+
+def _show_problems(found: MappingReview) -> None:
+    for doubt in found.doubts:
+        terminal.warn(f"could mean something else: {doubt}")
+    for name, values in found.unmapped.items():
+        told = ", ".join(f"{value!r} ({_rows(count)})" for value, count in values)
+        terminal.warn(f"{name}: nobody maps {told}")
+    if found.repeated.rows:
+        terminal.warn(f"several rows have the same key, such as {'; '.join(found.repeated.first)}")
+    for each in found.held:
+        low, high = each.lines
+        where = f"line {low}" if low == high else f"lines {low} to {high}"
+        column = f" in {each.column}" if each.column else ""
+        terminal.warn(f"{_rows(each.rows)} would be quarantined: {each.reason}{column} ({where})")
+    if not found.held:
+        terminal.out().print("[green]✓[/] no row breaks a rule of its own")
+
+
+def _table(source: Mapping, found: MappingReview) -> Table:
+    """One line for each column: an extract is wider than a terminal."""
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("column")
-    for row in first:
-        table.add_column(f"line {row[0]}", max_width=24, no_wrap=True)
-    for place, title in enumerate(names, 1):
-        table.add_row(escape(title), *("" if row[place] is None else escape(row[place]) for row in first))
-    screen.print(table)
-    for reason, column, count, low, high in held:
-        where = f"line {low}" if low == high else f"lines {low} to {high}"
-        terminal.warn(f"{count} rows would be quarantined: {reason}{f' in {column}' if column else ''} ({where})")
-    if not held:
-        screen.print("[green]✓[/] no row breaks a rule of its own")
-    unused = unused_columns(source, header)
-    if unused:
-        screen.print(f"[dim]not used: {escape(', '.join(unused))}[/]", soft_wrap=True)
+    table.add_column(f"native → value, first {SHOWN_ROWS} rows", overflow="fold")
+    table.add_column("lowest … highest")
+    for name, pairs in found.values.items():
+        shown = [_pair(native, value) for native, value in pairs[:_MOST_PAIRS]]
+        if len(pairs) > _MOST_PAIRS:
+            shown.append(f"and {len(pairs) - _MOST_PAIRS} more")
+        low, high = found.ranges.get(name, ("", ""))
+        table.add_row(escape(name), escape("\n".join(shown)), low if low == high else f"{low} … {high}")
+    return table
+
+
+def _pair(native: str | None, value: str) -> str:
+    return value if native is None or native.strip() == value else f"{native} → {value}"
+
+
+def _rows(count: int) -> str:
+    return f"{count} row" if count == 1 else f"{count} rows"
+
+
+def _keys(source: Mapping, found: MappingReview) -> str:
+    what = ", ".join(source.target.key)
+    return f"{found.keys} different {what}"
 
 
 def show_draft(file: Path, extract: str) -> None:
@@ -103,3 +138,8 @@ def show_draft(file: Path, extract: str) -> None:
     except Unreadable as error:
         raise AmkpiError(f"{file.name}: {error}") from error
     print(text, end="")
+
+
+def show_schema() -> None:
+    """Print the JSON schema of a mapping file."""
+    print(json.dumps(schema(), ensure_ascii=False, indent=2))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from amkpi.ingestion.mappings.drafts.sample import Cell
 from amkpi.ingestion.mappings.values.dates import date_format, date_formats
@@ -54,7 +55,7 @@ def dates(cells: Sequence[Cell]) -> Guess | None:
     key = f"date_format: {_quoted(written) if len(chosen) == 1 else written}"
     # The mapping needs time_zone for a format that may have an offset, whether the sample has one or not.
     has_offset = any(date_format(name).has_offset for name in chosen)
-    return Guess((key,), len(texts) - len(left), len(texts), _other_days(chosen[0], texts), has_offset)
+    return Guess((key,), len(texts) - len(left), len(texts), other_days(chosen[0], cells), has_offset)
 
 
 def numbers(cells: Sequence[Cell]) -> Guess | None:
@@ -70,18 +71,7 @@ def numbers(cells: Sequence[Cell]) -> Guess | None:
         return None
     if not best:
         return Guess((), counts[best], len(texts))
-    others = [name for name in reversed(PRESETS) if name != best and counts[name] == counts[best]]
-    example = next((text for text in texts if any(_differs(best, name, text) for name in others)), None)
-    doubt = None
-    if example is not None:
-        other = next(name for name in others if _differs(best, name, example))
-        here, there = (PRESETS[name].read(example) for name in (best, other))
-        doubt = f"{example} is {here} here; with number: {other} it is {there}"
-    return Guess((f"number: {best}",), counts[best], len(texts), doubt)
-
-
-def _differs(one: str, other: str, text: str) -> bool:
-    return PRESETS[one].read(text) != PRESETS[other].read(text)
+    return Guess((f"number: {best}",), counts[best], len(texts), other_numbers(PRESETS[best], cells))
 
 
 def _reads(name: str, text: str) -> bool:
@@ -99,9 +89,10 @@ def _fits(chosen: Sequence[str], name: str) -> bool:
     return True
 
 
-def _other_days(chosen: str, texts: Sequence[str]) -> str | None:
-    """A sentence about another format that reads every text, as other days; None if there is none."""
+def other_days(chosen: str, cells: Sequence[Cell]) -> str | None:
+    """A sentence about another format that reads every text which the chosen one reads, as other days; None if none."""
     form = date_format(chosen)
+    texts = dict.fromkeys(cell.text for cell in cells if cell.kind != MOMENT)
     read = [(text, form.read(text)) for text in texts]
     own = [(text, moment.at.date()) for text, moment in read if moment is not None]
     for name in _CANDIDATES:
@@ -111,6 +102,22 @@ def _other_days(chosen: str, texts: Sequence[str]) -> str | None:
             differs = next(((text, moment) for text, day, moment in found if moment and moment.at.date() != day), None)
             if differs:
                 return f"every date also reads as {name}: {differs[0]} would be {differs[1].at.date().isoformat()}"
+    return None
+
+
+def other_numbers(chosen: NumberFormat | None, cells: Sequence[Cell]) -> str | None:
+    """A sentence about another format that reads every text, as other numbers; None if there is none.
+
+    chosen: None for numbers as an extract has them.
+    """
+    form = NumberFormat() if chosen is None else replace(chosen, scale=Decimal(1))
+    texts = list(dict.fromkeys(cell.text for cell in cells if cell.kind != NUMBER))
+    own = {text: read for text in texts if (read := form.read(text)) is not None}
+    for name in reversed(PRESETS):
+        found = {text: PRESETS[name].read(text) for text in own}
+        differs = next((text for text, number in found.items() if number is not None and number != own[text]), None)
+        if differs is not None and None not in found.values():
+            return f"{differs} is {own[differs]} here; with number: {name} it is {found[differs]}"
     return None
 
 

@@ -56,11 +56,14 @@ class Sample:
 
 def take_sample(path: Path, known: frozenset[str]) -> Sample:
     """The sample of a file. known: names of columns that are sought, as `loose`. Raises Unreadable."""
-    content = examine(path)
-    row = _header_row(open_text(path, content, known, layout=Layout(header=Header(row=1), native=True)))
+    row = _header_row(open_text(path, examine(path), known, layout=Layout(header=Header(row=1), native=True)))
     # A header in the first row that is not empty needs no key.
-    layout = Layout(header=Header(row=row), native=True) if row else Layout(native=True)
-    rows = open_text(path, content, known, layout=layout)
+    return sample_in(path, known, Layout(header=Header(row=row), native=True) if row else Layout(native=True))
+
+
+def sample_in(path: Path, known: frozenset[str], layout: Layout) -> Sample:
+    """The sample of a file whose table is at a known place. Raises Unreadable."""
+    rows = open_text(path, examine(path), known, layout=layout)
     titles = [title.strip() for title in rows.header]
     names = [native_name(title) for title in titles]
     taken = list(islice(_cells(rows), MOST_ROWS))
@@ -72,7 +75,7 @@ def take_sample(path: Path, known: frozenset[str]) -> Sample:
         for place, title in enumerate(titles)
         if title and names.count(native_name(title)) == 1
     }
-    return Sample(rows.header, row, columns, total, tuple(rows.tally.notes))
+    return Sample(rows.header, layout.header.row, columns, total, tuple(rows.tally.notes))
 
 
 def _header_row(rows: TextRows) -> int | None:

@@ -72,7 +72,14 @@ def test_a_typo_in_the_settings_is_one_line(tmp_path: Path) -> None:
 def test_a_mistake_in_a_mapping_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "sources").mkdir()
     (tmp_path / "sources" / "crm.yml").write_text("file: '*.csv'\nextract: client\ncolumns: {}\n")
-    assert "crm.yml" in failed(amkpi(tmp_path, "load"), 1)
+    # The files of other mappings are loaded.
+    put(tmp_path, "deals.csv", "a\n1\n")
+    put(tmp_path, "clients/1.csv", "client_id,client_name\nC1,Trà Xanh\n")
+    loaded = amkpi(tmp_path, "load")
+    assert "2 files (1 loaded, 1 rejected)" in loaded.stdout
+    wrong = [line for line in loaded.stdout.splitlines() if "a mapping is wrong" in line]
+    assert len(wrong) == 1
+    assert "crm.yml: extract: 'client' is not an extract; did you mean clients?" in wrong[0]
 
 
 def test_a_second_run_at_the_same_time_is_one_line(tmp_path: Path) -> None:
@@ -184,5 +191,5 @@ def test_a_mapping_is_checked_and_begun_from_a_file_of_any_format(tmp_path: Path
     (tmp_path / "sources").mkdir()
     (tmp_path / "sources" / "deals.yml").write_text(drafted.stdout, encoding="utf-8")
     checked = amkpi(tmp_path, "sources", "check", str(native), "--home", str(tmp_path))
-    assert "deals → clients: 1 rows" in checked.stdout, checked.stderr
+    assert "deals → clients: 1 row, 1 different client_id" in checked.stdout, checked.stderr
     assert "no row breaks a rule" in checked.stdout

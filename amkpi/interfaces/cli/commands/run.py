@@ -87,6 +87,8 @@ def _load(run: Run) -> None:
             count = Counter(delivery.status for delivery in report.deliveries)
             files = ", ".join(f"{count[s]} {s}" for s in ("loaded", "duplicate", "rejected") if count[s])
             result(f"{len(report.deliveries)} files ({files}), {report.rows_read:,} rows")
+    for wrong in report.broken_mappings:
+        terminal.warn(f"a mapping is wrong, and files that it takes are rejected: {wrong}")
     for delivery in report.deliveries:
         if delivery.status == "rejected":
             terminal.warn(f"{delivery.file_name} rejected: {delivery.reason}")

@@ -19,27 +19,40 @@ def sources() -> None:
 @sources.command()
 @click.argument("file", metavar="FILE", type=FOLDER)
 @click.option("--source", metavar="NAME", help="Only this mapping.")
+@click.option("--mapping", metavar="YML", type=FOLDER, help="Only this mapping file, wherever it lies.")
 @home_option
-def check(file: Path, source: str | None, home: Path | None) -> None:
-    """Show what mappings read from a native export.
+def check(file: Path, source: str | None, mapping: Path | None, home: Path | None) -> None:
+    """Show what mappings make of a native export.
 
-    The shipped mappings and those of HOME are used. Nothing is loaded.
+    The shipped mappings and those of HOME are used. Shown are the first values before and after, the lowest and
+    highest, what they could mean besides, and what would be held back. Nothing is loaded.
     """
     from amkpi.core.home import Home
     from amkpi.interfaces.cli.mapping_check import show_check
 
     folder = home or os.environ.get("AMKPI_HOME")
-    show_check(file, source, Home.at(Path(folder)) if folder else None)
+    show_check(file, source, mapping, Home.at(Path(folder)) if folder else None)
 
 
 @sources.command()
 @click.argument("file", metavar="FILE", type=FOLDER)
 @click.option("--extract", metavar="E", required=True, help="The extract that the mapping should yield.")
 def draft(file: Path, extract: str) -> None:
-    """Print a first mapping for a native export."""
+    """Print a first mapping for a native export.
+
+    It is valid at once. Its guesses are made from the values of the file; CHECK marks what could be wrong.
+    """
     from amkpi.interfaces.cli.mapping_check import show_draft
 
     show_draft(file, extract)
+
+
+@sources.command()
+def schema() -> None:
+    """Print the JSON schema of a mapping, for editors."""
+    from amkpi.interfaces.cli.mapping_check import show_schema
+
+    show_schema()
 
 
 @sources.command()

@@ -1,0 +1,187 @@
+"""What a mapping makes of a native file, for the person who writes it: nothing is loaded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from amkpi.ingestion import writer
+from amkpi.ingestion.contracts.extracts import Extract
+from amkpi.ingestion.delivery_log import Delivery
+from amkpi.ingestion.mappings.apply import unused_columns
+from amkpi.ingestion.mappings.drafts import guesses
+from amkpi.ingestion.mappings.drafts.sample import Sample, sample_in
+from amkpi.ingestion.mappings.lookups import MARK, wanted
+from amkpi.ingestion.mappings.model import Mapping
+from amkpi.ingestion.mappings.names import native_name
+from amkpi.ingestion.readers import Tally, examine
+from amkpi.ingestion.tables import create_tables
+from amkpi.ingestion.validation import repeated_keys
+from amkpi.ingestion.validation.repeated_keys import RepeatedKeys
+
+SHOWN_ROWS = 10
+_MOST_VALUES = 10
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """Rows that break the same rule of their own. lines: the first and the last."""
+
+    reason: str
+    column: str | None
+    rows: int
+    lines: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class MappingReview:
+    """What a mapping makes of a file.
+
+    rows: how many it makes. tally: what was left out. values: for each column of the extract that the mapping gives,
+    the native text (None where there is not one) and the value of the first rows, each pair once. ranges: the lowest
+    and highest date or number. doubts: what the values could mean as well. unmapped: the values of a column of choices
+    that are none of the choices, with their rows. looked_up: how many values of a column are looked up when the file is
+    loaded. unused: the native columns that nothing uses.
+    """
+
+    rows: int
+    tally: Tally
+    values: dict[str, list[tuple[str | None, str]]]
+    ranges: dict[str, tuple[str, str]]
+    doubts: list[str]
+    keys: int
+    repeated: RepeatedKeys
+    unmapped: dict[str, list[tuple[str, int]]]
+    looked_up: dict[str, int]
+    held: list[HeldBack]
+    unused: tuple[str, ...]
+
+
+def review(file: Path, source: Mapping) -> MappingReview:
+    """Read the file by the mapping, in memory. The rules are the loader's, but references and rates are not checked.
+
+    Raises Unreadable if the file or one of its rows cannot be read by the mapping.
+    """
+    extract = source.target
+    content = examine(file)
+    delivery = Delivery(
+        1, 1, file.name, extract.name, source.name, content.sha256, content.size, "loaded", None, 0, datetime.now(UTC)
+    )
+    sample = sample_in(file, source.native_columns, source.layout)
+    with duckdb.connect() as connection:
+        create_tables(connection)
+        opened = writer.open_rows(file, content, extract, source)
+        rows = writer.write_rows(connection, extract, opened, delivery)
+        return MappingReview(
+            rows=rows,
+            tally=opened.tally,
+            values=_values(connection, source),
+            ranges=_ranges(connection, extract),
+            doubts=_doubts(source, sample),
+            keys=_keys(connection, extract),
+            repeated=repeated_keys.find(connection, extract, delivery.delivery),
+            unmapped=_unmapped(connection, extract),
+            looked_up=_looked_up(connection, source),
+            held=_held(connection, extract),
+            unused=unused_columns(source, sample.header),
+        )
+
+
+def _values(connection: duckdb.DuckDBPyConnection, source: Mapping) -> dict[str, list[tuple[str | None, str]]]:
+    names = [column.name for column in source.target.all_columns if column.name in source.columns]
+    rows = connection.execute(
+        f"select _row, {', '.join(names)} from raw.{source.target.name} where not _malformed order by _line"
+        f" limit {SHOWN_ROWS}"
+    ).fetchall()
+    found: dict[str, list[tuple[str | None, str]]] = {name: [] for name in names}
+    for row_text, *cells in rows:
+        native = {native_name(title): value for title, value in json.loads(row_text).items()}
+        for name, cell in zip(names, cells, strict=True):
+            column = source.columns[name].column
+            text = None if column is None else native.get(native_name(column))
+            pair = (text, _shown(cell))
+            if pair not in found[name]:
+                found[name].append(pair)
+    return found
+
+
+def _shown(cell: str | None) -> str:
+    """A value as a person reads it: what is looked up by its words."""
+    if cell and cell.startswith(MARK):
+        what = wanted(cell)
+        return f"({what.extract} with {what.by} {what.value})"
+    return cell or ""
+
+
+def _ranges(connection: duckdb.DuckDBPyConnection, extract: Extract) -> dict[str, tuple[str, str]]:
+    found = {}
+    for column in extract.all_columns:
+        if column.type in ("date", "number", "timestamp"):
+            low, high = connection.execute(
+                f"select cast(min({column.name}) as varchar), cast(max({column.name}) as varchar)"
+                f" from parsed.{extract.name} where _reason is null"
+            ).fetchall()[0]
+            if low is not None:
+                found[column.name] = (low.removesuffix(".0"), high.removesuffix(".0"))
+    return found
+
+
+def _doubts(source: Mapping, sample: Sample) -> list[str]:
+    """What the texts could mean besides what the mapping says."""
+    titles = {native_name(title): title for title in sample.columns}
+    found = []
+    for name, rule in source.columns.items():
+        title = titles.get(native_name(rule.column)) if rule.column else None
+        if title is None:
+            continue
+        cells = sample.filled(title)
+        if rule.formats:
+            doubt = guesses.other_days(rule.date_format[0], cells)
+        elif source.target.column(name).type == "number":
+            doubt = guesses.other_numbers(rule.number_format, cells)
+        else:
+            doubt = None
+        if doubt:
+            found.append(f"{name}: {doubt}")
+    return found
+
+
+def _keys(connection: duckdb.DuckDBPyConnection, extract: Extract) -> int:
+    key = ", ".join(extract.key)
+    return int(
+        connection.execute(f"select count(*) from (select distinct {key} from parsed.{extract.name})").fetchall()[0][0]
+    )
+
+
+def _unmapped(connection: duckdb.DuckDBPyConnection, extract: Extract) -> dict[str, list[tuple[str, int]]]:
+    found = {}
+    for column in extract.columns:
+        if column.choices:
+            choices = ", ".join(f"'{choice}'" for choice in column.choices)
+            rows = connection.execute(
+                f"select {column.name}, count(*) from parsed.{extract.name} where {column.name} not in ({choices})"
+                f" group by all order by 2 desc, 1 limit {_MOST_VALUES}"
+            ).fetchall()
+            if rows:
+                found[column.name] = [(value, count) for value, count in rows]
+    return found
+
+
+def _looked_up(connection: duckdb.DuckDBPyConnection, source: Mapping) -> dict[str, int]:
+    return {
+        name: int(connection.execute(f"select count(distinct {name}) from raw.{source.target.name}").fetchall()[0][0])
+        for name, rule in source.columns.items()
+        if rule.lookup is not None
+    }
+
+
+def _held(connection: duckdb.DuckDBPyConnection, extract: Extract) -> list[HeldBack]:
+    rows = connection.execute(
+        f"select _reason, _column, count(*), min(_line), max(_line) from parsed.{extract.name}"
+        " where _reason is not null group by all order by 3 desc, 1, 2"
+    ).fetchall()
+    return [HeldBack(reason, column, count, (low, high)) for reason, column, count, low, high in rows]
