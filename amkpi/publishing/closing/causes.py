@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 
 import duckdb
 
@@ -184,32 +185,31 @@ def _by_running(
     is_other_version: bool,
     progress: Callable[[str], None],
 ) -> dict[_Key, set[Cause]]:
+    @cache
+    def figures(undone: frozenset[Cause]) -> dict[_Key, _Figures]:
+        # A run of the models takes as long as a build: with two causes, "only this one undone" and "all but the other
+        # undone" are the same run.
+        run_without(scratch, undone, "undone", progress)
+        found = _figures(scratch.connection, "undone")
+        return {key: found.get(key, _nothing(key)) for key in of_row}
+
     named: dict[_Key, set[Cause]] = {key: set() for key in of_row}
-
-    def figures(undone: frozenset[Cause], name: str) -> dict[_Key, _Figures]:
-        run_without(scratch, undone, name, progress)
-        return _figures(scratch.connection, name)
-
-    everything: dict[_Key, _Figures] | None = None
     if is_other_version:
-        everything = figures(there, "undone")
         for key, known in explained.known.items():
-            if not same(known, everything.get(key, _nothing(key))):
+            if not same(known, figures(there)[key]):
                 named[key].add(Cause.version_changed)
+    else:
+        # A row that only one cause can have moved was moved by it.
+        named |= {key: set(causes) for key, causes in of_row.items() if len(causes) == 1}
+    wanted = [key for key, causes in named.items() if not causes or is_other_version]
     for cause in sorted(there):
-        undone = figures(frozenset({cause}), "undone")
-        for key, fresh in explained.fresh.items():
-            if cause in of_row[key] and not same(fresh, undone.get(key, _nothing(key))):
+        for key in wanted:
+            if cause in of_row[key] and not same(explained.fresh[key], figures(frozenset({cause}))[key]):
                 named[key].add(cause)
-    left = [key for key, causes in named.items() if not causes]
-    if not left:
-        return named
-    if everything is None:
-        everything = figures(there, "undone")
+    left = [key for key in wanted if not named[key]]
     for cause in sorted(there):
-        alone = figures(there - {cause}, "undone")
         for key in left:
-            if cause in of_row[key] and not same(alone.get(key, _nothing(key)), everything.get(key, _nothing(key))):
+            if cause in of_row[key] and not same(figures(there - {cause})[key], figures(there)[key]):
                 named[key].add(cause)
     for key in left:
         # Only several causes together change the row.
