@@ -8,6 +8,8 @@ the next one. By hand: *Trigger*, with
   publication, `published/kpi_<publication id>.duckdb`, and `current.duckdb` stays. The last task logs the file.
 - `rebuild` to make the warehouse again from archive/ and state/ first: after a loss, or when in doubt.
 
+Before the first file was loaded, a run is *skipped*.
+
 **When it fails.** The last line of the failed task's log says what, where and how to fix it.
 
 - `build` or `audit` is blocked (no retries): the data breaks a rule, and the line names it. The source system has to

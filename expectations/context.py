@@ -13,8 +13,8 @@ class AuditContext:
 
     as_of: the date of the build. moment: when the audit runs, with a time zone. seen_run: the newest load run that an
     earlier audit has checked; 0 if all runs are new, None to take only the newest run as new. published: the file of
-    the last publication of the same date, to compare with; None if there is none. members_table: the name of the table
-    of scope members in that file, which had another name in version 0.1.0.
+    the last publication of this or an earlier date, to compare with; None if there is none. members_table: the name of
+    the table of scope members in that file, which had another name in version 0.1.0.
     """
 
     as_of: date

@@ -79,25 +79,25 @@ class AuditExpectation(Expectation):  # type: ignore[misc]  # mypy does not foll
 
 # All rows of a query are fetched, so it is limited here. `offenders` is the count of all failures. The rows concerned
 # follow in the same result, marked by `is_row`.
-_LIMITED = f"""
-    with found as ({{failing_rows}})
+_LIMITED = """
+    with found as ({failing_rows})
     (
         select false as is_row, what, count(*) over () as offenders
         from found
         order by what
-        limit {MOST_ROWS}
+        limit {most_rows}
     )
-    {{concerned_rows}}
+    {concerned_rows}
     order by is_row, what
 """
-_CONCERNED = f"""
+_CONCERNED = """
     union all
     (
         select true, what, 0
-        from ({{concerned_rows}}) as concerned
+        from ({concerned_rows}) as concerned
         where exists (select 1 from found)
         order by what
-        limit {MOST_ROWS}
+        limit {most_rows}
     )
 """
 
@@ -105,12 +105,14 @@ _CONCERNED = f"""
 class FailingRowsExpectation(AuditExpectation, UnexpectedRowsExpectation):  # type: ignore[misc]  # as above
     """A query that must return no rows.
 
-    singular, plural: what one returned row is called. In a query `{batch}` is the table of the expectation; any other
-    brace is doubled. SQLAlchemy takes a colon before a letter for a parameter, so a query must not contain one.
+    singular, plural: what one returned row is called. most_rows: how many rows a finding keeps. In a query `{batch}` is
+    the table of the expectation; any other brace is doubled. SQLAlchemy takes a colon before a letter for a parameter,
+    so a query must not contain one.
     """
 
     singular: ClassVar[str] = "row"
     plural: ClassVar[str] = "rows"
+    most_rows: ClassVar[int] = MOST_ROWS
     # Without the row count of the base class, which would run the query a second time.
     metric_dependencies: ClassVar[tuple[str, ...]] = ("unexpected_rows_query.table",)
 
@@ -143,8 +145,9 @@ class FailingRowsExpectation(AuditExpectation, UnexpectedRowsExpectation):  # ty
 
     @classmethod
     def _of(cls, failing_rows: str, concerned_rows: str = "") -> Self:
-        concerned = _CONCERNED.format(concerned_rows=concerned_rows) if concerned_rows else ""
-        query = _LIMITED.format(failing_rows=failing_rows, concerned_rows=concerned)
+        most = cls.most_rows
+        concerned = _CONCERNED.format(concerned_rows=concerned_rows, most_rows=most) if concerned_rows else ""
+        query = _LIMITED.format(failing_rows=failing_rows, concerned_rows=concerned, most_rows=most)
         return cls(unexpected_rows_query=query, meta={"name": cls.name})
 
     @classmethod

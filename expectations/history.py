@@ -1,13 +1,13 @@
 """The audit history in HOME/state/audits.sqlite: earlier audits and their findings.
 
-It tells since when an expectation fails, which loads no audit has checked yet, and which publication of the same date
-was the last one. None of that can be computed again, so the file is part of every backup.
+It tells since when an expectation fails, which loads no audit has checked yet, and which publication was the last one.
+None of that can be computed again, so the file is part of every backup.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -48,12 +48,12 @@ def audit_context(home: Home, settings: Settings, as_of: date, moment: datetime)
         seen = audits.execute(
             "select max(newest_run) from audits where newest_run < ?", [_newest_run(home, settings)]
         ).fetchone()[0]
-        same_date = audits.execute("select distinct publication_id from audits where as_of = ?", [as_of.isoformat()])
-        files = {published_file(home, identity) for (identity,) in same_date.fetchall()}
-    published = _last_of_date(home, files, as_of)
-    if published is None:
-        return AuditContext(as_of, moment, seen or 0)
-    return AuditContext(as_of, moment, seen or 0, published, _members_table(published))
+        known = audits.execute(
+            "select publication_id, max(as_of) from audits where as_of <= ? group by publication_id",
+            [as_of.isoformat()],
+        ).fetchall()
+    dated = {published_file(home, identity): date.fromisoformat(day) for identity, day in known}
+    return AuditContext(as_of, moment, seen or 0, *_last_published(home, dated, as_of))
 
 
 def _newest_run(home: Home, settings: Settings) -> int:
@@ -62,26 +62,45 @@ def _newest_run(home: Home, settings: Settings) -> int:
     return int(found[0][0])
 
 
-def _last_of_date(home: Home, files: set[Path], as_of: date) -> Path | None:
-    """The newest file among these and the current publication that can be read and has that date; None if none."""
+def _last_published(home: Home, dated: Mapping[Path, date], as_of: date) -> tuple[Path | None, str]:
+    """The last publication of this or an earlier date that can be compared, and its table of scope members.
+
+    dated: the publications of earlier audits. The current one comes first; it is too new for a historical publication.
+    """
     current = current_file(home)
-    candidates = [path for path in files | ({current} if current else set()) if path.is_file()]
-    for path in sorted(candidates, key=lambda path: path.stat().st_mtime_ns, reverse=True):
-        try:
-            with closing(duckdb.connect(str(path), read_only=True)) as connection:
-                if connection.execute("select as_of from marts.publication").fetchall() == [(as_of,)]:
-                    return path
-        except duckdb.Error:
-            # A broken publication must not stop the build that will replace it.
-            continue
-    return None
+    earlier = [path for path in dated if path.is_file() and path != current]
+    earlier.sort(key=lambda path: (dated[path], path.stat().st_mtime_ns), reverse=True)
+    for path in [*([current] if current else []), *earlier]:
+        members_table = _comparable(path, as_of)
+        if members_table is not None:
+            return path, members_table
+    return None, "int_scope_members"
 
 
-def _members_table(publication: Path) -> str:
-    """The table of scope members in a published file; that of version 0.1.0 has another name."""
-    with closing(duckdb.connect(str(publication), read_only=True)) as connection:
-        found = connection.execute("select 1 from duckdb_tables() where table_name = 'int_scope_people'").fetchone()
-    return "int_scope_members" if found is None else "int_scope_people"
+# What `closed_periods_stand_still` reads of the file.
+_COMPARED = (
+    "select kpi, scope, person_key, period_grain, period_start, value, is_provisional from intermediate.int_kpi_values"
+    " inner join intermediate.{members} using (subject_id, period_id)"
+    " inner join intermediate.int_kpi_catalogue using (kpi_number)"
+    " where period_id in (select period_id from intermediate.int_period_months) limit 0"
+)
+
+
+def _comparable(publication: Path, as_of: date) -> str | None:
+    """The table of scope members in a published file, which had another name in version 0.1.0.
+
+    None if the file is of a later date, or cannot be read, or lacks what is compared: a broken publication must not
+    stop the build that will replace it.
+    """
+    try:
+        with closing(duckdb.connect(str(publication), read_only=True)) as connection:
+            ((day,),) = connection.execute("select as_of from marts.publication").fetchall()
+            old = connection.execute("select 1 from duckdb_tables() where table_name = 'int_scope_people'").fetchone()
+            members = "int_scope_members" if old is None else "int_scope_people"
+            connection.execute(_COMPARED.format(members=members))
+    except (duckdb.Error, ValueError):
+        return None
+    return members if day <= as_of else None
 
 
 def record(

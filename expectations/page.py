@@ -57,7 +57,7 @@ class PageFinding:
         else:
             visible, folded, headline = (), rows, finding.observed
             summary = f"{len(rows)} row{'' if len(rows) == 1 else 's'} concerned"
-            if len(rows) >= MOST_ROWS:
+            if len(rows) >= MOST_ROWS and len(rows) != finding.unexpected_count:
                 summary = f"the first {len(rows)} rows concerned"
         return cls(finding, f"failure-{place}", count, headline, visible, folded, summary)
 

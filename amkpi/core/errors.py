@@ -11,6 +11,10 @@ class AmkpiError(Exception):
     exit_code = 1
 
 
+class NothingLoaded(AmkpiError):
+    """No file was ever loaded: a publication would be an agency without numbers. Nothing is built."""
+
+
 class StaleBuild(AmkpiError):
     """The warehouse has no build of its current inputs: something was loaded, or never built. A build fixes it."""
 

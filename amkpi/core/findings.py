@@ -19,7 +19,8 @@ class Finding:
 
     suite: `raw` checks what came in, `agency` what the data says, `marts` what goes out. observed: what was found, with
     its count. unexpected_count: how many failures. advice: what a person does when it fails. rows: the rows concerned,
-    as text, at most MOST_ROWS. since: when the first audit of the present series of failures ran.
+    as text, at most MOST_ROWS, or as many as the expectation says. since: when the first audit of the present series of
+    failures ran.
     """
 
     suite: str

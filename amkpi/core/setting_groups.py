@@ -108,6 +108,11 @@ class Audit(Group):
     warn_quarantined_share: float = Field(
         default=0.02, ge=0, le=1, description="this much of an extract in quarantine: a warning"
     )
+    min_rows_for_share: int = Field(
+        default=50,
+        ge=0,
+        description="the share blocks from so many rows of an extract on; fewer only warn",
+    )
     days: Annotated[int, FlatName("audit_days")] = Field(
         default=365,
         ge=1,

@@ -20,9 +20,10 @@ from amkpi.core.publication_id import current_file
 from amkpi.core.run import Run
 from amkpi.core.storage import closing_register
 from amkpi.core.storage.locking import locked
+from amkpi.core.storage.migrations.state_stores import DELIVERY_LOG
 from amkpi.core.storage.warehouse import connect
 from amkpi.expectations.history import last_audit
-from amkpi.ingestion import archive, landing
+from amkpi.ingestion import archive, delivery_log, landing
 from amkpi.ingestion.landing import LandingFile
 from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.validation import quarantine
@@ -37,6 +38,8 @@ def show_status(run: Run) -> None:
     waiting = landing.waiting(run.home.landing) if run.home.landing.is_dir() else []
     if current_file(run.home) is None:
         screen.print(f"published   nothing yet in {run.home.published}", soft_wrap=True)
+        if not (DELIVERY_LOG.exists(run.home.state) and delivery_log.read(run.home.state)):
+            screen.print(f"received    never a file: put extracts into {run.home.landing}", soft_wrap=True)
     else:
         with published(run.home, run.settings) as connection:
             identity, as_of, at, version = connection.execute(

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from amkpi.core import build_record, publication_id
-from amkpi.core.errors import AuditBlocked, StaleBuild
+from amkpi.core.errors import AuditBlocked, NothingLoaded, StaleBuild
 from amkpi.core.findings import Finding
 from amkpi.core.home import Home
 from amkpi.core.paths import SHIPPED_MAPPINGS
@@ -96,12 +96,13 @@ def replay(run: Run, wanted: str) -> LoadReport:
 def build(run: Run, progress: Progress = silent, on_start: Callable[[], None] = lambda: None) -> BuildReport:
     """Build the marts in the warehouse; `on_start` is called once it is clear that there is something to build.
 
-    Raises AmkpiError, AuditBlocked for a broken rule of the models.
+    Raises NothingLoaded before the first file, AmkpiError, AuditBlocked for a broken rule of the models.
     """
     with locked(run.home, run.settings):
         closings.check(run.home, run.settings, run.as_of)
         with connect(run.home, run.settings) as connection:
             create_tables(connection)
+            _check_loaded(run, connection)
             if run.historical:
                 identity = publication_id.publication_id(run.home, connection, run.settings, run.as_of)
                 if publication_id.published_file(run.home, identity).exists():
@@ -115,6 +116,22 @@ def build(run: Run, progress: Progress = silent, on_start: Callable[[], None] = 
             with connect(run.home, run.settings) as connection:
                 closings.after_build(connection, run.home, run.settings, run.as_of, progress)
         return report
+
+
+def _check_loaded(run: Run, connection: duckdb.DuckDBPyConnection) -> None:
+    rejected, loaded = connection.execute(
+        "select count(*), count(*) filter (where status = 'loaded') from raw.ledger"
+    ).fetchall()[0]
+    if loaded:
+        return
+    if rejected:
+        raise NothingLoaded(
+            f"{run.home.root} has loaded no file yet, and rejected {rejected}: see {run.home.rejected} for the reasons"
+        )
+    raise NothingLoaded(
+        f"{run.home.root} never received a file: put extracts into {run.home.landing}, or give the right folder with"
+        " --home DIR"
+    )
 
 
 def audit(run: Run, progress: Progress = silent, auditor: Auditor = audit_warehouse) -> AuditReport:

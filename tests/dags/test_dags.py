@@ -13,7 +13,7 @@ from unittest.mock import ANY
 import pytest
 
 from amkpi.alerts.store import AlertStore
-from amkpi.core.errors import AmkpiError, AuditBlocked
+from amkpi.core.errors import AmkpiError, AuditBlocked, NothingLoaded
 from amkpi.core.home import Home
 from amkpi.core.paths import DAGS
 from amkpi.ingestion.unprocessed import Unprocessed
@@ -283,6 +283,12 @@ def test_the_param_rebuild_makes_the_warehouse_anew_first(
     assert done == calls
 
 
+def test_before_the_first_file_a_build_is_skipped_and_nothing_is_published(bag: Any, home: Path) -> None:
+    run = hurry(bag.dags["build_marts"]).test()
+    assert states(run) == {"build": "skipped", "audit": "skipped", "publish": "skipped"}
+    assert not (home / "published" / "current.duckdb").exists()
+
+
 def test_a_blocked_audit_fails_at_once_and_nothing_is_published(
     bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -403,7 +409,12 @@ def test_a_lock_held_by_another_run_is_waited_for(bag: Any, home: Path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("error", "raised"), [(AuditBlocked, "AirflowFailException"), (AmkpiError, "AirflowException")]
+    ("error", "raised"),
+    [
+        (AuditBlocked, "AirflowFailException"),
+        (NothingLoaded, "AirflowSkipException"),
+        (AmkpiError, "AirflowException"),
+    ],
 )
 def test_a_failure_keeps_the_one_line_that_a_person_needs(error: type[AmkpiError], raised: str) -> None:
     from airflow.sdk.exceptions import AirflowException

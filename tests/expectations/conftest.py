@@ -26,8 +26,8 @@ Break = Callable[..., Path]
 
 
 def settings_of(root: Path) -> Settings:
-    """The default settings, but without a wait for files that were just written."""
-    return changed(load_settings(Home.at(root), {}), settle_seconds=0)
+    """The default settings, but no wait for files that were just written, and small extracts may block."""
+    return changed(load_settings(Home.at(root), {}), settle_seconds=0, min_rows_for_share=0)
 
 
 def built(root: Path, landing: Path, as_of: date) -> Path:

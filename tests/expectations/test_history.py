@@ -44,11 +44,22 @@ def record(agency: Agency, *findings: Finding, days: int = 0, identity: str = "a
     return history.record(agency.home, agency.run.settings, identity, context, findings)[0]
 
 
+PUBLISHED = """
+create schema intermediate;
+create table intermediate.int_kpi_values (subject_id integer, period_id integer, kpi_number integer, value double);
+create table intermediate.int_scope_members (subject_id integer, period_id integer, scope varchar, person_key varchar,
+    period_grain varchar, period_start date, is_provisional boolean);
+create table intermediate.int_kpi_catalogue (kpi_number integer, kpi varchar);
+create table intermediate.int_period_months (period_id integer);
+"""
+
+
 def publication(agency: Agency, identity: str, as_of: date) -> Path:
-    """A published file with the one table that the context of an audit reads."""
+    """A published file with the tables that the context of an audit reads, without rows."""
     path = published_file(agency.home, identity)
     with duckdb.connect(str(path)) as connection:
         connection.execute(f"create schema marts; create table marts.publication as select date '{as_of}' as as_of")
+        connection.execute(PUBLISHED)
     return path
 
 
@@ -77,19 +88,39 @@ def test_only_runs_that_no_audit_has_checked_are_new(loaded: Agency) -> None:
     assert seen() == 3
 
 
-def test_the_newest_publication_of_the_same_date_is_compared(loaded: Agency) -> None:
-    def published() -> Path | None:
-        return history.audit_context(loaded.home, loaded.run.settings, AS_OF, MOMENT).published
+def compared_with(agency: Agency, as_of: date = AS_OF) -> Path | None:
+    return history.audit_context(agency.home, agency.run.settings, as_of, MOMENT).published
 
-    assert published() is None
-    older = publication(loaded, "1" * 16, AS_OF)
+
+def test_the_current_publication_is_compared_whatever_its_date(loaded: Agency) -> None:
+    assert compared_with(loaded) is None
+    publication(loaded, "1" * 16, AS_OF)
     record(loaded, PASSED, identity="1" * 16)
-    current = publication(loaded, "2" * 16, AS_OF + timedelta(days=1))
+    current = publication(loaded, "2" * 16, AS_OF - timedelta(days=3))
     loaded.home.current.symlink_to(current.name)
-    assert published() == older
-    current.unlink()
+    assert compared_with(loaded) == current
+    assert compared_with(loaded, AS_OF + timedelta(days=40)) == current
+
+
+def test_a_historical_publication_is_compared_with_the_latest_that_is_not_younger(loaded: Agency) -> None:
+    for identity, days in (("1", 9), ("2", 5), ("3", 2)):
+        publication(loaded, identity * 16, AS_OF - timedelta(days=days))
+        context = replace(CONTEXT, as_of=AS_OF - timedelta(days=days))
+        history.record(loaded.home, loaded.run.settings, identity * 16, context, [PASSED])
+    current = publication(loaded, "4" * 16, AS_OF)
+    loaded.home.current.symlink_to(current.name)
+    assert compared_with(loaded, AS_OF - timedelta(days=4)) == published_file(loaded.home, "2" * 16)
+    assert compared_with(loaded, AS_OF - timedelta(days=10)) is None
+
+
+def test_a_publication_that_lacks_what_is_compared_is_passed_over(loaded: Agency) -> None:
+    older = publication(loaded, "1" * 16, AS_OF - timedelta(days=1))
+    record(loaded, PASSED, identity="1" * 16)
     current = publication(loaded, "2" * 16, AS_OF)
-    assert published() == current
+    loaded.home.current.symlink_to(current.name)
+    with duckdb.connect(str(current)) as connection:
+        connection.execute("alter table intermediate.int_kpi_values drop column value")
+    assert compared_with(loaded) == older
 
 
 def test_a_broken_publication_is_not_compared(loaded: Agency) -> None:
@@ -146,6 +177,7 @@ def test_a_blocked_step_writes_its_page_and_the_next_one_reports_since_when(
     from amkpi.pipeline.status import show_status
 
     agency = make_agency()
+    agency.set(min_rows_for_share=4)
     bad = "client_id,client_name\n" + "".join(f"C{number},\n" for number in range(3)) + f"C9,{HOSTILE}\n"
     agency.load({"clients/clients.csv": bad.replace('"', "")})
     agency.build()

@@ -105,7 +105,7 @@ def sender(stack: Stack, say: Callable[[str], None]) -> Sender:
     for file in sorted(sample.rglob("*.csv")):
         shutil.copy(file, landing / file.relative_to(sample))
     with timed("the sample agency, from landing to published", say):
-        # Not the first publication: shortly after 02:00 a fresh stack publishes an empty agency by itself.
+        # Not the first publication: it may have only some of the files.
         until(lambda: bool(stack.ask("select 1 from marts.dim_client")), "a publication of it", 600)
     return Sender(stack)
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from amkpi.core.errors import AmkpiError, AuditBlocked
+from amkpi.core.errors import AmkpiError, AuditBlocked, NothingLoaded
 
 if TYPE_CHECKING:
     from amkpi.core.run import Run
@@ -38,11 +38,15 @@ def raise_as_airflow_error() -> Iterator[None]:
     """Raise the errors of a step as the errors of Airflow, with the same text.
 
     A blocked audit fails at once: the same rows would be blocked again. Every other AmkpiError is retried: a lock is
-    released, a network share comes back, and for a wrong setting the retries are short.
+    released, a network share comes back, and for a wrong setting the retries are short. Before the first file a task is
+    skipped.
     """
     try:
         yield
     except AuditBlocked as blocked:
         raise AirflowFailException(str(blocked)) from blocked
+    except NothingLoaded as nothing:
+        # A fresh stack waits for its first file.
+        raise AirflowSkipException(str(nothing)) from nothing
     except AmkpiError as error:
         raise AirflowException(str(error)) from error

@@ -1,4 +1,4 @@
-"""Somebody may have seen a figure of a closed period that is different now."""
+"""Somebody may have seen a figure of a period that was over and that is different now."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from amkpi.expectations.sql.numbers import TOLERANCE
 
 
 class ClosedPeriodsStandStill(FailingRowsExpectation):
-    """Values of closed periods equal those of the last publication of the same date."""
+    """Values of periods that were over in the last publication are the same now, whatever its date.
+
+    Periods that are closed by `amkpi close` are left out: readers see their closed rows, and what would move them is in
+    the adjustments.
+    """
 
     name = "closed_periods_stand_still"
     table = "intermediate.int_kpi_values"
@@ -20,13 +24,15 @@ class ClosedPeriodsStandStill(FailingRowsExpectation):
     severity = WARNING
     singular, plural = "value", "values"
     advice = (
-        "Find the cause in marts.load_ledger and tell those who were shown the old figures. The last publication of"
-        " this date had other values for a closed period: late rows, a changed setting or a new version cause that."
+        "Find the cause in marts.load_ledger and tell those who were shown the old figures: the last publication had"
+        " other values for a period that was over. Late, corrected or deleted rows, a proposal that is decided now, a"
+        " changed setting or a new version cause that; `amkpi explain KPI STAFF_ID PERIOD` lists the records. If the"
+        " rows are right, the new figures are. Close a period once it is paid (`amkpi close`): then it does not change."
     )
 
     @classmethod
     def note(cls, context: AuditContext) -> str:
-        return "" if context.published else ", as nothing of this date is published to compare with"
+        return "" if context.published else ", as there is no earlier publication to compare with"
 
     @classmethod
     def failing_rows(cls, settings: Settings, context: AuditContext) -> str:
@@ -52,6 +58,9 @@ class ClosedPeriodsStandStill(FailingRowsExpectation):
                 except
                 select period_id from kept
             ),
+            closed as materialized (
+                select period_grain, period_start from closing.periods
+            ),
             before as materialized (
                 select kpi, scope, person_key as person, period_grain, period_start, value
                 from published.intermediate.int_kpi_values
@@ -59,15 +68,21 @@ class ClosedPeriodsStandStill(FailingRowsExpectation):
                 inner join published.intermediate.int_kpi_catalogue using (kpi_number)
                 where period_id in (select period_id from compared_periods)
                     and not is_provisional
-                    and (select max(as_of) from published.marts.publication) = date '{context.as_of}'
+                    and (period_grain, period_start) not in (select period_grain, period_start from closed)
             ),
             now as materialized (
                 select kpi, scope, person_key as person, period_grain, period_start, value
                 from {{batch}}
                 inner join intermediate.int_scope_members using (subject_id, period_id)
                 inner join intermediate.int_kpi_catalogue using (kpi_number)
-                where period_id in (select period_id from compared_periods)
-                    and not is_provisional and exists (select 1 from before)
+                where period_id in (
+                    select period_id
+                    from compared_periods
+                    inner join intermediate.int_periods using (period_id)
+                    where period_end <= (select max(as_of) from published.marts.publication)
+                )
+                    and (period_grain, period_start) not in (select period_grain, period_start from closed)
+                    and exists (select 1 from before)
             ),
             compared as (
                 select

@@ -16,8 +16,9 @@ class HardlyAnyRowsAreQuarantined(FailingRowsExpectation):
     severity = WARNING
     singular, plural = "extract", "extracts"
     advice = (
-        "Have the rows corrected at the source: marts.quarantined_rows names the file, line and reason of each. All"
-        " other rows are published. A row that lacks a reference or a rate becomes valid when that arrives."
+        "Have the rows corrected at the source: `amkpi quarantine --extract EXTRACT` names file, line and reason, and"
+        " with `--export FILE.xlsx` it writes the rows to be corrected. All other rows are published. A row that lacks"
+        " a reference or a rate becomes valid when that arrives."
     )
 
     @classmethod

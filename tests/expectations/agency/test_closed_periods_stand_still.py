@@ -1,4 +1,4 @@
-"""Values of closed periods are compared with the last publication of the same date."""
+"""Values of periods that are over are compared with the last publication, whatever its date."""
 
 from __future__ import annotations
 
@@ -77,10 +77,55 @@ def test_after_an_incremental_build_only_the_rebuilt_periods_are_compared(sample
     assert late.audit(other)["closed_periods_stand_still"].unexpected_count > finding.unexpected_count
 
 
-def test_a_publication_of_another_date_is_not_compared(faulty: Built, sample: Built) -> None:
+def test_the_publication_of_the_night_before_is_compared(faulty: Built, sample: Built) -> None:
     context = AuditContext(date(2026, 10, 18), MOMENT, published=sample.run.home.current.resolve())
     found = audit_warehouse(faulty.run.home.warehouse, faulty.run.settings, context, silent)
-    assert [f.success for f in found if f.expectation == "closed_periods_stand_still"] == [True]
+    counts = [f.unexpected_count for f in found if f.expectation == "closed_periods_stand_still"]
+    assert counts == [moved(faulty, sample)]
+
+
+# Own values of January to March, each a million more now.
+OWN_VALUES = """
+    update intermediate.int_kpi_values set value = value - 1000000 where kpi_number = 1 and (subject_id, period_id) in (
+        select subject_id, period_id from intermediate.int_scope_members
+        where scope = 'own' and person_key = 'A1' and period_grain = 'month' and period_start >= '2026-01-01'
+    )
+"""
+
+
+def before(folder: Path, warehouse: Path, as_of: date) -> Path:
+    """A publication of that date in which `OWN_VALUES` were others; what was not over by then is provisional."""
+    file = folder / "before.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
+        connection.execute("create schema marts")
+        connection.execute("create schema intermediate")
+        connection.execute(f"create table marts.publication as select date '{as_of}' as as_of")
+        for table in ("int_scope_members", "int_kpi_catalogue", "int_period_months", "int_kpi_values"):
+            connection.execute(f"create table intermediate.{table} as from warehouse.intermediate.{table}")
+        connection.execute(
+            "update intermediate.int_scope_members set is_provisional = true where period_id in"
+            f" (select period_id from warehouse.intermediate.int_periods where period_end > '{as_of}')"
+        )
+        connection.execute(OWN_VALUES)
+    return file
+
+
+def test_what_was_over_on_an_earlier_date_is_compared_and_what_ran_then_is_not(
+    broken: Break, settings: Settings, tmp_path: Path
+) -> None:
+    warehouse = broken()
+    context = AuditContext(AS_OF, LOADED_AT, published=before(tmp_path, warehouse, date(2026, 2, 10)))
+    finding = audit(warehouse, settings, context)["closed_periods_stand_still"]
+    assert (finding.severity, finding.success) == ("warning", False)
+    assert finding.rows == ("client_revenue own A1 month 2026-01-01, 126500000.0 → 127500000.0",)
+
+
+def test_what_is_closed_is_not_compared(broken: Break, settings: Settings, tmp_path: Path) -> None:
+    warehouse = broken("insert into closing.periods values (1, 'month', '2026-01-01', '2026-01-31', '2026-02-01')")
+    context = AuditContext(AS_OF, LOADED_AT, published=before(tmp_path, warehouse, date(2026, 3, 19)))
+    finding = audit(warehouse, settings, context)["closed_periods_stand_still"]
+    assert [row.split(",")[0] for row in finding.rows] == ["client_revenue own A1 month 2026-02-01"]
 
 
 def test_the_change_of_a_collaboration_score_is_not_shown(broken: Break, settings: Settings, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from amkpi.core.setting_groups import Audit
 from amkpi.core.settings import Settings
 from tests.changed_settings import changed
 from tests.expectations.audits import audit, audit_raw, blocking, failed
@@ -47,3 +48,14 @@ def test_quarantined_rows_are_reported_by_file_line_and_reason(broken: Break, se
     assert found.observed == "1 extract: contracts 100.0 % (3 of 3 rows)"
     assert found.rows == tuple(f"contracts/contracts.csv line {n} as contracts: bad_type in amount" for n in (2, 3, 4))
     assert found.unexpected_count == 1
+
+
+def test_a_few_bad_rows_of_a_small_extract_warn_and_do_not_block(broken: Break, settings: Settings) -> None:
+    # Two of three rows, then of exactly as many rows as the setting says.
+    warehouse = broken(A_QUARANTINED_ROW.format("contracts"), A_QUARANTINED_ROW.format("contracts"))
+    assert failed(audit_raw(warehouse, changed(settings, min_rows_for_share=4))) == {"hardly_any_rows_are_quarantined"}
+    assert "few_enough_rows_are_quarantined" in failed(audit_raw(warehouse, changed(settings, min_rows_for_share=3)))
+
+
+def test_the_share_counts_from_fifty_rows_on_by_default() -> None:
+    assert Audit().min_rows_for_share == 50

@@ -117,9 +117,23 @@ def test_a_rejected_file_is_said_and_the_rest_is_loaded(tmp_path: Path) -> None:
     assert "client_name" in reason["reasons"][0]["reason"]
 
 
+def test_a_home_that_never_received_a_file_is_one_line_and_nothing_is_published(tmp_path: Path) -> None:
+    line = failed(amkpi(tmp_path, "run"), 1)
+    assert line == (
+        f"amkpi: {tmp_path} never received a file: put extracts into {tmp_path / 'landing'}, or give the right folder"
+        " with --home DIR"
+    )
+    assert f"received    never a file: put extracts into {tmp_path / 'landing'}" in amkpi(tmp_path, "status").stdout
+    put(tmp_path, "clients/bad.csv", "client_id\nC\n")
+    assert "has loaded no file yet, and rejected 1: see" in failed(amkpi(tmp_path, "run"), 1)
+    assert "received" not in amkpi(tmp_path, "status").stdout
+    assert not (tmp_path / "published" / "current.duckdb").exists()
+
+
 @pytest.mark.long
 @pytest.mark.slow
-def test_no_data_at_all_publishes_empty_marts_and_says_so(tmp_path: Path) -> None:
+def test_a_file_without_rows_publishes_empty_marts_and_says_so(tmp_path: Path) -> None:
+    put(tmp_path, "clients/none.csv", "client_id,client_name\n")
     result = amkpi(tmp_path, "run", "--as-of", "2026-10-17")
     assert result.code == 0, result.stderr
     assert "has no rows: nothing was delivered yet" in result.stdout
