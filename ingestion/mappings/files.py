@@ -194,6 +194,7 @@ def _sentence(error: ErrorDetails) -> str:
         "bool_parsing": f"must be true or false{given}",
         "decimal_parsing": f"must be a number such as 1000 or 0.01{given}",
         "dict_type": "must have keys and values, one on each line",
+        "literal_error": f"must be {error.get('ctx', {}).get('expected', 'one of the known words')}{given}",
         "int_parsing": f"must be a whole number{given}",
         "model_type": "must have keys and values, one on each line",
         "string_type": "must be one text: write it in quotes",

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from amkpi.ingestion.contracts.extracts import EXTRACTS
-from tools.docs import architecture, extracts, kpis, lineage, marts, settings, staging
+from tools.docs import architecture, extracts, kpis, lineage, mappings, marts, settings, staging
 from tools.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -31,6 +31,7 @@ PAGES: dict[str, Callable[[], str]] = {
 PARTS: dict[str, Callable[[], str]] = {
     "operations/architecture.md": architecture.pictures,
     "../README.md": kpis.questions,
+    "mappings.md": mappings.reference,
 }
 # The ymls of the staging models, which dbt reads too: extract -> text. They are written where dbt has them.
 YMLS: dict[str, Callable[[], str]] = {name: partial(staging.yml, name) for name in EXTRACTS}
