@@ -62,6 +62,8 @@ def ods_cell(cell: Any, attributes: str = "") -> str:
         kind, text = 'table:formula="of:=1/0" office:value-type="string" calcext:value-type="error"', "#DIV/0!"
     elif cell is ZERO:
         kind, text = 'table:formula="of:=SUM([.A1])" office:value-type="float" office:value="0"', "0"
+    elif isinstance(cell, bool):
+        kind, text = f'office:value-type="boolean" office:boolean-value="{str(cell).lower()}"', str(cell)
     elif isinstance(cell, date):
         kind, text = f'office:value-type="date" office:date-value="{cell}"', str(cell)
     elif isinstance(cell, int | float):

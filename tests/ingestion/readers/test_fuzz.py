@@ -9,7 +9,9 @@ import csv
 import gzip
 import io
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,21 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from amkpi.ingestion.readers import MAX_FIELD_CHARS, Unreadable, decompression, delimited, examine, open_text, read_csv
+from amkpi.ingestion.readers import (
+    CANONICAL,
+    MAX_FIELD_CHARS,
+    Layout,
+    Unreadable,
+    decompression,
+    delimited,
+    examine,
+    open_text,
+    read_csv,
+)
+from amkpi.ingestion.readers.layout import Header, StopAt
+from tests.ingestion.readers.old_workbooks import ERROR, ZERO, ods, xls, xlsb
 from tests.ingestion.readers.test_readers import KNOWN, listed
+from tests.ingestion.readers.test_zip_files import zipped
 
 PROFILES = [
     pytest.param(100, id="short"),
@@ -71,9 +86,9 @@ def by_csv_alone(text: str) -> list[Any] | None:
     ]
 
 
-def by_the_reader(path: Path, limit: int = 1 << 20) -> list[Any] | None:
+def by_the_reader(path: Path, limit: int = 1 << 20, layout: Layout = CANONICAL) -> list[Any] | None:
     try:
-        rows = open_text(path, examine(path, limit), KNOWN, limit)
+        rows = open_text(path, examine(path, limit), KNOWN, limit, layout)
         return [rows.header, *listed(rows)]
     except Unreadable as error:
         message = str(error)
@@ -157,6 +172,7 @@ def a_parquet() -> bytes:
     return out.getvalue()
 
 
+SHEET: list[list[Any]] = [["client_id", "client_name"], ["C1", ERROR], [ZERO], [], ["Đ", 2.5]]
 WHOLE = {
     "a.csv": b'client_id,client_name\nC1,"x\ny"\nC2,Nguy\xe1\xbb\x85n\n',
     "a.csv.gz": packed(b"client_id,client_name\nC1,x\n" * 20, "a.gz"),
@@ -166,7 +182,31 @@ WHOLE = {
     "u.csv": "client_id;client_name\nC1;é\n".encode("utf-16"),
     "a.parquet": a_parquet(),
     "a.xlsx": a_workbook(),
+    "a.ods": ods(SHEET),
+    "a.xls": xls(SHEET),
+    "a.xlsb": xlsb(SHEET, merges=[(1, 2, 1, 1)]),
+    "a.zip": zipped(("a.csv", "client_id,x\nC1,x\n"), ("b.csv", "x,client_id\nC1,x\n")),
 }
+LAYOUTS = st.builds(
+    Layout,
+    sheet=st.sampled_from([None, None, 1, "Sheet1"]),
+    header=st.builds(
+        Header,
+        row=st.sampled_from([None, None, 1, 2, 3]),
+        contains=st.sampled_from([(), (), ("client_id",)]),
+        height=st.sampled_from([1, 1, 2]),
+    ),
+    skip_after_header=st.sampled_from([0, 0, 1, 2]),
+    stop_at=st.builds(
+        StopAt,
+        empty_row=st.booleans(),
+        column=st.sampled_from([None, "client_id"]),
+        matches=st.just(re.compile("^[aC]2?$")),
+    ),
+    records=st.sampled_from([(), (), ("a",)]),
+    native=st.booleans(),
+    fill_down=st.sampled_from([(), ("client_id",)]),
+)
 
 
 @pytest.mark.parametrize("number", PROFILES)
@@ -177,17 +217,62 @@ def test_a_damaged_file_of_any_kind_is_read_or_refused_in_one_line(tmp_path: Pat
     damage = st.tuples(places, st.integers(0, 12), st.binary(max_size=12))
 
     @examples(number)
-    @given(st.lists(damage, max_size=4), places)
-    def check(damages: list[tuple[int, int, bytes]], end: int) -> None:
+    @given(st.lists(damage, max_size=4), places, st.just(CANONICAL) | LAYOUTS)
+    def check(damages: list[tuple[int, int, bytes]], end: int, layout: Layout) -> None:
         content = whole
         for place, length, other in damages:
             content = content[:place] + other + content[place + length :]
         path.write_bytes(content if end % 3 else content[:end])
-        by_the_reader(path)
+        by_the_reader(path, layout=layout)
 
     check()
     path.write_bytes(whole)
     assert by_the_reader(path) is not None
+
+
+@pytest.mark.parametrize("number", PROFILES)
+def test_no_row_of_text_is_lost_by_a_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    path = tmp_path / "a.csv"
+
+    @examples(number)
+    @given(TEXTS, TEXTS, LAYOUTS, st.sampled_from([5, 1 << 20]))
+    def check(above: str, below: str, layout: Layout, block: int) -> None:
+        monkeypatch.setattr(delimited, "BLOCK_BYTES", block)
+        text = f"{above}\nclient_id,client_name\n{below}"
+        lines = list(io.StringIO(text, newline=""))
+        layout = replace(layout, records=(), header=Header(row=len(list(io.StringIO(above + "\n", newline=""))) + 1))
+        path.write_text(text, encoding="utf-8", newline="")
+        try:
+            rows = open_text(path, examine(path), KNOWN, layout=layout)
+            found = listed(rows)
+        except Unreadable:
+            return
+        titles = lines[: (layout.header.row or 1) - 1]
+        cells = csv.reader(lines[len(titles) + 1 :], strict=True)
+        expected = sum(bool(line.strip("\r\n")) for line in titles) + sum(bool(row) for row in cells)
+        assert len(found) + rows.tally.above + rows.tally.footer == expected
+
+    check()
+
+
+CELLS = st.sampled_from([None, "", " ", "a", "C2", 5, True, "client_id"])
+
+
+@pytest.mark.parametrize("number", PROFILES)
+def test_no_row_of_a_sheet_is_lost_by_a_layout(tmp_path: Path, number: int) -> None:
+    path = tmp_path / "a.ods"
+
+    @examples(number)
+    @given(st.lists(st.lists(CELLS, max_size=3), max_size=8), st.integers(0, 4), LAYOUTS)
+    def check(rows: list[list[Any]], titles: int, layout: Layout) -> None:
+        sheet = [*rows[:titles], ["client_id", "client_name"], *rows[titles:]]
+        path.write_bytes(ods(sheet))
+        layout = replace(layout, sheet=None, header=Header(row=len(rows[:titles]) + 1))
+        opened = open_text(path, examine(path), KNOWN, layout=layout)
+        expected = sum(any(cell not in (None, "") for cell in row) for row in rows)
+        assert len(listed(opened)) + opened.tally.above + opened.tally.footer == expected
+
+    check()
 
 
 VALUES = st.recursive(
