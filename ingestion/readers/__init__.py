@@ -32,7 +32,6 @@ from amkpi.ingestion.readers.record_batches import (
     naming,
     together,
 )
-from amkpi.ingestion.readers.table_rows import compared
 
 __all__ = [
     "CANONICAL",
@@ -88,7 +87,7 @@ def _read(path: Path | Member, content: Content, known: frozenset[str], limit: i
     text = kind.removesuffix(".gz").removesuffix(".zst")
     if text in (".csv", ".tsv", ".txt"):
         rows = read_csv(path, content.encoding, known, limit, layout)
-        if text == ".txt" and len(rows.header) == 1 and known and compared(rows.header[0]) not in known:
+        if text == ".txt" and len(rows.header) == 1 and known and loose(rows.header[0]) not in known:
             raise Unreadable(
                 "the delimiter of this .txt is unclear: its header has none of , ; tab | between names; export it as"
                 " .csv, or with tabs"

@@ -23,8 +23,8 @@ class Header:
 class StopAt:
     """The first row that is no data any more: it and all rows below it are the footer.
 
-    empty_row: the first row without any cell. column, matches: a native column, and a pattern that is searched in its
-    cell after it was cleaned.
+    empty_row: the first row without any cell below a row of data. column, matches: a native column, and a pattern that
+    is searched in its cell after it was cleaned.
     """
 
     empty_row: bool = False
@@ -36,8 +36,9 @@ class StopAt:
 class Layout:
     """Where the table of a file is.
 
-    sheet: the name of a sheet, or its number from 1; None for the first visible one. skip_after_header: how many rows
-    below the header are no data. records: the keys that lead to the array in a JSON document. native: whether the rows
+    sheet: the name of a sheet, or its number from 1 among the visible ones; None for the first visible one, in a native
+    file for the first that has all the columns. skip_after_header: how many rows below the header are no data, empty
+    ones too. records: the keys that lead to the array in a JSON document. native: whether the rows
     go through a mapping. Then the batches have the kinds of their cells, and nested JSON keys are columns too
     (`properties.dealname`). fill_down: native columns in which an empty cell has the value of the cell above.
     """

@@ -108,8 +108,9 @@ def batch_schema(columns: int, *, has_kinds: bool = False) -> pa.Schema:
 
 
 def loose(name: str) -> str:
-    """A column name as it is compared: without case, white space, hyphens, underscores and invisible characters."""
-    return "".join(ch for ch in name.casefold() if ch not in _NOT_COMPARED)
+    """A column name as it is compared: in NFC, without case, white space, hyphens, underscores and invisible
+    characters."""
+    return "".join(ch for ch in unicodedata.normalize("NFC", name).casefold() if ch not in _NOT_COMPARED)
 
 
 def checked_header(names: Sequence[str]) -> tuple[str, ...]:
@@ -220,7 +221,7 @@ def together(parts: Sequence[tuple[str, Callable[[], TextRows]]]) -> TextRows:
 
 def _order(first: Sequence[str], header: Sequence[str], name: str) -> list[int]:
     """The place of each column of the first header in another one. Raises Unreadable."""
-    wanted, found = [[loose(unicodedata.normalize("NFC", title)) for title in names] for names in (first, header)]
+    wanted, found = [list(map(loose, names)) for names in (first, header)]
     if wanted == found:
         return list(range(len(found)))
     if sorted(wanted) != sorted(found) or len(set(found)) < len(found):

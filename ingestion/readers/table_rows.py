@@ -6,6 +6,7 @@ A reader gives every row of its file, also the rows without a cell. What a mappi
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -21,6 +22,7 @@ SEARCHED_ROWS = 200
 # A batch of long texts ends before this many characters.
 _BATCH_CHARS = 8 << 20
 _MOST_NAMES = 20
+_NUMBERED = re.compile(r"(.+)#([1-9][0-9]{0,3})", re.DOTALL)
 
 
 class Row(NamedTuple):
@@ -34,11 +36,6 @@ class Row(NamedTuple):
     cells: Sequence[str | None]
     fits: bool = True
     kinds: str | None = None
-
-
-def compared(name: str) -> str:
-    """A name of a native column as it is compared."""
-    return loose(unicodedata.normalize("NFC", name))
 
 
 def joined_names(rows: Sequence[Sequence[str | None]]) -> list[str]:
@@ -68,10 +65,10 @@ def has_names(rows: Sequence[Sequence[str | None]], header: Header) -> bool:
 def _lacks(rows: Sequence[Sequence[str | None]], header: Header) -> list[str]:
     if not rows:
         return list(header.contains)
-    found = {compared(cell) for cell in rows[0] if cell}
+    found = {loose(cell) for cell in rows[0] if cell}
     if header.height > 1:
-        found.update(compared(name) for name in joined_names(rows))
-    return [name for name in header.contains if compared(name) not in found]
+        found.update(loose(name) for name in joined_names(rows))
+    return [name for name in header.contains if loose(name) not in found]
 
 
 def no_header(
@@ -98,10 +95,16 @@ def header_remedy(row: int, layout: Layout) -> str:
 
 
 def column_place(names: Sequence[str], wanted: str, key: str) -> int:
-    """The place of a native column in the header. key: of the mapping, for the error. Raises Unreadable."""
-    for place, name in enumerate(names):
-        if compared(name) == compared(wanted):
-            return place
+    """The place of a native column in the header; `Sprint#2` is the second of that name.
+
+    key: of the mapping, for the error. Raises Unreadable.
+    """
+    places = [place for place, name in enumerate(names) if loose(name) == loose(wanted)]
+    if not places and (numbered := _NUMBERED.fullmatch(wanted)):
+        places = [place for place, name in enumerate(names) if loose(name) == loose(numbered[1])]
+        places = places[int(numbered[2]) - 1 : int(numbered[2])]
+    if places:
+        return places[0]
     found = ", ".join(name.strip() for name in names[:_MOST_NAMES])
     raise Unreadable(f"{key}: the file lacks the column {wanted}; it has: {found}")
 

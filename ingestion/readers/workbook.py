@@ -32,12 +32,13 @@ from amkpi.ingestion.readers.record_batches import (
     Unreadable,
     checked_header,
     looks_like_the_header,
+    loose,
 )
 from amkpi.ingestion.readers.table_rows import (
     SEARCHED_ROWS,
     Row,
     batches,
-    compared,
+    column_place,
     data_rows,
     has_names,
     header_remedy,
@@ -127,8 +128,7 @@ class _Sheet:
 
         In a column of `fill_down`, the cells below the first stay empty: they are filled later.
         """
-        filled = {compared(name) for name in layout.fill_down}
-        places = {place for place, name in enumerate(names) if compared(name) in filled}
+        places = {column_place(names, name, "fill_down") for name in layout.fill_down}
         known = self._marks.merges if self._marks.merges is not None else self._cells.merged_cell_ranges
         waiting = sorted(known or (), reverse=True)
         open_merges: list[tuple[int, int, int, int]] = []
@@ -230,7 +230,7 @@ def _has_columns(sheet: _Sheet, known: frozenset[str], layout: Layout) -> bool:
         names, _ = _header(sheet.rows(), known, layout, Tally())
     except Unreadable:
         return False
-    return known <= {compared(name) for name in names}
+    return known <= {loose(name) for name in names}
 
 
 def _refuse_data_elsewhere(workbook: calamine.CalamineWorkbook, places: Sequence[int], marks: Sequence[Marks]) -> None:

@@ -165,6 +165,12 @@ def test_an_empty_cell_has_the_value_above_where_that_is_declared(tmp_path: Path
     assert [fields[:2] for _, fields in listed(rows)] == [["", "a"], ["S1", ""], ["S1", ""], ["S2", "b"]]
 
 
+def test_a_column_of_a_name_that_is_there_twice_is_named_by_its_number(tmp_path: Path) -> None:
+    rows = opened(tmp_path, "a.csv", "x,x\na,b\n,\n", Layout(fill_down=("X#2",), native=True))
+    assert listed(rows) == [(2, ["a", "b"]), (3, ["", "b"])]
+    assert "lacks the column x#3" in refusal(tmp_path, "a.csv", "x,x\n", Layout(fill_down=("x#3",), native=True))
+
+
 def test_a_malformed_row_is_not_filled(tmp_path: Path) -> None:
     rows = opened(tmp_path, "a.csv", "id,name\nS1,a\n,b,c\n,d\n", Layout(fill_down=("id",), native=True))
     assert listed(rows) == [(2, ["S1", "a"]), (3, '["", "b", "c"]'), (4, ["S1", "d"])]
@@ -177,6 +183,8 @@ def test_a_delimiter_at_the_end_of_every_row_is_forgiven_and_told(tmp_path: Path
     assert "every row ends with the delimiter ';'" in rows.tally.notes[0]
     quick = opened(tmp_path, "b.csv", "id;name\n1;One;\n2;Two;\n")
     assert listed(quick) == [(2, ["1", "One"]), (3, ["2", "Two"])]
+    beyond = opened(tmp_path, "c.csv", "id;name\n" + "1;One;\n" * 6 + "3;T;x\n")
+    assert listed(beyond)[6:] == [(8, '["3", "T", "x"]')]
 
 
 def test_a_delimiter_at_the_end_of_one_row_is_not_forgiven(tmp_path: Path) -> None:
