@@ -41,14 +41,16 @@ def incoming(home: Home) -> Path:
 
 
 def claim(home: Home, seen: LandingFile, number: int) -> LandingFile | None:
-    """Move the file to where its sender cannot change it; `number` is that of its first delivery.
+    """Move the file to where its sender cannot change it; `number` gives its place among the claimed files.
 
     None if it went away or changed since it was looked at: it is then left, or released, for the next run. Raises
     AmkpiError if it cannot be moved.
     """
     if seen.path.is_relative_to(incoming(home)):
         return seen  # a run that was killed has claimed it
-    target = incoming(home) / str(number) / seen.path.relative_to(home.landing)
+    # A file that a killed run has claimed may have this place: it must not be replaced.
+    while os.path.lexists(target := incoming(home) / str(number) / seen.path.relative_to(home.landing)):
+        number += 1
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _move(seen, target)
@@ -194,6 +196,19 @@ def _rejected_place(home: Home, deliveries: Sequence[Delivery]) -> Path:
                 partial.replace(reason)
                 return target
     raise AmkpiError(f"{home.rejected} already has a file {plain}: move it away, and run again")
+
+
+def put_back(home: Home, deliveries: Sequence[Delivery]) -> None:
+    """Move rejected files from rejected/ back to LANDING, if they are still there and their names are free."""
+    wanted = {(delivery.file_name, delivery.sha256) for delivery in deliveries}
+    for reason in sorted(home.rejected.rglob(f"*{_REASON}")) if wanted else ():
+        file = reason.with_name(reason.name.removesuffix(_REASON))
+        about = json.loads(reason.read_text("utf-8"))
+        target = home.landing / str(about["file"])
+        if (about["file"], about["sha256"]) in wanted and file.is_file() and not os.path.lexists(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file.rename(target)
+            reason.unlink()
 
 
 def _tidy(home: Home, path: Path) -> None:

@@ -24,7 +24,7 @@ def deliveries(connection: duckdb.DuckDBPyConnection, condition: str = "true", *
 def next_numbers(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
     """The numbers of the next run and of its first delivery."""
     row = connection.execute("select coalesce(max(run), 0) + 1, coalesce(max(delivery), 0) + 1 from raw.ledger")
-    run, delivery = row.fetchone() or (1, 1)
+    ((run, delivery),) = row.fetchall()
     return run, delivery
 
 

@@ -7,18 +7,21 @@ continued by the next one: the claimed files and the unsettled deliveries show h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 import duckdb
 
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
+from amkpi.core.setting_groups import Landing
 from amkpi.core.settings import Settings
 from amkpi.core.storage.transactions import transaction
-from amkpi.ingestion import archive, landing, ledger, snapshots
+from amkpi.ingestion import archive, delivery_log, landing, ledger, snapshots
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Family
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.landing import LandingFile
@@ -32,16 +35,35 @@ from amkpi.ingestion.writer import in_one_line, write_file
 
 
 @dataclass(frozen=True)
+class _Taking:
+    """A claimed file that is to be loaded as one extract. A delivery that is rejected already stays so."""
+
+    delivery: Delivery
+    path: Path
+    content: Content
+    source: SourceMapping | None
+
+    @property
+    def snapshot(self) -> tuple[str, str] | None:
+        """The extract and source of which the file is a part of a snapshot."""
+        if self.source is None or not self.source.snapshot:
+            return None
+        return self.source.extract, self.source.name
+
+
+@dataclass(frozen=True)
 class LoadReport:
     """The result of one load: its run number (None if nothing was ready) and its deliveries.
 
-    unprocessed: by family, the rows of this load and earlier ones that no build has used yet. broken_mappings: what is
+    unprocessed: by family, the rows of this load and earlier ones that no build has used yet. changed_mappings: for
+    each mapping that was changed since files were loaded by it, the number of these files. broken_mappings: what is
     wrong with each mapping file that is not valid; files that it takes are rejected.
     """
 
     run: int | None
     deliveries: tuple[Delivery, ...]
     unprocessed: Mapping[Family, Unprocessed] = field(default_factory=dict)
+    changed_mappings: Mapping[str, int] = field(default_factory=dict)
     broken_mappings: tuple[str, ...] = ()
 
     def count(self, status: str) -> int:
@@ -61,9 +83,11 @@ def load(
     now: Callable[[], datetime],
     shipped_sources: Path,
     progress: Callable[[str], None] = lambda line: None,
+    accepted: str | None = None,
 ) -> LoadReport:
     """Load every file that is ready. `now` gives an aware moment; `progress` gets a line for each file.
 
+    accepted: the mapping of which a person accepts this time that its files delete more than `max_deleted_share`.
     A file that a wrong mapping would take is rejected; the others are loaded. Raises AmkpiError for a folder that
     cannot be written.
     """
@@ -78,65 +102,134 @@ def load(
     for wrong in broken:
         progress(f"a mapping is wrong, and files that it takes are rejected: {wrong}")
     if not files:
-        return LoadReport(None, (), broken_mappings=broken)
+        changed = changed_mappings(ledger.deliveries(connection), mappings.valid)
+        return LoadReport(None, (), changed_mappings=changed, broken_mappings=broken)
+    delivery_log.keep_mapping_texts(home.state, [(each.sha256, each.name, each.text) for each in mappings.valid])
     run, delivery = ledger.next_numbers(connection)
     done: list[Delivery] = []
-    for number, file in enumerate(files, 1):
-        claimed = archive.claim(home, file, delivery)
-        if claimed is None:
-            progress(f"{file.name}: changed or went away before it could be claimed; left for the next run")
-            continue
+    number = 0
+    for unit in taken_together(files, mappings):
+        claimed = _claim(home, unit, delivery, progress)
         try:
-            taken = _take(connection, mappings, claimed, run, delivery, now(), settings.landing.max_unpacked_bytes)
+            taken = _take(connection, mappings, claimed, settings, accepted, (run, delivery, now()))
         except BaseException:
-            archive.release(home, claimed)
+            for file in claimed:
+                archive.release(home, file)
             raise
-        settle(connection, home, claimed.path, taken)
-        delivery += len(taken)
-        done += taken
-        for each in taken:
-            progress(f"{number}/{len(files)} {each.file_name}: {each.summary}")
-    return LoadReport(run, tuple(done), broken_mappings=broken)
+        for file, deliveries in zip(claimed, taken, strict=True):
+            settle(connection, home, file.path, deliveries)
+            delivery += len(deliveries)
+            done += deliveries
+            number += 1
+            for each in deliveries:
+                progress(f"{number}/{len(files)} {each.file_name}: {each.summary}")
+    changed = changed_mappings(ledger.deliveries(connection), mappings.valid)
+    return LoadReport(run, tuple(done), changed_mappings=changed, broken_mappings=broken)
+
+
+def changed_mappings(deliveries: Sequence[Delivery], mappings: Sequence[SourceMapping]) -> dict[str, int]:
+    """For each mapping that was changed since files were loaded by it, the number of these files."""
+    counts = {mapping.name: len(changed_files(deliveries, mapping)) for mapping in mappings}
+    return {name: count for name, count in counts.items() if count}
+
+
+def changed_files(
+    deliveries: Sequence[Delivery], mapping: SourceMapping, *, or_unknown: bool = False
+) -> list[Delivery]:
+    """The last delivery of each file of a mapping that was loaded by another text of it, in their order.
+
+    Of a snapshot source only the last snapshot matters, and it is taken again as a whole. or_unknown: also files of
+    which no text was recorded.
+    """
+    of_source = [each for each in deliveries if each.source == mapping.name and each.status == "loaded"]
+    if mapping.snapshot:
+        of_source = [each for each in of_source if each.run == of_source[-1].run]
+    last = {each.sha256: each for each in of_source}
+    current = (mapping.sha256,) if or_unknown else (mapping.sha256, None)
+    changed = [each for each in last.values() if each.mapping_sha256 not in current]
+    return sorted(last.values() if mapping.snapshot and changed else changed, key=lambda each: each.delivery)
+
+
+def taken_together(files: Sequence[LandingFile], mappings: MappingFiles) -> list[list[LandingFile]]:
+    """The files, which are sorted, in units that are loaded in one transaction each.
+
+    The files of a snapshot are one unit, with everything that lies between them by its path: deliveries keep the order
+    of the paths. Every other file is a unit by itself.
+    """
+    last: dict[str, int] = {}
+    of_file = [[each.name for _, each in _snapshots(file.name, mappings)] for file in files]
+    for place, names in enumerate(of_file):
+        last.update(dict.fromkeys(names, place))
+    units: list[list[LandingFile]] = []
+    until = -1
+    for place, (file, names) in enumerate(zip(files, of_file, strict=True)):
+        if place > until:
+            units.append([])
+        units[-1].append(file)
+        until = max([until, place, *(last[name] for name in names)])
+    return units
+
+
+def _claim(
+    home: Home, unit: Sequence[LandingFile], delivery: int, progress: Callable[[str], None]
+) -> list[LandingFile]:
+    """Claim the files of a unit: all of them, or none if one changed since it was looked at."""
+    claimed: list[LandingFile] = []
+    for place, file in enumerate(unit):
+        own = archive.claim(home, file, delivery + place)
+        if own is None:
+            also = f"; so are the {len(unit) - 1} files that are loaded with it" if len(unit) > 1 else ""
+            progress(f"{file.name}: changed or went away before it could be claimed; left for the next run{also}")
+            for each in claimed:
+                archive.release(home, each)
+            return []
+        claimed.append(own)
+    return claimed
 
 
 def _take(
     connection: duckdb.DuckDBPyConnection,
     mappings: MappingFiles,
-    claimed: LandingFile,
-    run: int,
-    first_delivery: int,
-    moment: datetime,
-    limit: int,
-) -> list[Delivery]:
-    """Take one claimed file: everything that it contains, in one transaction."""
-    content, refusal = archive.examined(claimed, limit)
-    refusal = refusal or (None if _is_canonical(claimed.name) else mappings.refusal(claimed.name))
-    targets = [] if refusal else _targets(claimed.name, mappings)
-    arrived = Delivery(
-        first_delivery, run, claimed.name, None, None, content.sha256, content.size, "loaded", None, 0, moment
-    )
-    taken: list[Delivery] = []
+    claimed: Sequence[LandingFile],
+    settings: Settings,
+    accepted: str | None,
+    first: tuple[int, int, datetime],
+) -> list[list[Delivery]]:
+    """Take claimed files: everything that they contain, in one transaction; returns the deliveries of each file.
+
+    first: the number of the run, that of the first delivery, and the moment.
+    """
+    run, number, moment = first
+    files: list[list[_Taking]] = []
+    for file in claimed:
+        content, refusal = archive.examined(file, settings.landing.max_unpacked_bytes)
+        refusal = refusal or (None if _is_canonical(file.name) else mappings.refusal(file.name))
+        # What is refused is known as a part of its snapshot: the others must not delete its keys.
+        found = _snapshots(file.name, mappings) if refusal else _targets(file.name, mappings)
+        if not found and refusal is None:
+            refusal = (
+                f"nothing takes this file: put it into a folder named after its extract ({', '.join(EXTRACTS)}),"
+                " or write a source mapping for it"
+            )
+        arrived = Delivery(number, run, file.name, None, None, content.sha256, content.size, "loaded", None, 0, moment)
+        if refusal:
+            arrived = replace(arrived, status="rejected", reason=refusal)
+        takings = []
+        for extract, source in found:
+            delivery = replace(arrived, delivery=number, extract=extract, source=source.name if source else None)
+            takings.append(_Taking(delivery, file.path, content, source))
+            number += 1
+        if not found:
+            takings.append(_Taking(replace(arrived, delivery=number), file.path, content, None))
+            number += 1
+        files.append(takings)
     try:
         with transaction(connection):
-            for offset, (extract_name, source) in enumerate(targets):
-                delivery = replace(
-                    arrived,
-                    delivery=first_delivery + offset,
-                    extract=extract_name,
-                    source=source.name if source else None,
-                )
-                taken.append(_take_as(connection, claimed.path, content, delivery, source, limit))
-            if not targets:
-                reason = refusal or (
-                    f"nothing takes this file: put it into a folder named after its extract ({', '.join(EXTRACTS)}),"
-                    " or write a source mapping for it"
-                )
-                taken.append(replace(arrived, status="rejected", reason=reason))
-                ledger.enter(connection, taken[-1])
+            return _take_all(connection, files, settings.landing, accepted)
     except duckdb.Error as error:
         cause = " ".join(str(error).split("\n", 1)[0].split())
-        raise AmkpiError(f"{claimed.name} could not be loaded, and waits for the next run: {cause}") from error
-    return taken
+        names = ", ".join(file.name for file in claimed)
+        raise AmkpiError(f"{names} could not be loaded, and waits for the next run: {cause}") from error
 
 
 def _is_canonical(name: str) -> bool:
@@ -144,44 +237,119 @@ def _is_canonical(name: str) -> bool:
     return "/" in name and name.split("/", 1)[0] in EXTRACTS
 
 
-def _targets(name: str, mappings: MappingFiles) -> list[tuple[str, SourceMapping | None]]:
+def _targets(name: str, mappings: MappingFiles) -> Sequence[tuple[str, SourceMapping | None]]:
     """The extracts that a file becomes by its path, each with the mapping that makes it."""
     if _is_canonical(name):
         return [(name.split("/", 1)[0], None)]
     return [(each.extract, each) for each in mappings.taking(name)]
 
 
-def _take_as(
+def _snapshots(name: str, mappings: MappingFiles) -> Sequence[tuple[str, SourceMapping]]:
+    """The extracts and mappings of which the file is a part of a snapshot by its path."""
+    return [(extract, source) for extract, source in _targets(name, mappings) if source and source.snapshot]
+
+
+def _take_all(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[Sequence[_Taking]], limits: Landing, accepted: str | None
+) -> list[list[Delivery]]:
+    """Load files in the caller's transaction, with the deletions that they imply, and enter them in the ledger."""
+    snapshot_files: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for taking in chain.from_iterable(files):
+        if taking.snapshot:
+            snapshot_files[taking.snapshot].add(taking.content.sha256)
+    taken: dict[int, Delivery] = {}
+    for taking in chain.from_iterable(files):
+        if taking.delivery.status == "rejected":
+            taken[taking.delivery.delivery] = taking.delivery
+        elif _is_known(connection, taking, taken.values(), snapshot_files):
+            reason = "the same bytes were loaded before"
+            taken[taking.delivery.delivery] = replace(taking.delivery, status="duplicate", reason=reason)
+        else:
+            taken[taking.delivery.delivery] = _load_one(connection, taking, limits.max_unpacked_bytes)
+    by_source: dict[tuple[str, str], list[Delivery]] = defaultdict(list)
+    sources = {}
+    for taking in chain.from_iterable(files):
+        if taking.source is not None and taken[taking.delivery.delivery].status != "duplicate":
+            by_source[taking.source.extract, taking.source.name].append(taken[taking.delivery.delivery])
+            sources[taking.source.extract, taking.source.name] = taking.source
+    for place, parts in by_source.items():
+        share = 1.0 if sources[place].name == accepted else limits.max_deleted_share
+        for delivery in _delete_what_they_lack(connection, sources[place], parts, share):
+            taken[delivery.delivery] = delivery
+    for delivery in taken.values():
+        ledger.enter(connection, delivery)
+    return [[taken[taking.delivery.delivery] for taking in takings] for takings in files]
+
+
+def _load_one(connection: duckdb.DuckDBPyConnection, taking: _Taking, limit: int) -> Delivery:
+    """Load the file as one extract in the caller's transaction."""
+    try:
+        return write_file(connection, taking.path, taking.content, taking.delivery, taking.source, limit)
+    except Unreadable as error:
+        return _rejected(connection, taking.delivery, str(error))
+
+
+def _rejected(connection: duckdb.DuckDBPyConnection, delivery: Delivery, reason: str) -> Delivery:
+    """The delivery as rejected. A file is never half loaded: what was written of it is removed."""
+    for schema in ("raw", "parsed"):
+        connection.execute(f"delete from {schema}.{delivery.extract} where _delivery = ?", [delivery.delivery])
+    # Of the counts of a file that is not loaded, none holds.
+    bare = Delivery(*(getattr(delivery, each.name) for each in fields(Delivery) if each.default is MISSING))
+    return replace(bare, status="rejected", reason=in_one_line(reason), rows_read=0)
+
+
+def _delete_what_they_lack(
+    connection: duckdb.DuckDBPyConnection, source: SourceMapping, parts: Sequence[Delivery], max_share: float
+) -> list[Delivery]:
+    """Write the deletions that the files of one source imply, or reject the files; returns those that changed by it.
+
+    parts: what was taken of the source, rejected files too. max_share: of the keys, which may be deleted.
+    """
+    loaded = [part for part in parts if part.status == "loaded"]
+    if not loaded:
+        return []
+    if source.snapshot and len(loaded) < len(parts):
+        # The keys of the rejected part would be deleted.
+        note = "nothing counts as deleted, because another file of the same snapshot was rejected"
+        return [replace(part, notes=f"{part.notes}; {note}" if part.notes else note) for part in loaded]
+    found = snapshots.find_lost(connection, source.target, loaded, snapshot=source.snapshot)
+    if found.are_too_many(max_share):
+        return [_rejected(connection, part, found.refusal(source.name, source.snapshot)) for part in loaded]
+    snapshots.delete_lost(connection, source.target, found, loaded[-1].delivery)
+    return [replace(loaded[-1], rows_deleted=found.lost)]
+
+
+def _is_known(
     connection: duckdb.DuckDBPyConnection,
-    path: Path,
-    content: Content,
-    delivery: Delivery,
-    source: SourceMapping | None,
-    limit: int,
-) -> Delivery:
-    """Load the file as one extract in the caller's transaction, and enter it in the ledger."""
-    assert delivery.extract is not None
-    if _is_known(connection, delivery, source):
-        result = replace(delivery, status="duplicate", reason="the same bytes were loaded before")
-    else:
-        try:
-            result = write_file(connection, path, content, delivery, source, limit)
-        except Unreadable as error:
-            # A file is never half loaded: what was written before the error is removed.
-            for schema in ("raw", "parsed"):
-                connection.execute(f"delete from {schema}.{delivery.extract} where _delivery = ?", [delivery.delivery])
-            result = replace(delivery, status="rejected", reason=in_one_line(str(error)))
-    ledger.enter(connection, result)
-    return result
+    taking: _Taking,
+    taken: Iterable[Delivery],
+    snapshot_files: Mapping[tuple[str, str], Collection[str]],
+) -> bool:
+    """Whether the same bytes were loaded as the same extract by the same mapping, in this transaction or before.
 
-
-def _is_known(connection: duckdb.DuckDBPyConnection, delivery: Delivery, source: SourceMapping | None) -> bool:
-    """Whether the same bytes were loaded as the same extract. A snapshot counts as new again after another one."""
-    if source is not None and source.snapshot:
-        return snapshots.is_last(connection, delivery)
+    A snapshot is known only if the last one of its source had the same files.
+    """
+    delivery, source = taking.delivery, taking.source
+    here = (delivery.extract, delivery.source, delivery.sha256, "loaded")
+    if here in {(each.extract, each.source, each.sha256, each.status) for each in taken}:
+        return True
+    if taking.snapshot and source is not None:
+        return snapshots.is_last(connection, *taking.snapshot, snapshot_files[taking.snapshot], source.sha256)
     known = connection.execute(
         "select 1 from raw.ledger where extract = ? and sha256 = ? and status = 'loaded'"
-        " and source is not distinct from ?",
-        [delivery.extract, delivery.sha256, delivery.source],
+        " and source is not distinct from ? and coalesce(mapping_sha256, ?) is not distinct from ?",
+        [delivery.extract, delivery.sha256, delivery.source, *[source.sha256 if source else None] * 2],
     ).fetchall()
     return bool(known)
+
+
+def rejected_for_deletions(connection: duckdb.DuckDBPyConnection, source: str) -> list[Delivery]:
+    """The files of a mapping that its last rejection for deletions concerned. Raises AmkpiError for an unknown name."""
+    create_tables(connection)
+    found = ledger.deliveries(
+        connection,
+        "status = 'rejected' and source = $source and contains(reason, $mark)",
+        source=source,
+        mark=f"--accept-deletions {source}",
+    )
+    return [each for each in found if each.run == found[-1].run]

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from amkpi.core.storage.sql import literal
 from amkpi.core.storage.transactions import registered
-from amkpi.ingestion import snapshots
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Extract
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.mappings.apply import apply
@@ -33,7 +32,7 @@ def write_file(
     source: Mapping | None,
     limit: int,
 ) -> Delivery:
-    """Write the rows of a file as the delivery's extract, and the deletions that a snapshot implies.
+    """Write the rows of a file as the delivery's extract.
 
     Returns the delivery with its counts. Raises Unreadable.
     """
@@ -45,7 +44,6 @@ def write_file(
         if source
         else repeated_keys.find(connection, extract, delivery.delivery)
     )
-    deleted = snapshots.delete_missing(connection, extract, delivery) if source is not None and source.snapshot else 0
     notes = [*rows.tally.notes, *([repeated.note] if repeated.undecided else [])]
     return replace(
         delivery,
@@ -57,7 +55,6 @@ def write_file(
         saved_zeros=rows.tally.saved_zeros,
         rows_repeated=repeated.rows,
         keys_undecided=repeated.undecided,
-        rows_deleted=deleted,
         mapping_sha256=source.sha256 if source else None,
         notes=in_one_line("; ".join(notes)) or None,
     )

@@ -51,6 +51,15 @@ class Landing(Group):
     max_unpacked_bytes: Annotated[int, RESULT_NEUTRAL] = Field(
         default=2 * 1024**3, gt=0, description="a packed file that unpacks to more is rejected"
     )
+    max_deleted_share: Annotated[float, RESULT_NEUTRAL] = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="a native file that deletes a greater share of its source's keys, and more than three, is rejected",
+    )
+    replay_changed_mappings: Annotated[bool, RESULT_NEUTRAL] = Field(
+        default=False, description="a load takes files again whose mapping was changed since"
+    )
     settle_seconds: Annotated[float, RESULT_NEUTRAL] = Field(
         default=2.0, ge=0, description="a file that changed within this time may still be being written"
     )

@@ -14,8 +14,9 @@ from rich.table import Table
 
 from amkpi.alerts.store import AlertStore
 from amkpi.core import terminal
-from amkpi.core.errors import ClosingsBroken
+from amkpi.core.errors import AmkpiError, ClosingsBroken
 from amkpi.core.language import formatting
+from amkpi.core.paths import SHIPPED_MAPPINGS
 from amkpi.core.publication_id import current_file
 from amkpi.core.run import Run
 from amkpi.core.storage import closing_register
@@ -25,6 +26,8 @@ from amkpi.core.storage.warehouse import connect
 from amkpi.expectations.history import last_audit
 from amkpi.ingestion import archive, delivery_log, landing
 from amkpi.ingestion.landing import LandingFile
+from amkpi.ingestion.loader import changed_mappings
+from amkpi.ingestion.mappings.files import load_mappings
 from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.validation import quarantine
 from amkpi.ingestion.validation.row_checks import check_rows
@@ -68,6 +71,7 @@ def show_status(run: Run) -> None:
         screen.print(f"rejected    {rejected} files since the beginning (see {run.home.rejected})", soft_wrap=True)
         for suite, expectation, observed in failed:
             terminal.warn(f"{suite}: {expectation}: {observed}")
+    _show_changed_mappings(run)
     _show_closings(run)
     audit = last_audit(run.home)
     if audit is not None:
@@ -90,6 +94,23 @@ def show_status(run: Run) -> None:
             soft_wrap=True,
         )
     screen.print(f"waiting     {_files(waiting, f'in {escape(str(run.home.landing))}')}", soft_wrap=True)
+
+
+def changed_mapping(name: str, files: int) -> str:
+    """What to do about files that were loaded before their mapping was changed."""
+    what = "a file that was" if files == 1 else f"{files} files that were"
+    return f"mapping {name} was changed after {what} loaded by it: take it again with amkpi replay --mapping {name}"
+
+
+def _show_changed_mappings(run: Run) -> None:
+    deliveries = delivery_log.read(run.home.state) if DELIVERY_LOG.exists(run.home.state) else []
+    try:
+        mappings = load_mappings(SHIPPED_MAPPINGS, run.home.sources, run.settings.zone)
+    except AmkpiError as error:
+        terminal.warn(str(error))
+        return
+    for name, files in changed_mappings(deliveries, mappings).items():
+        terminal.warn(changed_mapping(name, files))
 
 
 def _show_closings(run: Run) -> None:
@@ -124,12 +145,13 @@ def show_quarantine(run: Run, extract: str | None, file_name: str | None, reason
         terminal.out().print("no rows are in quarantine")
         return
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("extract", "file", "reason", "column", "rows", "first line", "since"):
+    for name in ("extract", "file", "mapping", "reason", "column", "rows", "first line", "since"):
         table.add_column(name, justify="right" if name in ("rows", "first line") else "left")
     for held in found:
         table.add_row(
             held.extract,
             escape(held.file_name),
+            escape(held.source or ""),
             held.reason,
             held.column_name or "",
             str(held.rows),
@@ -137,6 +159,11 @@ def show_quarantine(run: Run, extract: str | None, file_name: str | None, reason
             f"{held.first_seen_at:%d/%m/%Y %H:%M}",
         )
     terminal.out().print(table)
+    for name in dict.fromkeys(str(held.source) for held in found if held.is_likely_of_mapping):
+        terminal.warn(
+            f"so many rows of one reason are most likely a fault of the mapping: correct {name}.yml in"
+            f" {run.home.sources}, then: amkpi replay --mapping {name}"
+        )
     terminal.out().print(
         f"[dim]to correct them: amkpi quarantine --extract {found[0].extract} --export {found[0].extract}.xlsx,"
         f" correct the rows, drop the file into landing/{found[0].extract}/[/]",

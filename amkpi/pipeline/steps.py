@@ -12,8 +12,8 @@ from pathlib import Path
 
 import duckdb
 
-from amkpi.core import build_record, publication_id
-from amkpi.core.errors import AuditBlocked, NothingLoaded, StaleBuild
+from amkpi.core import build_record, publication_id, terminal
+from amkpi.core.errors import AmkpiError, AuditBlocked, NothingLoaded, StaleBuild
 from amkpi.core.findings import Finding
 from amkpi.core.home import Home
 from amkpi.core.paths import SHIPPED_MAPPINGS
@@ -24,7 +24,7 @@ from amkpi.core.storage.warehouse import connect
 from amkpi.expectations import history
 from amkpi.expectations.context import AuditContext
 from amkpi.expectations.runner import audit_warehouse
-from amkpi.ingestion import from_archive, loader, unprocessed
+from amkpi.ingestion import archive, from_archive, loader, unprocessed
 from amkpi.ingestion.loader import LoadReport
 from amkpi.ingestion.tables import create_tables
 from amkpi.publishing import backup, publications
@@ -57,11 +57,39 @@ class AuditReport:
         return tuple(finding for finding in self.findings if not finding.success and not finding.blocks)
 
 
-def load(run: Run, progress: Progress = silent) -> LoadReport:
-    """Take everything that is ready in LANDING into `raw`. Raises AmkpiError."""
+def load(run: Run, progress: Progress = silent, accept_deletions: str | None = None) -> LoadReport:
+    """Take everything that is ready in LANDING into `raw`.
+
+    accept_deletions: a mapping of which a person accepts this time that its files delete more than the setting
+    `max_deleted_share`; the files that were last rejected for that are put back first. Raises AmkpiError.
+    """
     with locked(run.home, run.settings), connect(run.home, run.settings) as connection:
-        report = loader.load(connection, run.home, run.settings, run.now, SHIPPED_MAPPINGS, progress)
+        if accept_deletions is not None:
+            archive.put_back(run.home, loader.rejected_for_deletions(connection, accept_deletions))
+        report = loader.load(connection, run.home, run.settings, run.now, SHIPPED_MAPPINGS, progress, accept_deletions)
+        if report.changed_mappings and run.settings.landing.replay_changed_mappings:
+            report = _replay_changed(run, connection, report)
         return replace(report, unprocessed=unprocessed.find(connection))
+
+
+def _replay_changed(run: Run, connection: duckdb.DuckDBPyConnection, report: LoadReport) -> LoadReport:
+    """Take the files again whose mapping was changed; a mapping whose files would delete too much stays reported."""
+    refused: dict[str, int] = {}
+    for name, count in report.changed_mappings.items():
+        try:
+            again = _replay_mapping(run, connection, name, accept_deletions=False)
+        except AmkpiError as error:
+            terminal.warn(str(error))
+            refused[name] = count
+        else:
+            report = replace(report, run=again.run, deliveries=(*report.deliveries, *again.deliveries))
+    return replace(report, changed_mappings=refused)
+
+
+def _replay_mapping(run: Run, connection: duckdb.DuckDBPyConnection, name: str, accept_deletions: bool) -> LoadReport:
+    return from_archive.replay_mapping(
+        connection, run.home, run.settings, run.now, SHIPPED_MAPPINGS, name, accept_deletions
+    )
 
 
 def rebuild(run: Run, progress: Progress = silent) -> int:
@@ -84,13 +112,24 @@ def _log_of(database: Path) -> Path:
     return database.with_name(database.name + ".wal")
 
 
-def replay(run: Run, wanted: str) -> LoadReport:
+def replay(run: Run, wanted: str, accept_deletions: bool = False) -> LoadReport:
     """Load a known file again, on purpose. wanted: the file, its name in the load ledger, or its hash.
 
-    Raises AmkpiError when it was never loaded.
+    accept_deletions: whether it may delete more than `max_deleted_share`. Raises AmkpiError when it was never loaded.
     """
     with locked(run.home, run.settings), connect(run.home, run.settings) as connection:
-        return from_archive.replay(connection, run.home, run.settings, run.now, SHIPPED_MAPPINGS, wanted)
+        return from_archive.replay(
+            connection, run.home, run.settings, run.now, SHIPPED_MAPPINGS, wanted, accept_deletions
+        )
+
+
+def replay_mapping(run: Run, name: str, accept_deletions: bool = False) -> LoadReport:
+    """Load all files of a mapping again that were loaded by another text of it.
+
+    accept_deletions: whether they may delete more than `max_deleted_share`. Raises AmkpiError.
+    """
+    with locked(run.home, run.settings), connect(run.home, run.settings) as connection:
+        return _replay_mapping(run, connection, name, accept_deletions)
 
 
 def build(run: Run, progress: Progress = silent, on_start: Callable[[], None] = lambda: None) -> BuildReport:

@@ -25,6 +25,8 @@ from amkpi.ingestion.validation.settled_rows import LINE, SHA256
 ABOUT = ("quarantine_reason", "quarantine_column", "quarantine_file", LINE, "quarantine_row", SHA256)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+# From so many rows on, and so great a share of a file, a fault is most likely one of the mapping.
+_MANY_ROWS, _MANY_OF = 3, 0.1
 _EXCEL_ROWS = 1_048_576
 _EXCEL_CHARS = 32_767
 
@@ -45,7 +47,10 @@ class QuarantinedRow:
 
 @dataclass(frozen=True)
 class QuarantineCount:
-    """How many rows of one file are in quarantine for one reason in one column, and since when."""
+    """How many rows of one file are in quarantine for one reason in one column, and since when.
+
+    source: the mapping of a native file. of_rows: the rows of the file, of its largest delivery.
+    """
 
     extract: str
     file_name: str
@@ -54,6 +59,14 @@ class QuarantineCount:
     rows: int
     first_line: int
     first_seen_at: datetime
+    source: str | None
+    of_rows: int
+
+    @property
+    def is_likely_of_mapping(self) -> bool:
+        """Whether the mapping, not the rows, is most likely wrong: many rows break one rule about a single value."""
+        of_value = self.reason in ("missing_required", "bad_type", "bad_enum")
+        return self.source is not None and of_value and self.rows >= max(_MANY_ROWS, _MANY_OF * self.of_rows)
 
 
 def counts(
@@ -67,10 +80,11 @@ def counts(
     where, values = _chosen(connection, extract, file_name, reason)
     rows = connection.execute(
         f"""
-        select q.extract, file_name, q.reason, column_name, count(*), min(_line), min(loaded_at)
+        select q.extract, file_name, q.reason, column_name, count(*), min(_line), min(loaded_at), source,
+            max(rows_read)
         from validation.quarantine as q inner join raw.ledger on _delivery = delivery
         where {where}
-        group by q.extract, file_name, q.reason, column_name
+        group by q.extract, file_name, source, q.reason, column_name
         order by count(*) desc, q.extract, file_name, q.reason, column_name
         """,
         values,

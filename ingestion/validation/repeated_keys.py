@@ -40,11 +40,10 @@ class RepeatedKeys:
 def find(connection: duckdb.DuckDBPyConnection, extract: Extract, delivery: int) -> RepeatedKeys:
     """The repeated keys of a delivery, from its parsed rows. A row without its whole key has none."""
     groups = _groups(extract)
-    row = connection.execute(
+    ((count, undecided),) = connection.execute(
         f"select coalesce(sum(rows - 1), 0)::bigint, count(*) filter (undecided) from ({groups})",
         {"delivery": delivery},
-    ).fetchone()
-    count, undecided = row or (0, 0)
+    ).fetchall()
     if not count:
         return RepeatedKeys()
     shown = connection.execute(

@@ -265,7 +265,8 @@ def _verdicts(
         if column.references in first_deliveries:
             key = EXTRACTS[column.references or ""].key[0]
             parts.append(
-                f"{unknown} anti join (select {key} from parsed.{column.references} where _reason is null) as known"
+                f"{unknown} anti join"
+                f" (select {key} from parsed.{column.references} where _reason is null and _line > 0) as known"
                 f" on t.{column.name} = known.{key} where {by_others} and t.{column.name} is not null"
             )
         elif column.name in looked_up:

@@ -43,11 +43,20 @@ columns:
   role: { constant: account_manager }
   is_active: { constant: "true" }
 """
+SNAPSHOT_MAPPING = """
+file: part_*.csv
+extract: clients
+snapshot: true
+columns: { client_id: Client, client_name: Client Name }
+"""
 FILES = {
     "clients/a.csv": "client_id,client_name\nC1,One\nC2,\nC3\n",
     "clients/again.csv": "client_id,client_name\nC1,One\nC2,\nC3\n",
     "clients/broken.csv": 'client_id,client_name\nC1,"One\n',
     "export.csv": "Client,Client Name,Owner\nX1,Ex,S1\nX2,Why,S2\n",
+    # One snapshot: a part that is taken alone would delete the other's client.
+    "part_1.csv": "Client,Client Name\nY1,One\n",
+    "part_2.csv": "Client,Client Name\nY2,Two\n",
     "projects/p.csv": "project_id,client_id,project_name,start_date,committed_due_date,currency\n"
     "P1,C1,x,2026-01-01,2026-02-01,VND\nP2,C9,x,2026-01-01,2026-02-01,VND\n",
 }
@@ -91,11 +100,12 @@ def everything(agency: Agency) -> dict[str, Any]:
 
 
 def an_agency(make_agency: Callable[..., Agency], name: str) -> Agency:
-    """An agency with the files delivered, and two mappings of its own."""
+    """An agency with the files delivered, and three mappings of its own."""
     agency = make_agency(name=name)
     agency.home.sources.mkdir()
     (agency.home.sources / "own_clients.yml").write_text(PROJECT_MAPPING)
     (agency.home.sources / "own_staff.yml").write_text(STAFF_MAPPING)
+    (agency.home.sources / "own_snapshot.yml").write_text(SNAPSHOT_MAPPING)
     agency.deliver(FILES)
     return agency
 
@@ -104,7 +114,8 @@ def expected(make_agency: Callable[..., Agency]) -> dict[str, Any]:
     agency = an_agency(make_agency, "undisturbed")
     steps.load(agency.run)
     found = everything(agency)
-    assert [row[5] for row in found["ledger"]] == ["loaded", "duplicate", "rejected", "loaded", "loaded", "loaded"]
+    assert [row[5] for row in found["ledger"]] == ["loaded", "duplicate", "rejected", *["loaded"] * 5]
+    assert {"Y1", "Y2"} <= {row[0] for row in found["valid clients"]}
     return found
 
 

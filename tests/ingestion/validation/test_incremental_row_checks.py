@@ -107,13 +107,16 @@ class World:
         batches = iter([batch(rows, range(2, len(rows) + 2), len(names))] if rows else [])
         count = write_rows(self.connection, extract, TextRows(names, batches), delivery)
         if source:
-            snapshots.delete_missing(self.connection, extract, delivery)
+            lost = snapshots.find_lost(self.connection, extract, [delivery], snapshot=True)
+            snapshots.delete_lost(self.connection, extract, lost, delivery.delivery)
         ledger.enter(self.connection, replace(delivery, rows_read=count))
 
     def delivery(self, extract: Extract, source: str | None, bytes_of: int) -> Delivery:
         name = f"{extract.name}/{self.number}.csv"
         moment = MOMENT + timedelta(days=self.number)
-        return Delivery(self.number, 1, name, extract.name, source, f"{bytes_of:064x}", 0, "loaded", None, 0, moment)
+        return Delivery(
+            self.number, self.number, name, extract.name, source, f"{bytes_of:064x}", 0, "loaded", None, 0, moment
+        )
 
     def enter(self, status: str, extract: Extract) -> None:
         """Deliver a file of which no row is loaded."""

@@ -14,16 +14,28 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("wanted", metavar="FILE|SHA256")
+@click.argument("wanted", metavar="[FILE|SHA256]", required=False)
+@click.option("--mapping", metavar="NAME", help="All files that were loaded by another text of this mapping.")
+@click.option("--accept-deletions", is_flag=True, help="They may delete more than max_deleted_share.")
 @with_run
-def replay(run: Run, wanted: str) -> None:
-    """Load a known file again, as the newest delivery.
+def replay(run: Run, wanted: str | None, mapping: str | None, accept_deletions: bool) -> None:
+    """Load known files again, as the newest deliveries.
+
+    After a mapping was corrected: amkpi replay --mapping NAME. What only the earlier reading of the files has is
+    deleted by it.
 
     FILE|SHA256: the file, its name in the load ledger, or the hash of its content.
     """
     from amkpi.pipeline import steps
 
-    report = steps.replay(run, wanted)
+    if (wanted is None) == (mapping is None):
+        raise click.UsageError("give either a file or --mapping NAME")
+    if wanted is not None:
+        report = steps.replay(run, wanted, accept_deletions)
+    else:
+        report = steps.replay_mapping(run, str(mapping), accept_deletions)
+        if report.run is None:
+            click.echo(f"every file of {mapping} was loaded by the mapping as it is now")
     for delivery in report.deliveries:
         click.echo(f"{delivery.file_name} as {delivery.extract}: {delivery.summary}")
 

@@ -46,10 +46,15 @@ def run(run: Run, historical: bool) -> None:
 
 
 @click.command()
+@click.option(
+    "--accept-deletions",
+    metavar="MAPPING",
+    help="The files of this mapping may delete more than max_deleted_share, this time. Rejected ones are put back.",
+)
 @with_run
-def load(run: Run) -> None:
+def load(run: Run, accept_deletions: str | None) -> None:
     """Take every extract that is ready in LANDING."""
-    _load(run)
+    _load(run, accept_deletions)
 
 
 @click.command()
@@ -74,13 +79,14 @@ def publish(run: Run, historical: bool) -> None:
     _publish(replace(run, historical=historical))
 
 
-def _load(run: Run) -> None:
+def _load(run: Run, accept_deletions: str | None = None) -> None:
     from amkpi.core import terminal
     from amkpi.interfaces.cli import console
     from amkpi.pipeline import steps
+    from amkpi.pipeline.status import changed_mapping
 
     with console.step("load") as (progress, result):
-        report = steps.load(run, progress)
+        report = steps.load(run, progress, accept_deletions)
         if report.run is None:
             result("nothing new in landing")
         else:
@@ -101,6 +107,8 @@ def _load(run: Run) -> None:
         terminal.warn(line)
     if len(lines) > MOST_FILES:
         terminal.note(f"and {len(lines) - MOST_FILES} more files: see marts.load_ledger")
+    for name, changed in report.changed_mappings.items():
+        terminal.warn(changed_mapping(name, changed))
 
 
 def _build(run: Run, on_start: Callable[[], None] = lambda: None) -> bool:
