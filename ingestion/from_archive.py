@@ -19,7 +19,7 @@ from amkpi.ingestion import delivery_log, ledger, snapshots
 from amkpi.ingestion.archive import archived
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.loader import LoadReport, changed_files
-from amkpi.ingestion.mappings.files import from_text, load_mappings
+from amkpi.ingestion.mappings.files import from_text, read_mappings
 from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.readers import Unreadable, examine
 from amkpi.ingestion.settling import settle, settle_killed_runs
@@ -70,7 +70,7 @@ def replay_mapping(
     """
     mappings = _prepare(connection, home, settings, shipped_sources)
     if name not in mappings:
-        raise AmkpiError(f"no mapping is named {name}; there are: {', '.join(mappings)}")
+        raise AmkpiError(f"no valid mapping is named {name}; there are: {', '.join(mappings)}")
     known = changed_files(ledger.deliveries(connection), mappings[name], or_unknown=True)
     return _load_again(connection, home, settings, now(), mappings, known, accept_deletions)
 
@@ -79,7 +79,7 @@ def _prepare(
     connection: duckdb.DuckDBPyConnection, home: Home, settings: Settings, shipped_sources: Path
 ) -> dict[str, Mapping]:
     """Bring HOME to a state in which files can be loaded again; returns the mappings."""
-    mappings = load_mappings(shipped_sources, home.sources, settings.zone)
+    mappings = read_mappings(shipped_sources, home.sources, settings.zone).valid
     create_tables(connection)
     ledger.check_not_behind(connection, home)
     settle_killed_runs(connection, home)
@@ -157,7 +157,7 @@ def rebuild(
     Returns the number of deliveries. Raises AmkpiError if an archived file or its mapping is gone, or gives another
     number of rows than it did.
     """
-    mappings = {each.name: each for each in load_mappings(shipped_sources, home.sources, settings.zone)}
+    mappings = {each.name: each for each in read_mappings(shipped_sources, home.sources, settings.zone).valid}
     texts = delivery_log.mapping_texts(home.state)
     create_tables(connection)
     deliveries = [each for each in delivery_log.read(home.state) if until is None or each.delivery <= until]
@@ -233,8 +233,8 @@ def _mapping_of(
         return from_text(delivery.source, texts[digest], f"the mapping {delivery.source} of its day", settings.zone)
     if today is None:
         raise AmkpiError(
-            f"the source mapping {delivery.source} is gone: bring it back to sources/, it is needed to read"
-            f" {delivery.file_name}"
+            f"the source mapping {delivery.source} is gone or not valid: bring it back to sources/, it is needed to"
+            f" read {delivery.file_name}"
         )
     return today
 

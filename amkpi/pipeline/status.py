@@ -14,7 +14,7 @@ from rich.table import Table
 
 from amkpi.alerts.store import AlertStore
 from amkpi.core import terminal
-from amkpi.core.errors import AmkpiError, ClosingsBroken
+from amkpi.core.errors import ClosingsBroken
 from amkpi.core.language import formatting
 from amkpi.core.paths import SHIPPED_MAPPINGS
 from amkpi.core.publication_id import current_file
@@ -27,7 +27,7 @@ from amkpi.expectations.history import last_audit
 from amkpi.ingestion import archive, delivery_log, landing
 from amkpi.ingestion.landing import LandingFile
 from amkpi.ingestion.loader import changed_mappings
-from amkpi.ingestion.mappings.files import load_mappings
+from amkpi.ingestion.mappings.files import read_mappings
 from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.validation import quarantine
 from amkpi.ingestion.validation.row_checks import check_rows
@@ -104,12 +104,10 @@ def changed_mapping(name: str, files: int) -> str:
 
 def _show_changed_mappings(run: Run) -> None:
     deliveries = delivery_log.read(run.home.state) if DELIVERY_LOG.exists(run.home.state) else []
-    try:
-        mappings = load_mappings(SHIPPED_MAPPINGS, run.home.sources, run.settings.zone)
-    except AmkpiError as error:
-        terminal.warn(str(error))
-        return
-    for name, files in changed_mappings(deliveries, mappings).items():
+    mappings = read_mappings(SHIPPED_MAPPINGS, run.home.sources, run.settings.zone)
+    for wrong in mappings.broken:
+        terminal.warn(str(wrong.error))
+    for name, files in changed_mappings(deliveries, mappings.valid).items():
         terminal.warn(changed_mapping(name, files))
 
 

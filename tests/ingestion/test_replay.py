@@ -181,5 +181,5 @@ def test_a_few_bad_rows_are_no_fault_of_the_mapping(agency: Agency, capsys: pyte
 
 def test_a_mapping_that_is_not_there_is_named_with_those_that_are(agency: Agency) -> None:
     mapping(agency)
-    with pytest.raises(AmkpiError, match=r"no mapping is named deals; there are: .*crm"):
+    with pytest.raises(AmkpiError, match=r"no valid mapping is named deals; there are: .*crm"):
         steps.replay_mapping(agency.run, "deals")

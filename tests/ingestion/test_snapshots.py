@@ -190,6 +190,16 @@ def test_a_part_that_cannot_be_read_keeps_its_keys(crm: Agency) -> None:
     assert keys(crm) == 21
 
 
+def test_a_part_that_is_no_file_keeps_its_keys_also_in_a_rebuild(crm: Agency) -> None:
+    crm.load({"crm_1.csv": many(20), "crm_2.csv": many(2, 21)})
+    (crm.home.landing / "crm_2.csv").symlink_to("elsewhere")
+    report = crm.load({"crm_1.csv": many(19)})
+    assert [(each.status, each.source) for each in report.deliveries] == [("loaded", "crm"), ("rejected", "crm")]
+    assert keys(crm) == 22
+    steps.rebuild(crm.run)
+    assert keys(crm) == 22
+
+
 def test_a_part_that_changes_while_it_is_claimed_leaves_all_parts_for_the_next_run(
     crm: Agency, monkeypatch: pytest.MonkeyPatch
 ) -> None:
