@@ -268,7 +268,7 @@ def test_a_lost_warehouse_is_rebuilt_to_the_same(make_agency: Callable[..., Agen
     agency.load({"export.csv": "Client,Client Name,Owner\nX2,Why,S2\nX3,Zet,S3\n"})
     agency.load({"export.csv": FILES["export.csv"], "clients/z.csv": "client_id,client_name\nC9,x\n"})
     before = everything(agency)
-    assert [row[0] for row in before["valid clients"]] == ["C1", "C9", "X1", "X2"]
+    assert [row[0] for row in before["valid clients"]] == ["C1", "C9", "X1", "X2", "Y1", "Y2"]
     agency.home.warehouse.unlink()
     with pytest.raises(AmkpiError, match="amkpi rebuild"):
         agency.load({"clients/later.csv": "client_id,client_name\nC10,x\n"})
