@@ -139,7 +139,7 @@ class _Sheet:
             open_merges = [merge for merge in open_merges if merge[2] >= row.line]
             if len(open_merges) > MAX_COLUMNS:
                 raise Unreadable("its merged cells overlap: unmerge them, or deliver it as CSV")
-            yield self._merged(row, open_merges, places) if open_merges and row.cells else row
+            yield self._merged(row, open_merges, places) if open_merges else row
 
     def _merged(self, row: Row, merges: Sequence[tuple[int, int, int, int]], filled: set[int]) -> Row:
         cells, kinds = list(row.cells), list(row.kinds or "")

@@ -16,7 +16,9 @@ import xlsxwriter
 
 from amkpi.core.errors import AmkpiError
 from tests.conftest import Agency
+from tests.ingestion.readers.old_workbooks import ods, xlsb
 from tests.ingestion.readers.test_formats import parquet, zst
+from tests.ingestion.readers.test_zip_files import zipped
 from tests.ingestion.test_loader import files_below, reason
 from tests.paths import ROOT
 
@@ -67,6 +69,10 @@ def workbook(**parts: bytes) -> bytes:
         ("a.ndjson.gz", gzip.compress(b'{"client_id": "C", "client_name": "x"}\n' * 100_000)),
         ("a.xlsx", workbook(xl__media__bomb=b"\0" * 3_000_000)),
         ("a.parquet", parquet(pa.table(dict.fromkeys(("client_id", "client_name"), LONG)))),
+        ("a.zip", zipped(("a.csv", HEAD + "C,x\n" * 300_000), ("b.csv", HEAD + "C,x\n" * 300_000))),
+        ("b.zip", zipped(("a.xlsx", workbook(xl__media__bomb=b"\0" * 3_000_000)))),
+        ("a.ods", ods([["client_id", "client_name"], *[["C", "x" * 1000]] * 2_000])),
+        ("a.xlsb", xlsb([["client_id", "client_name"], *[["C", "x" * 1000]] * 2_000])),
     ],
 )
 def test_a_bomb_is_rejected_at_the_limit(agency: Agency, name: str, content: bytes) -> None:
