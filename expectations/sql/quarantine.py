@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from amkpi.expectations.sql.ledger import RAW_ROWS
+from amkpi.ingestion.contracts.native_line import native_line
 
 # The rows behind the failures: file, line and reason. Nothing of their content.
-QUARANTINED_ROWS = """
+QUARANTINED_ROWS = f"""
     select
-        ledger.file_name || ' line ' || quarantined._line || ' as ' || quarantined.extract || ': '
+        ledger.file_name || ' line ' || {native_line("quarantined._line")} || ' as ' || quarantined.extract || ': '
         || quarantined.reason || coalesce(' in ' || quarantined.column_name, '') as what
-    from {batch} as quarantined
+    from {{batch}} as quarantined
     inner join found on quarantined.extract = found.extract
     inner join raw.ledger as ledger on quarantined._delivery = ledger.delivery
 """

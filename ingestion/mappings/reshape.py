@@ -8,13 +8,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from amkpi.ingestion.contracts.native_line import LINES
 from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.mappings.names import clean_cell
 from amkpi.ingestion.readers.record_batches import TEXT, batch_schema, text_array
-
-# A row of the extract is known by its delivery and its line. The rows that one native row becomes have its line, plus
-# their place among these rows (from 0) times this number: no file has so many lines.
-LINES = 10_000_000_000
 
 
 @dataclass(frozen=True)

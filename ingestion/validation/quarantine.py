@@ -18,6 +18,7 @@ import xlsxwriter
 from amkpi.core.errors import AmkpiError
 from amkpi.core.storage.warehouse import table_exists
 from amkpi.ingestion.contracts.extracts import EXTRACTS, REASONS, Extract
+from amkpi.ingestion.contracts.native_line import native_line
 from amkpi.ingestion.validation.settled_rows import LINE, SHA256
 
 # Columns that an export has after those of the extract. A corrected file may keep them: unknown columns are ignored.
@@ -80,8 +81,8 @@ def counts(
     where, values = _chosen(connection, extract, file_name, reason)
     rows = connection.execute(
         f"""
-        select q.extract, file_name, q.reason, column_name, count(*), min(_line), min(loaded_at), source,
-            max(rows_read)
+        select q.extract, file_name, q.reason, column_name, count(*), min({native_line("_line")}), min(loaded_at),
+            source, max(rows_read)
         from validation.quarantine as q inner join raw.ledger on _delivery = delivery
         where {where}
         group by q.extract, file_name, source, q.reason, column_name
@@ -104,7 +105,7 @@ def rows(
     where, values = _chosen(connection, extract, file_name, reason)
     rows = connection.execute(
         f"""
-        select q.extract, file_name, _line, q.reason, column_name, raw_row, loaded_at, keeps_older_row
+        select q.extract, file_name, {native_line("_line")}, q.reason, column_name, raw_row, loaded_at, keeps_older_row
         from validation.quarantine as q inner join raw.ledger on _delivery = delivery
         where {where}
         order by q.extract, delivery, _line

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import duckdb
 
 from amkpi.ingestion.contracts.extracts import Extract
+from amkpi.ingestion.contracts.native_line import native_line
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.mappings.structure import Duplicates
 from amkpi.ingestion.readers import Unreadable
@@ -88,7 +89,7 @@ def _groups(extract: Extract) -> str:
     values = ", ".join(column.name for column in extract.all_columns if column.name != "updated_at")
     text = " || ', ' || ".join(f"coalesce(cast({name} as varchar), '')" for name in extract.key)
     return f"""
-        select {key}, count(*) as rows, {text} as key_text, list(_line order by _line) as lines,
+        select {key}, count(*) as rows, {text} as key_text, list({native_line("_line")} order by _line) as lines,
             count(distinct hash({values}, _reason)) > 1 and count(distinct coalesce(updated_at, '-infinity')) < count(*)
                 as undecided
         from parsed.{extract.name}

@@ -7,13 +7,14 @@ from amkpi.expectations.context import AuditContext
 from amkpi.expectations.expectation import WARNING, FailingRowsExpectation
 from amkpi.expectations.sql.ledger import is_new
 from amkpi.ingestion.contracts.extracts import EXTRACTS
+from amkpi.ingestion.contracts.native_line import native_line
 
 # Of a private row not even updated_at is shown.
 _ROWS_FROM_FUTURE = "\nunion all\n".join(
     f"""
     select
         parsed_row._delivery as delivery,
-        parsed_row._line as line,
+        {native_line("parsed_row._line")} as line,
         {"null" if extract.private_rows else "raw_row.updated_at"} as updated_at
     from parsed.{name} as parsed_row
     inner join raw.{name} as raw_row

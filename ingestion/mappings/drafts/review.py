@@ -11,6 +11,7 @@ import duckdb
 
 from amkpi.ingestion import writer
 from amkpi.ingestion.contracts.extracts import Extract
+from amkpi.ingestion.contracts.native_line import native_line
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.mappings.apply import unused_columns
 from amkpi.ingestion.mappings.drafts import guesses
@@ -181,7 +182,8 @@ def _looked_up(connection: duckdb.DuckDBPyConnection, source: Mapping) -> dict[s
 
 def _held(connection: duckdb.DuckDBPyConnection, extract: Extract) -> list[HeldBack]:
     rows = connection.execute(
-        f"select _reason, _column, count(*), min(_line), max(_line) from parsed.{extract.name}"
+        f"select _reason, _column, count(*), min({native_line('_line')}), max({native_line('_line')})"
+        f" from parsed.{extract.name}"
         " where _reason is not null group by all order by 3 desc, 1, 2"
     ).fetchall()
     return [HeldBack(reason, column, count, (low, high)) for reason, column, count, low, high in rows]

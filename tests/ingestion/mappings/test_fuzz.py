@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 
 from amkpi.core.settings import Settings
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Extract
+from amkpi.ingestion.contracts.native_line import LINES
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.loader import load
 from amkpi.ingestion.mappings.files import MappingError, load_mappings, read_mappings
 from amkpi.ingestion.mappings.model import Mapping
-from amkpi.ingestion.mappings.reshape import LINES
 from amkpi.ingestion.readers import Unreadable, examine
 from amkpi.ingestion.readers.characters import clean_text
 from amkpi.ingestion.tables import create_tables

@@ -8,14 +8,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from amkpi.ingestion.contracts.native_line import LINES
 from amkpi.ingestion.mappings.apply import apply
 from amkpi.ingestion.mappings.files import MappingError, from_text
 from amkpi.ingestion.mappings.model import Mapping
-from amkpi.ingestion.mappings.reshape import LINES
 from amkpi.ingestion.mappings.values.dates import DateReader, date_formats
 from amkpi.ingestion.mappings.values.numbers import PRESETS
 from amkpi.ingestion.readers import TextRows, batch_schema, read_csv
 from amkpi.ingestion.readers.record_batches import batch
+from tests.paths import ROOT
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 
@@ -261,3 +262,8 @@ def _file(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "x.csv"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def test_the_models_have_the_same_number_for_rows_of_one_native_row() -> None:
+    macro = (ROOT / "dbt_project" / "macros" / "native_line.sql").read_text(encoding="utf-8")
+    assert f"% {LINES})" in macro

@@ -182,3 +182,17 @@ def test_bytes_that_nobody_loaded_cannot_be_loaded_again(agency: Agency, wanted:
     with pytest.raises(AmkpiError, match="no loaded file"):
         again(agency, wanted)
     assert len(read(agency.home.state)) == 1
+
+
+def test_rows_of_one_native_row_show_the_line_of_the_file(agency: Agency) -> None:
+    agency.home.sources.mkdir(parents=True, exist_ok=True)
+    (agency.home.sources / "wide.yml").write_text(
+        "file: wide*.csv\nextract: clients\nunpivot: { name: Which, value: Name, columns: [A, B] }\n"
+        "columns:\n  client_id: { sql: 'case when \"Which\" = ''A'' then \"Id\" end' }\n  client_name: Name\n",
+        encoding="utf-8",
+    )
+    agency.load({"wide.csv": "Id,A,B\nC1,x,y\nC2,x,y\n"})
+    with agency.warehouse() as connection:
+        check_rows(connection, "VND")
+        assert [row.line for row in quarantine.rows(connection)] == [2, 3]
+        assert quarantine.counts(connection)[0].first_line == 2

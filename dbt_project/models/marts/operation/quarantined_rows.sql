@@ -2,7 +2,7 @@
 select
     held.extract,
     ledger.file_name,
-    held._line as line_number,
+    {{ native_line('held._line') }} as line_number,
     held.reason,
     held.column_name,
     held.raw_row,
