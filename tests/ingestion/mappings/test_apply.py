@@ -623,9 +623,13 @@ def test_the_citys_reports_read_as_costs_clients_and_staff() -> None:
 def test_salesforce_opportunities_read_as_proposals() -> None:
     rows = real("salesforce_opportunity.csv", "salesforce_opportunities")
     assert [row["outcome"] for row in rows] == ["won"] * 5 + ["lost"] * 4 + ["open"]
-    assert rows[0]["sent_date"] == rows[0]["decided_date"] == "2018-12-19"
+    # It was created on 19 December after 17:00 UTC, which is the next day in Vietnam. A close date has no time.
+    assert (rows[0]["sent_date"], rows[0]["decided_date"]) == ("2018-12-20", "2018-12-19")
     assert rows[-1]["decided_date"] == ""
-    assert (rows[0]["updated_at"], rows[2]["updated_at"]) == ("2019-04-04 18:47:01Z", "2018-12-18 18:20:30.829Z")
+    assert (rows[0]["updated_at"], rows[2]["updated_at"]) == (
+        "2019-04-04T18:47:01+00:00",
+        "2018-12-18T18:20:30.829+00:00",
+    )
     assert all(row["is_deleted"] == "true" for row in rows)
 
 
@@ -645,7 +649,7 @@ def test_salesforce_types_stages_and_unknown_types_read_as_the_mapping_says(tmp_
     found = [tuple(row[key] for key in ("kind", "outcome", "sent_date", "updated_at")) for row in result(mapping, rows)]
     assert found == [
         ("new_business", "won", "2025-01-01", "2025-03-01T00:00:00+07:00"),
-        ("upsell", "withdrawn", "2025-01-01", "2025-03-01"),
+        ("upsell", "withdrawn", "2025-01-01", "2025-03-01T00:00:00"),
         ("Barter", "", "2025-01-01", ""),
     ]
 
