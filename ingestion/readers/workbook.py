@@ -126,7 +126,8 @@ class _Sheet:
     def with_merged(self, rows: Iterator[Row], names: Sequence[str], layout: Layout) -> Iterator[Row]:
         """The rows with an error in each merged cell that is not the first of its merge.
 
-        In a column of `fill_down`, the cells below the first stay empty: they are filled later.
+        In a column of `fill_down`, the cells below the first stay empty: they are filled later. So do the cells of a
+        row that has one text across its columns: it is the heading of a group, which a mapping can filter.
         """
         places = {column_place(names, name, "fill_down") for name in layout.fill_down}
         known = self._marks.merges if self._marks.merges is not None else self._cells.merged_cell_ranges
@@ -143,6 +144,8 @@ class _Sheet:
 
     def _merged(self, row: Row, merges: Sequence[tuple[int, int, int, int]], filled: set[int]) -> Row:
         cells, kinds = list(row.cells), list(row.kinds or "")
+        if sum(not is_blank([cell]) for cell in cells) < 2:
+            merges = [merge for merge in merges if merge[0] < merge[2]]
         for top, left, _, right in merges:
             for column in range(max(left, self._first_column), min(right, self._first_column + len(cells) - 1) + 1):
                 place = column - self._first_column

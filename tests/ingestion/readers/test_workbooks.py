@@ -142,6 +142,15 @@ def test_merged_cells_of_titles_headers_and_footers_are_no_errors(tmp_path: Path
     assert listed(rows) == [(4, ["1", "4", "5"])]
 
 
+def test_the_heading_of_a_group_has_no_errors(tmp_path: Path) -> None:
+    content = sheet(["id", "name", "amount"], ["Group A"], ["1", "One", 5], ["x", None, 6], merges=("A2:C2", "A4:B4"))
+    assert listed(opened(tmp_path, "a.xlsx", content)) == [
+        (2, ["Group A", "", ""]),
+        (3, ["1", "One", "5"]),
+        (4, ["x", MERGED_CELL, "6"]),
+    ]
+
+
 def test_an_empty_row_within_merged_cells_is_no_row(tmp_path: Path) -> None:
     content = sheet(["id", "name"], ["1", "One"], [], ["2", "Two"], merges=("A2:A3",))
     assert listed(opened(tmp_path, "a.xlsx", content)) == [(2, ["1", "One"]), (4, ["2", "Two"])]
