@@ -140,6 +140,14 @@ class Mapping(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _snapshot_has_its_keys(self) -> Self:
+        looked_up = [name for name in EXTRACTS[self.extract].key if name in self.columns and self.columns[name].lookup]
+        if self.snapshot and looked_up:
+            # What a snapshot lacks is decided when it is loaded, and an id is found later.
+            raise ValueError(f"columns.{looked_up[0]}.lookup: a snapshot needs the ids of its key: map a column of ids")
+        return self
+
+    @model_validator(mode="after")
     def _sums_numbers(self) -> Self:
         column = self.duplicates.column if self.duplicates else None
         numbers = [each.name for each in EXTRACTS[self.extract].columns if each.type == "number"]

@@ -159,6 +159,11 @@ def test_a_moment_without_an_offset_is_of_the_zone_that_the_mapping_says_and_a_d
         ("  amount: A", "stop_at: { column: A, matches: '(' }", "is not a regular expression"),
         ("  amount: A", "unpivot: { name: N, columns: [A, B] }", "value goes with columns"),
         ("  amount: A", "unpivot: { name: N, rows: { a: { X: A }, b: { Y: B } } }", "needs the same new columns"),
+        (
+            "  cost_id: { column: A, lookup: { extract: projects, by: project_name } }",
+            "snapshot: true",
+            "a snapshot needs the ids of its key",
+        ),
         ("  amount: A", "written_in: UTC", "needs time_zone"),
         ("  amount: A", "time_zone: local\nwritten_in: Hanoi", "is not a time zone"),
         ("  amount: A", "skip_after_header: two", "skip_after_header: must be a whole number, not 'two'"),
