@@ -88,14 +88,19 @@ def _groups(extract: Extract) -> str:
     key = ", ".join(extract.key)
     values = ", ".join(column.name for column in extract.all_columns if column.name != "updated_at")
     text = " || ', ' || ".join(f"coalesce(cast({name} as varchar), '')" for name in extract.key)
+    # Nearly every key is there once: the costly aggregates are for the others.
+    same = " and ".join(f"t.{name} is not distinct from contested.{name}" for name in extract.key)
+    of_delivery = f"_delivery = $delivery and {_whole_key(extract)}"
     return f"""
         select {key}, count(*) as rows, {text} as key_text, list({native_line("_line")} order by _line) as lines,
             count(distinct hash({values}, _reason)) > 1 and count(distinct coalesce(updated_at, '-infinity')) < count(*)
                 as undecided
-        from parsed.{extract.name}
-        where _delivery = $delivery and {_whole_key(extract)}
+        from parsed.{extract.name} as t
+        semi join (
+            select {key} from parsed.{extract.name} where {of_delivery} group by {key} having count(*) > 1
+        ) as contested on {same}
+        where {of_delivery}
         group by {key}
-        having count(*) > 1
     """
 
 
