@@ -13,8 +13,10 @@ import pytest
 from amkpi.core.errors import AmkpiError
 from amkpi.core.storage import closing_register
 from amkpi.core.storage.closing_register import Act
-from amkpi.publishing.closing import acts, verification
+from amkpi.publishing import reader
+from amkpi.publishing.closing import acts, files, verification
 from amkpi.publishing.closing.acts import Request
+from amkpi.scorecards.names import read_names
 from tests.publishing.closing.conftest import Closable
 
 # An agency is published and closed for these: 10 to 20 s.
@@ -196,3 +198,14 @@ def test_the_last_day_of_a_period_is_enough(published: Closable) -> None:
     with duckdb.connect(str(current)) as connection:
         connection.execute("update marts.publication set as_of = date '2026-09-30'")
     assert act_alone(published, "2026-Q3").as_of == date(2026, 9, 30)
+
+
+def test_the_file_has_the_names_that_a_mail_of_the_period_prints(published: Closable) -> None:
+    act = act_alone(published, "2026-Q2")
+    with reader.published(published.home, published.run.settings) as connection:
+        seen = read_names(connection)
+    with files.opened(published.home, act.n, "UTC") as closing_file:
+        assert read_names(closing_file) == seen
+    assert seen.people
+    assert seen.managers
+    assert seen.clients
