@@ -69,6 +69,10 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
         """
     )
     # The number column of a delivery whose rows with the same key are summed.
+    connection.execute(
+        "create table if not exists validation.dismissed (extract varchar not null, _delivery bigint not null,"
+        " _line bigint not null)"
+    )
     connection.execute("create table if not exists raw.sums (delivery bigint not null, column_name varchar not null)")
     for extract in EXTRACTS.values():
         as_text = ", ".join(f"{column.name} varchar" for column in extract.all_columns)

@@ -17,7 +17,7 @@ from amkpi import __version__
 from amkpi.core.home import Home
 from amkpi.core.paths import PACKAGE
 from amkpi.core.settings import Settings
-from amkpi.core.storage import closing_register
+from amkpi.core.storage import closing_register, dismissals
 
 # The source files that the rows of a publication depend on.
 RESULT_SOURCES = (
@@ -58,7 +58,9 @@ def publication_id(home: Home, connection: duckdb.DuckDBPyConnection, settings: 
         "select run, file_name, extract, source, sha256, status, rows_read from raw.ledger order by delivery"
     ).fetchall()
     last = closing_register.read(home).last
-    closed = [] if last is None else [last]
+    closed: list[object] = [] if last is None else [last]
+    # Most agencies never dismiss a row: then the id is as without this.
+    closed += [[each.extract, each.delivery, each.line] for each in dismissals.read(home.state)]
     basis = json.dumps([deliveries, as_of.isoformat(), settings.fingerprint_fields(), pipeline_version(), *closed])
     return hashlib.sha256(basis.encode()).hexdigest()[:16]
 

@@ -349,7 +349,7 @@ def _quarantined(connection: duckdb.DuckDBPyConnection, kpi: Kpi) -> tuple[Quara
     rows = connection.execute(
         """
         select extract, reason, count(*), list(file_name || ':' || line_number order by file_name, line_number)
-        from quarantined_rows where list_contains($reads, extract)
+        from quarantined_rows where list_contains($reads, extract) and not is_dismissed
         group by extract, reason order by list_position($reads, extract), count(*) desc, reason
         """,
         {"reads": list(kpi.reads)},

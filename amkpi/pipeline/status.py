@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,8 +49,12 @@ def show_status(run: Run) -> None:
             identity, as_of, at, version = connection.execute(
                 "select publication_id, as_of, published_at, pipeline_version from publication"
             ).fetchall()[0]
+            # A publication of version 0.1.0 has no rows that are set aside.
+            columns = [name for name, *_ in connection.execute("describe quarantined_rows").fetchall()]
+            which = "not is_dismissed" if "is_dismissed" in columns else "true"
             reasons = connection.execute(
-                "select extract, reason, count(*), min(first_seen_at) from quarantined_rows group by all order by all"
+                "select extract, reason, count(*), min(first_seen_at) from quarantined_rows"
+                f" where {which} group by all order by all"
             ).fetchall()
             failed = connection.execute(
                 "select suite, expectation, observed from quality_results where not success order by all"
@@ -175,10 +180,39 @@ def export_quarantine(run: Run, extract: str, target: Path, file_name: str | Non
         return quarantine.export(connection, extract, target, file_name=file_name, reason=reason)
 
 
+def dismiss_quarantine(
+    run: Run, by: str, why: str, extract: str | None, file_name: str | None, reason: str | None
+) -> int:
+    """Set quarantined rows aside; returns how many. Raises AmkpiError."""
+    with _with_row_checks(run) as connection:
+        return quarantine.dismiss(
+            connection, run.home, by, why, run.now(), extract=extract, file_name=file_name, reason=reason
+        )
+
+
+def show_dismissed(run: Run) -> None:
+    """Print the rows that were set aside and are still held back: by whom, why and when."""
+    with _with_row_checks(run) as connection:
+        found = quarantine.dismissed(connection, run.home)
+    if not found:
+        terminal.out().print("no quarantined rows are dismissed")
+        return
+    groups = Counter((each.extract, file, reason, each.by, each.why, each.at) for each, file, reason in found)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("extract", "file", "reason", "rows", "by", "why", "at"):
+        table.add_column(name, justify="right" if name == "rows" else "left")
+    zone = ZoneInfo(run.settings.timezone)
+    for (extract, file, reason, by, why, at), rows in sorted(groups.items()):
+        moment = f"{at.astimezone(zone):%d/%m/%Y %H:%M}"
+        table.add_row(extract, escape(file), reason, str(rows), escape(by), escape(why), moment)
+    terminal.out().print(table)
+
+
 @contextmanager
 def _with_row_checks(run: Run) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse after the row checks with everything that was delivered until now."""
     with locked(run.home, run.settings), connect(run.home, run.settings) as connection:
         create_tables(connection)
         check_rows(connection, run.settings.kpi.reporting_currency)
+        quarantine.copy_dismissals(connection, run.home)
         yield connection

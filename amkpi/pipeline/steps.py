@@ -27,6 +27,7 @@ from amkpi.expectations.runner import audit_warehouse
 from amkpi.ingestion import archive, from_archive, loader, unprocessed
 from amkpi.ingestion.loader import LoadReport
 from amkpi.ingestion.tables import create_tables
+from amkpi.ingestion.validation import quarantine
 from amkpi.publishing import backup, publications
 from amkpi.publishing.backup import BackupReport
 from amkpi.publishing.closing import publication as closings
@@ -142,6 +143,7 @@ def build(run: Run, progress: Progress = silent, on_start: Callable[[], None] = 
         with connect(run.home, run.settings) as connection:
             create_tables(connection)
             _check_loaded(run, connection)
+            quarantine.copy_dismissals(connection, run.home)
             if run.historical:
                 identity = publication_id.publication_id(run.home, connection, run.settings, run.as_of)
                 if publication_id.published_file(run.home, identity).exists():

@@ -251,7 +251,8 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period, run: Run) 
     quarantined = tuple(
         QuarantineEntry(extract, file_name, line, reason, _ids(raw))
         for extract, file_name, line, reason, raw in connection.execute(
-            "select extract, file_name, line_number, reason, raw_row from quarantined_rows order by all"
+            "select extract, file_name, line_number, reason, raw_row from quarantined_rows where not is_dismissed"
+            " order by all"
         ).fetchall()
     )
     failed = tuple(

@@ -1,4 +1,4 @@
-"""The quarantine: the rows that are held back now and not settled, why, and an export of them to correct.
+"""The quarantine: the rows that are held back now, and neither settled nor dismissed; an export of them to correct.
 
 Private content stays private: survey comments are left out, and peer reviews are not exported at all.
 """
@@ -16,6 +16,10 @@ import duckdb
 import xlsxwriter
 
 from amkpi.core.errors import AmkpiError
+from amkpi.core.home import Home
+from amkpi.core.storage import dismissals
+from amkpi.core.storage.dismissals import Dismissal
+from amkpi.core.storage.transactions import transaction
 from amkpi.core.storage.warehouse import table_exists
 from amkpi.ingestion.contracts.extracts import EXTRACTS, REASONS, Extract
 from amkpi.ingestion.contracts.native_line import native_line
@@ -149,19 +153,81 @@ def export(
     raise AmkpiError(f"{target}: give a file name that ends in .csv or .xlsx")
 
 
+def dismiss(
+    connection: duckdb.DuckDBPyConnection,
+    home: Home,
+    by: str,
+    why: str,
+    at: datetime,
+    *,
+    extract: str | None = None,
+    file_name: str | None = None,
+    reason: str | None = None,
+) -> int:
+    """Set rows aside: nobody will correct them; returns how many. `at` is aware. Raises AmkpiError."""
+    if not by.strip() or not why.strip():
+        raise AmkpiError("--dismiss needs --by NAME and --why TEXT: who decides that these rows are left out, and why")
+    if extract is None and file_name is None and reason is None:
+        raise AmkpiError("--dismiss needs --extract, --file or --reason: it does not set all rows aside at once")
+    where, values = _chosen(connection, extract, file_name, reason)
+    rows = connection.execute(
+        "select q.extract, q._delivery, q._line from validation.quarantine as q"
+        f" inner join raw.ledger on q._delivery = delivery where {where}",
+        values,
+    ).fetchall()
+    dismissals.add(home.state, [Dismissal(*(*row, by.strip(), why.strip(), at)) for row in rows])
+    copy_dismissals(connection, home)
+    return len(rows)
+
+
+def copy_dismissals(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
+    """Copy which rows are dismissed from HOME/state/ to the warehouse, for the build and the audit."""
+    rows = [[each.extract, each.delivery, each.line] for each in dismissals.read(home.state)]
+    with transaction(connection):
+        connection.execute("delete from validation.dismissed")
+        if rows:
+            connection.executemany(
+                "insert into validation.dismissed (extract, _delivery, _line) values (?, ?, ?)", rows
+            )
+
+
+def dismissed(connection: duckdb.DuckDBPyConnection, home: Home) -> list[tuple[Dismissal, str, str]]:
+    """The dismissals of rows that are still held back and not settled, each with its file and reason."""
+    _check_checked(connection)
+    held = {
+        (extract, delivery, line): (file_name, reason)
+        for extract, delivery, line, file_name, reason in connection.execute(
+            "select q.extract, q._delivery, q._line, file_name, q.reason from validation.quarantine as q"
+            " inner join raw.ledger on q._delivery = delivery"
+            " semi join validation.dismissed as d"
+            " on q.extract = d.extract and q._delivery = d._delivery and q._line = d._line"
+        ).fetchall()
+    }
+    found = ((each, held.get((each.extract, each.delivery, each.line))) for each in dismissals.read(home.state))
+    return [(each, *place) for each, place in found if place is not None]
+
+
+def _check_checked(connection: duckdb.DuckDBPyConnection) -> None:
+    if not table_exists(connection, "validation", "held_back"):
+        raise AmkpiError("no rows were checked yet: run `amkpi build` first")
+
+
 def _chosen(
     connection: duckdb.DuckDBPyConnection, extract: str | None, file_name: str | None, reason: str | None
 ) -> tuple[str, list[str]]:
-    """An SQL condition over quarantine and ledger, and its values."""
+    """An SQL condition over quarantine and ledger, and its values. Dismissed rows do not fulfil it."""
     if extract is not None and extract not in EXTRACTS:
         raise AmkpiError(f"unknown extract {extract}; the extracts are: {', '.join(EXTRACTS)}")
     if reason is not None and reason not in REASONS:
         raise AmkpiError(f"unknown reason {reason}; the reasons are: {', '.join(REASONS)}")
-    if not table_exists(connection, "validation", "held_back"):
-        raise AmkpiError("no rows were checked yet: run `amkpi build` first")
+    _check_checked(connection)
     given = {"q.extract": extract, "file_name": file_name, "q.reason": reason}
     conditions = [f"{name} = ?" for name, value in given.items() if value is not None]
-    return " and ".join(["true", *conditions]), [value for value in given.values() if value is not None]
+    is_open = (
+        "not exists (select 1 from validation.dismissed as d"
+        " where d.extract = q.extract and d._delivery = q._delivery and d._line = q._line)"
+    )
+    return " and ".join([is_open, *conditions]), [value for value in given.values() if value is not None]
 
 
 def _rows(

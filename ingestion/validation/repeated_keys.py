@@ -51,7 +51,10 @@ def find(connection: duckdb.DuckDBPyConnection, extract: Extract, delivery: int)
         f"select key_text, lines from ({groups}) order by undecided desc, lines[1] limit {_SHOWN}",
         {"delivery": delivery},
     ).fetchall()
-    first = tuple(f"{key} (lines {', '.join(map(str, lines[:_SHOWN]))})" for key, lines in shown)
+    first = tuple(
+        f"{'a key' if extract.private_rows else key} (lines {', '.join(map(str, lines[:_SHOWN]))})"
+        for key, lines in shown
+    )
     return RepeatedKeys(count, undecided, first)
 
 

@@ -44,6 +44,11 @@ WARNING_FAULTS: list[tuple[str, str, list[str]]] = [
         [A_QUARANTINED_ROW.format("staff")],
     ),
     (
+        "no_file_has_different_rows_of_a_key",
+        "1 file: staff/staff.csv as staff (2 keys)",
+        ["update raw.ledger set keys_undecided = 2, notes = 'S1 (lines 2, 3)' where file_name = 'staff/staff.csv'"],
+    ),
+    (
         "no_file_was_rejected_in_the_last_run",
         "1 file: contracts/broken.csv",
         [A_REJECTED_FILE],

@@ -38,6 +38,18 @@ def test_exactly_the_allowed_share_passes_and_exactly_the_warning_share_warns(
     assert failed(audit(warehouse, strict)) == {"hardly_any_rows_are_quarantined"}
 
 
+def test_rows_that_a_person_has_set_aside_leave_the_share(broken: Break, settings: Settings) -> None:
+    warehouse = broken(
+        "insert into validation.held_back"
+        " (extract, _delivery, _line, reason, column_name, raw_row, keeps_older_row)"
+        " select 'contracts', _delivery, _line, 'bad_type', 'amount', null, false from raw.contracts",
+        "insert into validation.dismissed select 'contracts', _delivery, _line from raw.contracts where _line > 2",
+    )
+    found = audit_raw(warehouse, settings)["hardly_any_rows_are_quarantined"]
+    assert found.observed == "1 extract: contracts 33.3 % (1 of 3 rows)"
+    assert found.rows == ("contracts/contracts.csv line 2 as contracts: bad_type in amount",)
+
+
 def test_quarantined_rows_are_reported_by_file_line_and_reason(broken: Break, settings: Settings) -> None:
     warehouse = broken(
         "insert into validation.held_back"

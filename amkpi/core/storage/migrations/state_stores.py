@@ -153,4 +153,19 @@ CLOSING_REQUESTS = StateStore(
     remedy="if it stays, move it away: Airflow asks again to close what was refused",
 )
 
-STORES = (DELIVERY_LOG, AUDITS, SCORECARDS, ALARMS, FIRST_SEEN, CLOSING_REQUESTS)
+DISMISSALS = StateStore(
+    "dismissals.sqlite",
+    (
+        Migration(
+            1,
+            "quarantined rows that a person has set aside",
+            _statements(
+                "create table dismissals (extract text not null, delivery integer not null, line integer not null,"
+                " by text not null, why text not null, at text not null, primary key (extract, delivery, line))"
+            ),
+        ),
+    ),
+    remedy="bring it back from a backup: without it the rows count as quarantined again",
+)
+
+STORES = (DELIVERY_LOG, AUDITS, SCORECARDS, ALARMS, FIRST_SEEN, CLOSING_REQUESTS, DISMISSALS)

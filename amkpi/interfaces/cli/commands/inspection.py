@@ -81,15 +81,37 @@ def explain(run: Run, kpi: str, whose_when: tuple[str, ...], scope: Scope | None
 @click.option("--file", metavar="NAME", help="Only of this file below LANDING.")
 @click.option("--reason", help="Only for this reason.")
 @click.option("--export", type=FOLDER, metavar="FILE", help="Write them to .csv or .xlsx, to be corrected.")
+@click.option("--dismiss", is_flag=True, help="Set them aside: nobody will correct them. Needs --by and --why.")
+@click.option("--by", metavar="NAME", default="", help="Who sets them aside.")
+@click.option("--why", metavar="TEXT", default="", help="Why.")
+@click.option("--dismissed", is_flag=True, help="Show the rows that were set aside, by whom and why.")
 @with_run
-def quarantine(run: Run, extract: str | None, file: str | None, reason: str | None, export: Path | None) -> None:
-    """Show the rows in quarantine, or export them.
+def quarantine(
+    run: Run,
+    extract: str | None,
+    file: str | None,
+    reason: str | None,
+    export: Path | None,
+    dismiss: bool,
+    by: str,
+    why: str,
+    dismissed: bool,
+) -> None:
+    """Show the rows in quarantine, export them, or set them aside.
 
     --export writes the rows of one extract to a file. Correct them there and put the file into LANDING.
-    """
-    from amkpi.pipeline.status import export_quarantine, show_quarantine
 
-    if export is None:
+    --dismiss sets rows aside that nobody will correct: no share, mail or explanation counts them any more.
+    """
+    from amkpi.pipeline.status import dismiss_quarantine, export_quarantine, show_dismissed, show_quarantine
+
+    if dismissed + dismiss + (export is not None) > 1:
+        raise click.UsageError("give only one of --export, --dismiss and --dismissed")
+    if dismissed:
+        show_dismissed(run)
+    elif dismiss:
+        click.echo(f"{dismiss_quarantine(run, by, why, extract, file, reason)} rows dismissed; now: amkpi run")
+    elif export is None:
         show_quarantine(run, extract, file, reason)
     elif extract is None:
         raise AmkpiError("--export needs --extract: a file holds the rows of one extract")

@@ -1,11 +1,17 @@
 -- Grain: delivered file × extract that it was taken as.
 with held as (
     select
-        _delivery,
+        held_back._delivery,
         count(*) as rows_quarantined,
-        count(case when is_settled then 1 end) as rows_settled
-    from {{ source('validation', 'held_back') }}
-    group by _delivery
+        count(case when held_back.is_settled then 1 end) as rows_settled,
+        count(case when not held_back.is_settled and dismissed._line is not null then 1 end) as rows_dismissed
+    from {{ source('validation', 'held_back') }} as held_back
+    left join {{ source('validation', 'dismissed') }} as dismissed
+        on
+            held_back.extract = dismissed.extract
+            and held_back._delivery = dismissed._delivery
+            and held_back._line = dismissed._line
+    group by held_back._delivery
 )
 
 select
@@ -29,6 +35,7 @@ select
     ledger.keys_undecided,
     ledger.rows_deleted,
     coalesce(held.rows_settled, 0) as rows_settled,
+    coalesce(held.rows_dismissed, 0) as rows_dismissed,
     ledger.mapping_sha256,
     ledger.notes
 from {{ source('raw', 'ledger') }} as ledger

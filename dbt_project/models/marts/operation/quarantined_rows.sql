@@ -8,7 +8,13 @@ select
     held.raw_row,
     ledger.loaded_at as first_seen_at,
     held.keeps_older_row,
-    held._delivery as delivery
+    held._delivery as delivery,
+    dismissed._line is not null as is_dismissed
 from {{ source('validation', 'quarantine') }} as held
 inner join {{ source('raw', 'ledger') }} as ledger
     on held._delivery = ledger.delivery
+left join {{ source('validation', 'dismissed') }} as dismissed
+    on
+        held.extract = dismissed.extract
+        and held._delivery = dismissed._delivery
+        and held._line = dismissed._line
