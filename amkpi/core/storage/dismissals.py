@@ -27,7 +27,10 @@ def add(state: Path, dismissals: Iterable[Dismissal]) -> None:
     rows = [(*astuple(each)[:-1], each.at.astimezone(UTC).isoformat()) for each in dismissals]
     if rows:
         with DISMISSALS.open(state) as connection:
-            connection.executemany("insert or ignore into dismissals values (?, ?, ?, ?, ?, ?)", rows)
+            connection.executemany(
+                "insert or ignore into dismissals (extract, delivery, line, by, why, at) values (?, ?, ?, ?, ?, ?)",
+                rows,
+            )
 
 
 def read(state: Path) -> list[Dismissal]:
