@@ -23,13 +23,14 @@ from amkpi.ingestion.mappings.names import clean_cell, native_name, numbered
 from amkpi.ingestion.mappings.reshape import reshaped
 from amkpi.ingestion.mappings.rules import ColumnRule
 from amkpi.ingestion.readers import TextRows, Unreadable, batch_schema
-from amkpi.ingestion.readers.record_batches import Tally, text_array
+from amkpi.ingestion.readers.record_batches import BAD_CELLS, Tally, text_array
 
 # The value in a date, number, boolean or choice column where an expression failed: the row rules reject it.
 _FAILED = "(the mapping's sql fails on this row)"
 # 128 bits of a hash: as good as any id of another system, and short enough to be read.
 _ID_DIGITS = 32
 _UNIT_SEPARATOR = "\x1f"
+_BAD_CELLS = text_array(BAD_CELLS)
 
 
 def unused_columns(mapping: Mapping, header: Sequence[str]) -> tuple[str, ...]:
@@ -172,7 +173,7 @@ class _Batch:
         if not is_checked:
             self._refuse_failures(f"columns.{name}.sql", rule.sql, evaluated)
         values = pc.fill_null(converted(self.results[rule.sql], None, rule, column, self.mapping), _FAILED)
-        return pc.if_else(evaluated, values, pa.scalar(None, pa.string()))
+        return pc.if_else(evaluated, self._with_bad_cells(values, rule), pa.scalar(None, pa.string()))
 
     def checked_currencies(self, names: Sequence[str], columns: list[pa.Array]) -> list[pa.Array]:
         """The columns, in which an amount with the sign of another currency than its row's is refused."""
@@ -211,7 +212,16 @@ class _Batch:
             self.ids.next(row) if is_kept else None
             for row, is_kept in zip(zip(*cells, strict=True), evaluated.to_pylist(), strict=True)
         ]
-        return text_array(made)
+        return self._with_bad_cells(text_array(made), rule)
+
+    def _with_bad_cells(self, values: pa.Array, rule: ColumnRule) -> pa.Array:
+        """The values, but the error itself where a cell that the rule needs is one: it must not become a value."""
+        if "_kinds" not in self.native.column_names:
+            return values
+        for name in rule.native_columns:
+            cells = self.native.column(f"c{self.places[name]}").combine_chunks()
+            values = pc.if_else(pc.is_in(cells, value_set=_BAD_CELLS), cells, values)
+        return values
 
     def _refuse_failures(self, key: str, expression: Expression, asked: pa.Array) -> None:
         failed = pc.and_(asked, pc.is_null(self.results[expression]))

@@ -15,7 +15,7 @@ from amkpi.ingestion.mappings.rules import OTHERWISE, ColumnRule
 from amkpi.ingestion.mappings.values.canonical import refused
 from amkpi.ingestion.mappings.values.dates import DateReader, date_formats
 from amkpi.ingestion.mappings.values.numbers import NumberFormat, is_ambiguous
-from amkpi.ingestion.readers.record_batches import MOMENT, NUMBER, SHORTENED_ID, TEXT, text_array
+from amkpi.ingestion.readers.record_batches import BAD_CELLS, MOMENT, NUMBER, SHORTENED_ID, TEXT, text_array
 
 _ISO = date_formats(("iso",))
 _PLAIN = NumberFormat()
@@ -60,7 +60,7 @@ def _converter(rule: ColumnRule, column: Column, mapping: Mapping) -> _Convert |
 
     def convert(value: str, kind: str) -> str:
         clean = clean_cell(value)
-        if not clean:
+        if not clean or value in BAD_CELLS:
             return value
         if targets:
             found = targets.get(folded_cell(clean))

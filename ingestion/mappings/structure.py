@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -83,7 +84,11 @@ class StopAt(BaseModel):
 
     def place(self) -> layout.StopAt:
         """As the readers take it."""
-        return layout.StopAt(self.empty_row, self.column, re.compile(self.matches) if self.matches else None)
+        return layout.StopAt(
+            self.empty_row,
+            self.column,
+            re.compile(unicodedata.normalize("NFC", self.matches)) if self.matches else None,
+        )
 
 
 class Unpivot(BaseModel):

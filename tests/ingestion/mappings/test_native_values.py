@@ -15,7 +15,7 @@ from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.mappings.values.dates import DateReader, date_formats
 from amkpi.ingestion.mappings.values.numbers import PRESETS
 from amkpi.ingestion.readers import TextRows, batch_schema, read_csv
-from amkpi.ingestion.readers.record_batches import batch
+from amkpi.ingestion.readers.record_batches import UNSAVED_CELL, batch
 from tests.paths import ROOT
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -196,6 +196,18 @@ def test_a_typed_cell_is_never_read_by_a_format_for_texts() -> None:
         ("24250", "2024-05-03"),
         ("3000000", "2024-03-05"),
     ]
+
+
+def test_an_error_cell_never_becomes_a_value() -> None:
+    of = mapping(
+        "  department: { column: Team, values: { a: b, otherwise: other } }\n"
+        "  project_id: { sql: \"coalesce(Team, 'none') || '-x'\" }\n"
+        "  cost_id: { id_from: [Team] }"
+    )
+    native = batch([[UNSAVED_CELL], ["a"]], [2, 3], 1).append_column("_kinds", [["t", "t"]])
+    error, fine = rows(apply(of, TextRows(("Team",), iter([native]), has_kinds=True)))
+    assert [error[name] for name in ("department", "project_id", "cost_id")] == [UNSAVED_CELL] * 3
+    assert (fine["department"], fine["project_id"]) == ("b", "a-x")
 
 
 def test_equal_rows_of_a_file_are_rows_with_ids_that_stay_the_same(tmp_path: Path) -> None:
