@@ -52,7 +52,9 @@ class Delivery:
     def left_out_or_changed(self) -> str:
         """What was skipped, changed and deleted: every such count that is not zero, in one line; empty for none."""
         counts = {
-            "skipped": self.rows_skipped_above + self.rows_skipped_footer + self.rows_skipped_filtered,
+            "rows above the data": self.rows_skipped_above,
+            "rows in the footer": self.rows_skipped_footer,
+            "rows excluded by where": self.rows_skipped_filtered,
             "cells cleaned": self.cells_cleaned,
             "formulas with a saved 0": self.saved_zeros,
             "repeated": self.rows_repeated,

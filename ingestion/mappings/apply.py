@@ -50,12 +50,12 @@ def apply(mapping: Mapping, rows: TextRows) -> TextRows:
     names = tuple(column.name for column in mapping.target.all_columns if column.name in mapping.columns)
     if not rows.header:
         return TextRows(names, rows.batches, tally=rows.tally)
-    places = _places(mapping, rows.header)
+    places = _places(mapping, rows.header, rows.tally.notes)
     return TextRows(names, _batches(mapping, names, places, rows), tally=rows.tally)
 
 
-def _places(mapping: Mapping, header: Sequence[str]) -> dict[str, int]:
-    """The place of each native column, by its name as written in the mapping."""
+def _places(mapping: Mapping, header: Sequence[str], notes: Sequence[str]) -> dict[str, int]:
+    """The place of each native column, by its name as written in the mapping. notes: of the reader."""
     where: dict[str, list[int]] = {}
     for place, title in enumerate(header):
         where.setdefault(native_name(title), []).append(place)
@@ -80,7 +80,10 @@ def _places(mapping: Mapping, header: Sequence[str]) -> dict[str, int]:
             found[name] = places[0]
     if missing:
         titles = ", ".join(title.strip() for title in header)
-        raise Unreadable(f"mapping {mapping.name}: the file lacks the column {', '.join(missing)}; it has: {titles}")
+        where_it_looked = f" ({'; '.join(notes)})" if notes else ""
+        raise Unreadable(
+            f"mapping {mapping.name}: the file lacks the column {', '.join(missing)}; it has: {titles}{where_it_looked}"
+        )
     return found
 
 

@@ -81,6 +81,19 @@ def read_workbook(
     return TextRows(names, batches(told, len(names), has_kinds=layout.native), has_kinds=layout.native, tally=tally)
 
 
+def sheet_names(path: Path, limit: int = DEFAULT_LIMIT) -> tuple[str, ...]:
+    """The names of the visible sheets with cells, in their order. Raises `Unreadable`."""
+    with opened(path, limit) as file, _errors_as_unreadable(ending(path.name).removeprefix(".").upper()):
+        scan(file, limit)
+        file.seek(0)
+        with calamine.load_workbook(file) as workbook:
+            return tuple(
+                sheet.name
+                for sheet in workbook.sheets_metadata
+                if sheet.typ == calamine.SheetTypeEnum.WorkSheet and sheet.visible == calamine.SheetVisibleEnum.Visible
+            )
+
+
 @contextmanager
 def _errors_as_unreadable(kind: str) -> Iterator[None]:
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
@@ -86,15 +88,18 @@ def _show_problems(found: MappingReview) -> None:
     for doubt in found.doubts:
         terminal.warn(f"could mean something else: {doubt}")
     for name, values in found.unmapped.items():
-        told = ", ".join(f"{value!r} ({_rows(count)})" for value, count in values)
-        terminal.warn(f"{name}: nobody maps {told}")
+        terminal.warn(f"{name}: nobody maps {_counted(values)}")
+    for name, values in found.by_otherwise.items():
+        terminal.warn(f"{name}: otherwise takes {_counted(values)}")
     if found.repeated.rows:
         terminal.warn(f"several rows have the same key, such as {'; '.join(found.repeated.first)}")
     for each in found.held:
         low, high = each.lines
         where = f"line {low}" if low == high else f"lines {low} to {high}"
         column = f" in {each.column}" if each.column else ""
-        terminal.warn(f"{_rows(each.rows)} would be quarantined: {each.reason}{column} ({where})")
+        example = f", such as {each.example!r}" if each.example else ""
+        advice = f": the mapping needs {each.advice}" if each.advice else ""
+        terminal.warn(f"{_rows(each.rows)} would be quarantined: {each.reason}{column} ({where}{example}){advice}")
     if not found.held:
         terminal.out().print("[green]✓[/] no row breaks a rule of its own")
 
@@ -118,6 +123,10 @@ def _pair(native: str | None, value: str) -> str:
     return value if native is None or native.strip() == value else f"{native} → {value}"
 
 
+def _counted(values: Sequence[tuple[str, int]]) -> str:
+    return ", ".join(f"{value!r} ({_rows(count)})" for value, count in values)
+
+
 def _rows(count: int) -> str:
     return f"{count} row" if count == 1 else f"{count} rows"
 
@@ -134,10 +143,15 @@ def show_draft(file: Path, extract: str) -> None:
     if not file.is_file():
         raise AmkpiError(f"no file {file}")
     try:
-        text = draft(file, EXTRACTS[extract], f"*{file.stem}*{file.suffix}")
+        text = draft(file, EXTRACTS[extract], _pattern(file))
     except Unreadable as error:
         raise AmkpiError(f"{file.name}: {error}") from error
     print(text, end="")
+
+
+def _pattern(file: Path) -> str:
+    """A pattern for the file and its next exports: a number in the name, such as a year, may be another one."""
+    return re.sub(r"\*[-_. *]*\*|\*+", "*", f"*{re.sub('[0-9]+', '*', file.stem)}*") + file.suffix
 
 
 def show_schema() -> None:

@@ -47,7 +47,8 @@ class _Line:
 def draft(path: Path, extract: Extract, file_pattern: str) -> str:
     """The text of a mapping file for this native file. Raises Unreadable if the file cannot be read."""
     known = frozenset(loose(column.name) for column in extract.all_columns)
-    return draft_of(take_sample(path, known), extract, file_pattern)
+    sample = take_sample(path, known, lambda header: len(matches(header, extract)))
+    return draft_of(sample, extract, file_pattern)
 
 
 def draft_of(sample: Sample, extract: Extract, file_pattern: str) -> str:
@@ -64,9 +65,11 @@ def draft_of(sample: Sample, extract: Extract, file_pattern: str) -> str:
         f"# A draft (rows read: {sample.rows}). Read each CHECK, then run:",
         "#   amkpi sources check FILE --mapping THIS_FILE",
         *(f"# {note}" for note in sample.notes),
-        f"file: {_quoted(file_pattern)}",
+        f"file: {_quoted(file_pattern)}  # CHECK: whether it takes the next export too",
         f"extract: {extract.name}",
     ]
+    if sample.sheet is not None:
+        head.append(f"sheet: {_quoted(sample.sheet)}  # CHECK: the sheet with the most columns that are known")
     if sample.header_row is not None:
         head.append(f"header: {{ row: {sample.header_row} }}  # CHECK: the first row with the names of the columns")
     if sample.total is not None:
@@ -204,6 +207,9 @@ def _unmatched(column: Column, extract: Extract, sample: Sample, found: dict[str
             if looked_up:
                 return _looked_up(column, named, looked_up)
             return _Line(column.name, _quoted(named), "CHECK: its values look like ids")
+    needed = dict(extract.needs).get(column.name)
+    if needed is not None:
+        return _Line(column.name, _NOTHING, f"CHECK: nothing in the file looks like it; required where {needed}")
     if column.name not in extract.required:
         return None
     if column.name == extract.key[0] and column.type == "text" and len(extract.key) == 1:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,13 +16,15 @@ from amkpi.ingestion.contracts.native_line import native_line
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.mappings.apply import unused_columns
 from amkpi.ingestion.mappings.drafts import guesses
-from amkpi.ingestion.mappings.drafts.sample import Sample, sample_in
+from amkpi.ingestion.mappings.drafts.sample import Cell, Sample, sample_in
 from amkpi.ingestion.mappings.lookups import MARK, wanted
 from amkpi.ingestion.mappings.model import Mapping
-from amkpi.ingestion.mappings.names import native_name
+from amkpi.ingestion.mappings.names import folded_cell, native_name
+from amkpi.ingestion.mappings.rules import OTHERWISE, ColumnRule
 from amkpi.ingestion.readers import Tally, examine
 from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.validation import repeated_keys
+from amkpi.ingestion.validation.lookups import is_not_found
 from amkpi.ingestion.validation.repeated_keys import RepeatedKeys
 
 SHOWN_ROWS = 10
@@ -30,12 +33,18 @@ _MOST_VALUES = 10
 
 @dataclass(frozen=True)
 class HeldBack:
-    """Rows that break the same rule of their own. lines: the first and the last."""
+    """Rows that break the same rule of their own.
+
+    lines: the first and the last. example: the value of the column in the first; advice: the keys that would read the
+    values of the column, if they are clear.
+    """
 
     reason: str
     column: str | None
     rows: int
     lines: tuple[int, int]
+    example: str | None = None
+    advice: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,8 +54,8 @@ class MappingReview:
     rows: how many it makes. tally: what was left out. values: for each column of the extract that the mapping gives,
     the native text (None where there is not one) and the value of the first rows, each pair once. ranges: the lowest
     and highest date or number. doubts: what the values could mean as well. unmapped: the values of a column of choices
-    that are none of the choices, with their rows. looked_up: how many values of a column are looked up when the file is
-    loaded. unused: the native columns that nothing uses.
+    that are none of the choices, with their rows; by_otherwise: the native values that `otherwise` took. looked_up: how
+    many values of a column are looked up when the file is loaded. unused: the native columns that nothing uses.
     """
 
     rows: int
@@ -57,6 +66,7 @@ class MappingReview:
     keys: int
     repeated: RepeatedKeys
     unmapped: dict[str, list[tuple[str, int]]]
+    by_otherwise: dict[str, list[tuple[str, int]]]
     looked_up: dict[str, int]
     held: list[HeldBack]
     unused: tuple[str, ...]
@@ -86,8 +96,9 @@ def review(file: Path, source: Mapping) -> MappingReview:
             keys=_keys(connection, extract),
             repeated=repeated_keys.find(connection, extract, delivery.delivery),
             unmapped=_unmapped(connection, extract),
+            by_otherwise=_by_otherwise(source, sample),
             looked_up=_looked_up(connection, source),
-            held=_held(connection, extract),
+            held=[_with_advice(each, source, sample) for each in _held(connection, extract)],
             unused=unused_columns(source, sample.header),
         )
 
@@ -133,13 +144,11 @@ def _ranges(connection: duckdb.DuckDBPyConnection, extract: Extract) -> dict[str
 
 def _doubts(source: Mapping, sample: Sample) -> list[str]:
     """What the texts could mean besides what the mapping says."""
-    titles = {native_name(title): title for title in sample.columns}
     found = []
     for name, rule in source.columns.items():
-        title = titles.get(native_name(rule.column)) if rule.column else None
-        if title is None:
+        cells = _cells(rule, sample)
+        if not cells:
             continue
-        cells = sample.filled(title)
         if rule.formats:
             doubt = guesses.other_days(rule.date_format[0], cells)
         elif source.target.column(name).type == "number":
@@ -172,9 +181,43 @@ def _unmapped(connection: duckdb.DuckDBPyConnection, extract: Extract) -> dict[s
     return found
 
 
+def _by_otherwise(source: Mapping, sample: Sample) -> dict[str, list[tuple[str, int]]]:
+    """The native values that no key of a value map has, where `otherwise` took them, with their rows."""
+    found = {}
+    for name, rule in source.columns.items():
+        if rule.values and OTHERWISE in rule.values:
+            mapped = {folded_cell(key) for key in rule.values}
+            cells = _cells(rule, sample)
+            counts = Counter(cell.text for cell in cells if folded_cell(cell.text) not in mapped)
+            if counts:
+                found[name] = counts.most_common(_MOST_VALUES)
+    return found
+
+
+def _cells(rule: ColumnRule, sample: Sample) -> list[Cell]:
+    """The cells of the native column of a rule."""
+    titles = {native_name(title): title for title in sample.columns}
+    title = titles.get(native_name(rule.column)) if rule.column else None
+    return [] if title is None else sample.filled(title)
+
+
+def _with_advice(held: HeldBack, source: Mapping, sample: Sample) -> HeldBack:
+    rule = source.columns.get(held.column or "")
+    if held.reason != "bad_type" or rule is None:
+        return held
+    type_of = source.target.column(held.column or "").type
+    cells = _cells(rule, sample)
+    guess = guesses.numbers(cells) if type_of == "number" else guesses.dates(cells) if type_of == "date" else None
+    return replace(held, advice=guess.keys[0]) if guess and guess.keys else held
+
+
 def _looked_up(connection: duckdb.DuckDBPyConnection, source: Mapping) -> dict[str, int]:
     return {
-        name: int(connection.execute(f"select count(distinct {name}) from raw.{source.target.name}").fetchall()[0][0])
+        name: int(
+            connection.execute(
+                f"select count(distinct {name}) from raw.{source.target.name} where {is_not_found(name)}"
+            ).fetchall()[0][0]
+        )
         for name, rule in source.columns.items()
         if rule.lookup is not None
     }
@@ -182,8 +225,16 @@ def _looked_up(connection: duckdb.DuckDBPyConnection, source: Mapping) -> dict[s
 
 def _held(connection: duckdb.DuckDBPyConnection, extract: Extract) -> list[HeldBack]:
     rows = connection.execute(
-        f"select _reason, _column, count(*), min({native_line('_line')}), max({native_line('_line')})"
+        f"select _reason, _column, count(*), min({native_line('_line')}), max({native_line('_line')}), min(_line)"
         f" from parsed.{extract.name}"
         " where _reason is not null group by all order by 3 desc, 1, 2"
     ).fetchall()
-    return [HeldBack(reason, column, count, (low, high)) for reason, column, count, low, high in rows]
+    found = []
+    for reason, column, count, low, high, first in rows:
+        example = None
+        if column is not None:
+            ((example,),) = connection.execute(
+                f"select {column} from raw.{extract.name} where _line = ?", [first]
+            ).fetchall()
+        found.append(HeldBack(reason, column, count, (low, high), example or None))
+    return found

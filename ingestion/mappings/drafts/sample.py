@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from amkpi.ingestion.mappings.names import clean_cell, native_name
-from amkpi.ingestion.readers import Layout, TextRows, examine, open_text
+from amkpi.ingestion.readers import Content, Layout, TextRows, examine, open_text
+from amkpi.ingestion.readers.decompression import WORKBOOKS
 from amkpi.ingestion.readers.layout import Header
 from amkpi.ingestion.readers.record_batches import TEXT
+from amkpi.ingestion.readers.workbook import sheet_names
 
 MOST_ROWS = 2_000
 _SEARCHED_ROWS = 20
@@ -33,12 +35,14 @@ class Cell:
 class Sample:
     """The first rows of a native file.
 
-    header_row: the line or row of the header; None if it is the first one. columns: by title, the cell of each row,
+    sheet: its name, if the workbook has several; None else. header_row: the line or row of the header; None if it is
+    the first one. columns: by title, the cell of each row,
     None where it is empty. total: the column and the text of the first row that looks like a total, if there is one.
     notes: of the reader.
     """
 
     header: tuple[str, ...]
+    sheet: str | None
     header_row: int | None
     columns: dict[str, tuple[Cell | None, ...]]
     total: tuple[str, str] | None
@@ -54,11 +58,25 @@ class Sample:
         return [cell for cell in self.columns.get(title, ()) if cell is not None]
 
 
-def take_sample(path: Path, known: frozenset[str]) -> Sample:
-    """The sample of a file. known: names of columns that are sought, as `loose`. Raises Unreadable."""
-    row = _header_row(open_text(path, examine(path), known, layout=Layout(header=Header(row=1), native=True)))
+def take_sample(path: Path, known: frozenset[str], fitness: Callable[[Sequence[str]], int]) -> Sample:
+    """The sample of a file: of the sheet whose header fits best, if it has several.
+
+    known: names of columns that are sought, as `loose`. fitness: how well a header fits. Raises Unreadable.
+    """
+    content = examine(path)
+    names: tuple[str, ...] = ()
+    if content.problem is None and path.suffix.lower() in WORKBOOKS:
+        names = sheet_names(path)
+    sheets: Sequence[str | None] = names if len(names) > 1 else (None,)
+    samples = [_sample_of_sheet(path, content, known, sheet) for sheet in sheets]
+    return max(samples, key=lambda sample: (fitness(sample.header), sample.rows))
+
+
+def _sample_of_sheet(path: Path, content: Content, known: frozenset[str], sheet: str | None) -> Sample:
+    first = Layout(sheet=sheet, header=Header(row=1), native=True)
+    row = _header_row(open_text(path, content, known, layout=first))
     # A header in the first row that is not empty needs no key.
-    return sample_in(path, known, Layout(header=Header(row=row), native=True) if row else Layout(native=True))
+    return sample_in(path, known, Layout(sheet=sheet, header=Header(row=row), native=True))
 
 
 def sample_in(path: Path, known: frozenset[str], layout: Layout) -> Sample:
@@ -75,7 +93,8 @@ def sample_in(path: Path, known: frozenset[str], layout: Layout) -> Sample:
         for place, title in enumerate(titles)
         if title and names.count(native_name(title)) == 1
     }
-    return Sample(rows.header, layout.header.row, columns, total, tuple(rows.tally.notes))
+    sheet = layout.sheet if isinstance(layout.sheet, str) else None
+    return Sample(rows.header, sheet, layout.header.row, columns, total, tuple(rows.tally.notes))
 
 
 def _header_row(rows: TextRows) -> int | None:

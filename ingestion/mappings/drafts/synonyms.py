@@ -22,7 +22,7 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "review_id": ("mã đánh giá",),
     "owner_id": (
         *("opportunity owner id", "hubspot owner id", "assignee email", "owner email", "assigned to", "owner"),
-        *("assignee", "người phụ trách"),
+        *("assignee", "người phụ trách", "nhân viên phụ trách"),
     ),
     "account_manager_id": ("account manager", "owner id", "mã quản lý khách hàng", "người phụ trách"),
     "staff_id": ("employee id", "user id", "mã nhân viên", "mã nv"),
@@ -39,7 +39,7 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "sent_date": ("created date", "create date", "date sent", "ngày gửi", "ngày tạo"),
     "responded_date": ("response date", "submitted at", "timestamp", "ngày phản hồi", "dấu thời gian"),
     "outcome": ("stage", "stage name", "deal stage", "status", "result", "giai đoạn", "trạng thái", "kết quả"),
-    "decided_date": ("close date", "closed date", "decision date", "ngày chốt", "ngày quyết định"),
+    "decided_date": ("close date", "ngày đóng", "closed date", "decision date", "ngày chốt", "ngày quyết định"),
     "signed_date": ("signature date", "contract date", "ngày ký"),
     "start_date": ("start", "begin date", "ngày bắt đầu"),
     "end_date": ("end", "expiry date", "ngày kết thúc", "ngày hết hạn"),
@@ -75,7 +75,7 @@ _OF_THE_THING: dict[str, tuple[str, ...]] = {
     "full_name": ("name", "tên"),
 }
 # Shorter names begin too many others.
-_LONG_ENOUGH = 8
+_LONG_ENOUGH = 6
 # The names of a column that has the name of a client, project or person, not the id.
 NAMES_OF: dict[str, tuple[str, ...]] = {
     "clients": (
@@ -96,7 +96,15 @@ _WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "kind": {
         "new_business": ("new business", "new", "new customer", "newbusiness", "mới", "khách mới", "khách hàng mới"),
         "renewal": ("renewal", "existing customer - replacement", "gia hạn", "tái ký"),
-        "upsell": ("upsell", "up-sell", "upgrade", "existing customer - upgrade", "existingbusiness", "mở rộng"),
+        "upsell": (
+            "upsell",
+            "up-sell",
+            "upgrade",
+            "existing customer - upgrade",
+            "existingbusiness",
+            "mở rộng",
+            "bán thêm",
+        ),
         "cross_sell": ("cross-sell", "cross sell", "add-on business", "bán chéo"),
     },
     "boolean": {

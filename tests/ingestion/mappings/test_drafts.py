@@ -6,6 +6,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import xlsxwriter
 
 from amkpi.ingestion.contracts.extracts import EXTRACTS
 from amkpi.ingestion.mappings.drafts.draft import draft
@@ -163,6 +164,20 @@ def test_a_header_below_titles_and_totals_are_found(tmp_path: Path) -> None:
     assert "header: { row: 3 }" in text
     assert 'stop_at: { column: "Mã kh", matches: "^Tổng" }' in text
     assert "different in all rows (2)" in line(text, "client_id")
+
+
+def test_the_sheet_with_the_columns_is_found_and_a_year_in_the_name_may_change(tmp_path: Path) -> None:
+    path = tmp_path / "Khách hàng 2026.xlsx"
+    with xlsxwriter.Workbook(str(path)) as book:
+        book.add_worksheet("Hướng dẫn").write_row(0, 0, ["Xuất từ CRM"])
+        book.add_worksheet("Dữ liệu").write_column(0, 0, ["DANH SÁCH"])
+        sheet = book.get_worksheet_by_name("Dữ liệu")
+        for number, row in enumerate([["Mã khách hàng", "Tên khách hàng", "Ghi chú"], ["KH1", "Hoa Mai", "x"]], 2):
+            sheet.write_row(number, 0, row)
+    text = draft(path, EXTRACTS["clients"], "*.xlsx")
+    assert 'sheet: "Dữ liệu"  # CHECK' in text
+    assert "header: { row: 3 }" in text
+    assert set(found(from_text("draft", text, "draft.yml", ZONE))) == {"client_id", "client_name"}
 
 
 def test_the_real_salesforce_header_lacks_only_its_currency_and_dates_of_its_rows(tmp_path: Path) -> None:

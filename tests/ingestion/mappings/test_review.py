@@ -72,7 +72,29 @@ def test_what_could_be_wrong_is_told(found: MappingReview) -> None:
     assert found.unmapped == {"outcome": [("Chờ", 2)]}
     assert found.looked_up == {"client_id": 2}
     assert (found.repeated.rows, found.repeated.first) == (1, ("D2 (lines 4, 5)",))
-    assert found.held == [HeldBack("bad_enum", "outcome", 2, (4, 5))]
+    assert found.held == [HeldBack("bad_enum", "outcome", 2, (4, 5), example="Chờ")]
+
+
+def test_what_otherwise_takes_is_named_and_a_tone_may_stand_on_either_vowel(tmp_path: Path) -> None:
+    file = tmp_path / "deals.csv"
+    text = MAPPING.replace("values: { won: [Đã ký] }", "values: { won: [Đã ký], withdrawn: [Huỷ], otherwise: open }")
+    file.write_text(ROWS.replace("2.600,5/4/2026,Chờ", "2.600,5/4/2026,Hủy"), encoding="utf-8")
+    found = review(file, from_text("deals", text, "deals.yml", ZONE))
+    assert found.values["outcome"] == [("Đã ký", "won"), ("Chờ", "open"), ("Hủy", "withdrawn")]
+    assert found.by_otherwise == {"outcome": [("Chờ", 1), ("open", 1)]}
+
+
+def test_a_value_that_is_not_read_is_shown_with_the_key_that_would_read_it(tmp_path: Path) -> None:
+    file = tmp_path / "deals.csv"
+    file.write_text(ROWS, encoding="utf-8")
+    text = MAPPING.replace("{ column: Sent, date_format: d/M/yyyy }", "Sent")
+    found = review(file, from_text("deals", text, "deals.yml", ZONE)).held[0]
+    assert (found.reason, found.column, found.example, found.advice) == (
+        "bad_type",
+        "sent_date",
+        "3/4/2026",
+        "date_format: d/M/yyyy",
+    )
 
 
 def test_dates_that_only_one_format_reads_are_no_doubt(tmp_path: Path) -> None:

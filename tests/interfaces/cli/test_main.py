@@ -202,6 +202,7 @@ def test_a_mapping_is_checked_and_begun_from_a_file_of_any_format(tmp_path: Path
     native.write_text('[{"Client ID": "C1", "Client Name": "Trà Xanh"}]', encoding="utf-8")
     drafted = amkpi(tmp_path, "sources", "draft", str(native), "--extract", "clients")
     assert "extract: clients" in drafted.stdout
+    assert 'file: "*deals*.json"' in drafted.stdout
     (tmp_path / "sources").mkdir()
     (tmp_path / "sources" / "deals.yml").write_text(drafted.stdout, encoding="utf-8")
     checked = amkpi(tmp_path, "sources", "check", str(native), "--home", str(tmp_path))
