@@ -60,7 +60,8 @@ create table marts.load_ledger (file_name varchar, extract varchar, sha256 varch
     rows_read bigint, rows_loaded bigint, rows_quarantined bigint, loaded_at timestamptz, source varchar,
     delivery bigint);
 create table marts.quarantined_rows (extract varchar, file_name varchar, line_number bigint, reason varchar,
-    column_name varchar, raw_row varchar, first_seen_at timestamptz, keeps_older_row boolean);
+    column_name varchar, raw_row varchar, first_seen_at timestamptz, keeps_older_row boolean, delivery bigint,
+    is_dismissed boolean);
 create table marts.quality_results (suite varchar, expectation varchar, table_name varchar, column_name varchar,
     success boolean, severity varchar, observed varchar, unexpected_count bigint, advice varchar, since timestamptz,
     rows_concerned json);

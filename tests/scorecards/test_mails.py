@@ -341,9 +341,12 @@ def test_warnings_reach_only_those_whom_they_touch(run: Run) -> None:
     agency.change(
         file,
         """insert into quarantined_rows values ('contracts', 'contracts/x.csv', 7, 'missing_fx_rate', 'currency',
-            '{"owner_id": "M1"}', now(), false);
+            '{"owner_id": "M1"}', now(), false, 1, false);
         insert into quarantined_rows values ('peer_reviews', 'peer_reviews/x.csv', 9, 'bad_type', null, null, now(),
-            false);
+            false, 2, false);
+        -- Nobody is warned of a row that a person has set aside.
+        insert into quarantined_rows values ('contracts', 'contracts/x.csv', 8, 'missing_fx_rate', 'currency',
+            '{"owner_id": "M2"}', now(), false, 1, true);
         insert into quality_results values ('raw', 'no_clock_is_ahead', 'contracts', null, false, 'warning', 'x', 1,
             'mend', now(), '["a.csv:2"]');
         insert into quality_results values ('agency', 'owners_are_account_staff', 'records', 'staff_id', false,
