@@ -40,11 +40,13 @@ def show_check(file: Path, name: str | None, mapping: Path | None, home: Home | 
     if mapping is not None:
         chosen = [load_mapping(mapping, zone)]
     else:
+        # With its folder, which decides for the shipped mappings.
+        path = f"{file.absolute().parent.name}/{file.name}"
         known = read_mappings(SHIPPED_MAPPINGS, home.sources if home and home.sources.is_dir() else None, zone)
         for wrong in known.broken:
-            if wrong.may_take(file.name, known):
+            if wrong.may_take(path, known):
                 raise wrong.error
-        chosen = [each for each in known.valid if (each.name == name if name else each.takes(file.name))]
+        chosen = [each for each in known.valid if (each.name == name if name else each.takes(path))]
         if not chosen:
             names = ", ".join(each.name for each in known.valid)
             raise AmkpiError(

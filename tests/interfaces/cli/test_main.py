@@ -208,3 +208,12 @@ def test_a_mapping_is_checked_and_begun_from_a_file_of_any_format(tmp_path: Path
     checked = amkpi(tmp_path, "sources", "check", str(native), "--home", str(tmp_path))
     assert "deals → clients: 1 row, 1 different client_id" in checked.stdout, checked.stderr
     assert "no row breaks a rule" in checked.stdout
+
+
+def test_a_check_finds_the_shipped_mapping_by_the_folder_of_the_file(tmp_path: Path) -> None:
+    export = tmp_path / "hubspot" / "companies.csv"
+    export.parent.mkdir()
+    export.write_text("Record ID,Company name\n501,Hoa Mai\n", encoding="utf-8")
+    assert "hubspot_companies → clients: 1 row" in amkpi(tmp_path, "sources", "check", str(export)).stdout
+    elsewhere = export.rename(tmp_path / "companies.csv")
+    assert "no mapping takes companies.csv" in failed(amkpi(tmp_path, "sources", "check", str(elsewhere)), 1)
