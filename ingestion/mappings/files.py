@@ -66,14 +66,21 @@ class BrokenMapping:
 
 @dataclass(frozen=True)
 class MappingFiles:
-    """The mappings of an agency: those that are valid, and those that are not."""
+    """The mappings of an agency: those that are valid, and those that are not. own: names of the agency's own ones."""
 
     valid: tuple[Mapping, ...]
     broken: tuple[BrokenMapping, ...] = ()
+    own: frozenset[str] = frozenset()
 
     def taking(self, file_name: str) -> list[Mapping]:
-        """The valid mappings that take the file with this path below LANDING."""
-        return [each for each in self.valid if each.takes(file_name)]
+        """The valid mappings that take the file with this path below LANDING.
+
+        A shipped mapping does not, if one of the agency's own makes the same extract of the file: the rows would be
+        there twice, and a shipped mapping of a new version would change what an agency has mapped already.
+        """
+        takers = [each for each in self.valid if each.takes(file_name)]
+        made = {each.extract for each in takers if each.name in self.own}
+        return [each for each in takers if each.name in self.own or each.extract not in made]
 
     def refusal(self, file_name: str) -> str | None:
         """Why the file cannot be loaded before a mapping is corrected; None if it can."""
@@ -97,6 +104,7 @@ def load_mappings(shipped: Path, own: Path | None, zone: ZoneInfo) -> tuple[Mapp
 def read_mappings(shipped: Path, own: Path | None, zone: ZoneInfo) -> MappingFiles:
     """As `load_mappings`, but one wrong file does not disturb the others."""
     files: dict[str, Path] = {}
+    of_agency: set[str] = set()
     valid: list[Mapping] = []
     broken: list[BrokenMapping] = []
     for folder in (shipped, own):
@@ -109,12 +117,14 @@ def read_mappings(shipped: Path, own: Path | None, zone: ZoneInfo) -> MappingFil
                     broken.append(BrokenMapping(wrong, _patterns(path)))
                 else:
                     files[path.stem] = path
+                    if folder is own:
+                        of_agency.add(path.stem)
     for name in sorted(files):
         try:
             valid.append(load_mapping(files[name], zone))
         except MappingError as error:
             broken.append(BrokenMapping(error, _patterns(files[name])))
-    return MappingFiles(tuple(valid), tuple(broken))
+    return MappingFiles(tuple(valid), tuple(broken), frozenset(of_agency))
 
 
 def _patterns(path: Path) -> tuple[str, ...] | None:

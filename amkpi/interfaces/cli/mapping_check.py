@@ -46,7 +46,7 @@ def show_check(file: Path, name: str | None, mapping: Path | None, home: Home | 
         for wrong in known.broken:
             if wrong.may_take(path, known):
                 raise wrong.error
-        chosen = [each for each in known.valid if (each.name == name if name else each.takes(path))]
+        chosen = [each for each in known.valid if each.name == name] if name else known.taking(path)
         if not chosen:
             names = ", ".join(each.name for each in known.valid)
             raise AmkpiError(

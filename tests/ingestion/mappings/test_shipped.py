@@ -10,12 +10,13 @@ import io
 import re
 import zipfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from amkpi.core.paths import SHIPPED_MAPPINGS
-from amkpi.ingestion.mappings.files import load_mappings
+from amkpi.ingestion.mappings.files import load_mappings, read_mappings
 from amkpi.ingestion.validation.row_checks import check_rows
 from tests.conftest import Agency
 from tests.ingestion.test_shapes import BASE
@@ -233,6 +234,15 @@ def test_the_files_of_two_systems_may_have_the_same_name() -> None:
         "zoho_crm": ["zoho_deals"],
         "elsewhere": [],
     }
+
+
+def test_a_shipped_mapping_leaves_a_file_to_the_agencys_own_mapping_for_the_same_extract(tmp_path: Path) -> None:
+    own = "file: 'hubspot/*.csv'\nextract: clients\ncolumns:\n  client_id: Record ID\n  client_name: Company name\n"
+    (tmp_path / "crm.yml").write_text(own, encoding="utf-8")
+    mappings = read_mappings(SHIPPED_MAPPINGS, tmp_path, ZoneInfo("Asia/Ho_Chi_Minh"))
+    assert [each.name for each in mappings.taking("hubspot/companies.csv")] == ["crm"]
+    assert [each.name for each in mappings.taking("hubspot/companies.xlsx")] == ["hubspot_companies"]
+    assert [each.name for each in mappings.taking("hubspot/deals.csv")] == ["crm", "hubspot_deals"]
 
 
 def test_the_page_has_each_mapping_its_folder_and_the_titles_of_its_questions() -> None:
