@@ -39,15 +39,13 @@ def mark_keys(connection: duckdb.DuckDBPyConnection, extract: Extract, touched: 
     held = f"(select _delivery, _line from validation.held_back where extract = '{extract.name}')"
     of_held = f"join {held} as q on t._delivery = q._delivery and t._line = q._line"
     rank = "{'at': coalesce(t.updated_at, timestamptz '-infinity'), 'delivery': t._delivery, 'line': t._line}"
-    whole = " and ".join(f"t.{name} is not null" for name in extract.key if extract.column(name).required)
     same = " and ".join(f"waiting.{name} is not distinct from best.{name}" for name in extract.key)
     connection.execute(
         f"""
         update validation.held_back as h set has_newer_row = found.has_newer_row
         from (
             with waiting as (
-                select {", ".join(f"t.{name}" for name in extract.key)}, t._delivery, t._line, {rank} as place,
-                    {whole} as has_key
+                select {", ".join(f"t.{name}" for name in extract.key)}, t._delivery, t._line, {rank} as place
                 from {touched} as t
                 semi {of_held}
             ),
@@ -61,7 +59,8 @@ def mark_keys(connection: duckdb.DuckDBPyConnection, extract: Extract, touched: 
                 group by {key}
             )
             select waiting._delivery, waiting._line,
-                waiting.has_key and coalesce(best.place > waiting.place, false) as has_newer_row
+                -- A valid row has its whole key, so a row without its own equals none.
+                coalesce(best.place > waiting.place, false) as has_newer_row
             from waiting
             left join best on {same}
         ) as found

@@ -83,6 +83,16 @@ def test_the_files_of_a_changed_mapping_are_reported_and_taken_again_once_in_the
     assert (again.run, again.deliveries) == (None, ())
 
 
+def test_a_row_whose_key_the_mapping_did_not_find_is_settled_by_the_new_reading(agency: Agency) -> None:
+    mapping(agency, key="Name", name="Title")
+    agency.load({"crm.csv": export(3)})
+    assert held(agency) == 3
+    mapping(agency, name="Title")
+    steps.replay_mapping(agency.run, "crm")
+    assert held(agency) == 0
+    assert agency.rows("select rows_deleted from raw.ledger order by delivery") == [(0,), (0,)]
+
+
 def test_a_key_that_only_the_wrong_reading_has_is_gone_and_counted(agency: Agency) -> None:
     mapping(agency, name="Title")
     agency.load({"a_crm.csv": export(10), "b_crm.csv": export(10, 8)})

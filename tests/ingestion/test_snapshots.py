@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from amkpi.ingestion import archive
+from amkpi.ingestion import archive, landing
 from amkpi.ingestion.delivery_log import read
 from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.pipeline import steps
@@ -188,6 +188,23 @@ def test_a_part_that_cannot_be_read_keeps_its_keys(crm: Agency) -> None:
     # The key that the incomplete snapshot lacked is missed by the next.
     crm.load({"crm.csv": many(21)})
     assert keys(crm) == 21
+
+
+def test_a_key_that_was_never_good_is_no_known_reference_after_its_deletion(crm: Agency) -> None:
+    project = "project_id,client_id,project_name,start_date,committed_due_date,currency\n"
+    crm.load({"crm.csv": HEAD + "A,a,client,\nB,,client,\n",
+              "projects/p.csv": f"{project}P1,B,x,2026-01-01,2026-02-01,VND\n"})  # fmt: skip
+    crm.load({"crm.csv": HEAD + "A,a,client,\n"})
+    assert keys(crm) == 1
+    assert crm.rows("select extract, reason from validation.quarantine") == [("projects", "unknown_reference")]
+
+
+def test_a_claimed_file_is_never_replaced_by_another_of_its_name(crm: Agency) -> None:
+    for text in ("first", "second"):
+        crm.deliver({"crm.csv": text})
+        (seen,) = landing.waiting(crm.home.landing)
+        assert archive.claim(crm.home, seen, 7) is not None
+    assert [file.path.read_text() for file in archive.recover(crm.home)] == ["first", "second"]
 
 
 def test_a_part_that_is_no_file_keeps_its_keys_also_in_a_rebuild(crm: Agency) -> None:

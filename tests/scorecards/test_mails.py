@@ -354,6 +354,7 @@ def test_warnings_reach_only_those_whom_they_touch(run: Run) -> None:
     )
     found = {staff_id: part(mail, "plain") for staff_id, mail in mails(run).items()}
     assert {s for s, text in found.items() if "contracts/x.csv:7" in text} == {"M1", "D1", "G1"}
+    assert not any("contracts/x.csv:8" in text for text in found.values())
     assert {s for s, text in found.items() if "peer_reviews/x.csv:9" in text} == {"G1"}
     assert "1 dòng hợp đồng đang bị giữ lại, chưa được tính: thiếu tỷ giá của ngày phát sinh" in found["M1"]
     assert "A source's clock is ahead" in found["M2"]

@@ -83,7 +83,7 @@ def test_the_next_command_brings_a_home_of_0_1_0_up_to_date_and_loses_no_row(
     assert not (old.home.state / "journal.sqlite").exists()
     assert delivery_log.read(old.home.state) == deliveries
     schemas = rows(old.home.warehouse, "select distinct schema_name from duckdb_tables() order by all")
-    assert schemas == [("parsed",), ("raw",)]
+    assert schemas == [("parsed",), ("raw",), ("validation",)]
 
     steps.load(old)
     assert capsys.readouterr().err == ""
