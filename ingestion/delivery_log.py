@@ -6,7 +6,7 @@ A warehouse cannot be rebuilt without it, so it is kept outside the warehouse, i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -68,6 +68,11 @@ class Delivery:
         """What became of the file, in one line: its status and its counts."""
         rows = f"{self.rows_read} row{'' if self.rows_read == 1 else 's'}"
         return ", ".join(filter(None, (self.status, rows, self.left_out_or_changed)))
+
+
+def with_note(delivery: Delivery, note: str) -> Delivery:
+    """The delivery with one more sentence in its notes."""
+    return replace(delivery, notes=f"{delivery.notes}; {note}" if delivery.notes else note)
 
 
 _COLUMNS = ", ".join(field.name for field in fields(Delivery))

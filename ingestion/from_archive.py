@@ -17,7 +17,7 @@ from amkpi.core.settings import Settings
 from amkpi.core.storage.transactions import transaction
 from amkpi.ingestion import delivery_log, ledger, snapshots
 from amkpi.ingestion.archive import archived
-from amkpi.ingestion.delivery_log import Delivery
+from amkpi.ingestion.delivery_log import Delivery, with_note
 from amkpi.ingestion.loader import LoadReport, changed_files
 from amkpi.ingestion.mappings.files import from_text, read_mappings
 from amkpi.ingestion.mappings.model import Mapping
@@ -130,11 +130,14 @@ def _load_again(
                 by_source[source.extract, source.name].append(again)
         for (_, name), parts in by_source.items():
             source = mappings[name]
-            found = snapshots.find_lost(connection, source.target, parts, snapshot=source.snapshot)
+            found = snapshots.find_lost(connection, source, parts)
             if found.are_too_many(1.0 if accept_deletions else settings.landing.max_deleted_share):
                 raise AmkpiError(found.refusal_of_replay(name))
-            snapshots.delete_lost(connection, source.target, found, parts[-1].delivery)
-            taken[parts[-1].delivery] = replace(parts[-1], rows_deleted=found.lost)
+            snapshots.delete_lost(connection, source, found, parts)
+            last = replace(parts[-1], rows_deleted=found.lost)
+            first = min(each.delivery for each in known if each.source == name)
+            replaced = snapshots.newer_elsewhere(connection, source, parts, first)
+            taken[last.delivery] = with_note(last, snapshots.replaced_rows(replaced)) if replaced else last
         for delivery in taken.values():
             ledger.enter(connection, delivery)
     settle(connection, home, None, list(taken.values()))
@@ -191,8 +194,8 @@ def _delete_again(
     """Write the deletions that the files of one source in one run implied then."""
     if source.snapshot and is_incomplete:
         return
-    found = snapshots.find_lost(connection, source.target, loaded, snapshot=source.snapshot)
-    snapshots.delete_lost(connection, source.target, found, loaded[-1].delivery)
+    found = snapshots.find_lost(connection, source, loaded)
+    snapshots.delete_lost(connection, source, found, loaded)
 
 
 def _loaded_before(connection: duckdb.DuckDBPyConnection, wanted: str) -> list[Delivery]:

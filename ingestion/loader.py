@@ -23,7 +23,7 @@ from amkpi.core.settings import Settings
 from amkpi.core.storage.transactions import transaction
 from amkpi.ingestion import archive, delivery_log, landing, ledger, snapshots
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Family
-from amkpi.ingestion.delivery_log import Delivery
+from amkpi.ingestion.delivery_log import Delivery, with_note
 from amkpi.ingestion.landing import LandingFile
 from amkpi.ingestion.mappings.files import MappingFiles, read_mappings
 from amkpi.ingestion.mappings.model import Mapping as SourceMapping
@@ -129,25 +129,41 @@ def load(
 
 def changed_mappings(deliveries: Sequence[Delivery], mappings: Sequence[SourceMapping]) -> dict[str, int]:
     """For each mapping that was changed since files were loaded by it, the number of these files."""
-    counts = {mapping.name: len(changed_files(deliveries, mapping)) for mapping in mappings}
+    counts = {mapping.name: len(_read_by_another_text(deliveries, mapping)) for mapping in mappings}
     return {name: count for name, count in counts.items() if count}
+
+
+def _read_by_another_text(
+    deliveries: Sequence[Delivery], mapping: SourceMapping, *, or_unknown: bool = False
+) -> list[Delivery]:
+    """The last delivery of each file of a mapping, where another text of it read the file."""
+    current = (mapping.sha256,) if or_unknown else (mapping.sha256, None)
+    return [each for each in _last_of_each_file(deliveries, mapping) if each.mapping_sha256 not in current]
+
+
+def _last_of_each_file(deliveries: Sequence[Delivery], mapping: SourceMapping) -> list[Delivery]:
+    """The last delivery of each file of a mapping, in their order; of a snapshot source those of the last snapshot."""
+    of_source = [each for each in deliveries if each.source == mapping.name and each.status == "loaded"]
+    if mapping.snapshot:
+        of_source = [each for each in of_source if each.run == of_source[-1].run]
+    last = {each.sha256: each for each in of_source}
+    return sorted(last.values(), key=lambda each: each.delivery)
 
 
 def changed_files(
     deliveries: Sequence[Delivery], mapping: SourceMapping, *, or_unknown: bool = False
 ) -> list[Delivery]:
-    """The last delivery of each file of a mapping that was loaded by another text of it, in their order.
+    """The files to take again when a mapping was changed: the last delivery of each, in their order.
 
-    Of a snapshot source only the last snapshot matters, and it is taken again as a whole. or_unknown: also files of
-    which no text was recorded.
+    Those that another text of the mapping read, and every file of it that was delivered after the first of them: its
+    rows must stay newer. Of a snapshot source the last snapshot, as a whole. or_unknown: also files of which no text
+    was recorded.
     """
-    of_source = [each for each in deliveries if each.source == mapping.name and each.status == "loaded"]
-    if mapping.snapshot:
-        of_source = [each for each in of_source if each.run == of_source[-1].run]
-    last = {each.sha256: each for each in of_source}
-    current = (mapping.sha256,) if or_unknown else (mapping.sha256, None)
-    changed = [each for each in last.values() if each.mapping_sha256 not in current]
-    return sorted(last.values() if mapping.snapshot and changed else changed, key=lambda each: each.delivery)
+    changed = _read_by_another_text(deliveries, mapping, or_unknown=or_unknown)
+    if not changed:
+        return []
+    first = 0 if mapping.snapshot else changed[0].delivery
+    return [each for each in _last_of_each_file(deliveries, mapping) if each.delivery >= first]
 
 
 def taken_together(files: Sequence[LandingFile], mappings: MappingFiles) -> list[list[LandingFile]]:
@@ -311,12 +327,13 @@ def _delete_what_they_lack(
     if source.snapshot and len(loaded) < len(parts):
         # The keys of the rejected part would be deleted.
         note = "nothing counts as deleted, because another file of the same snapshot was rejected"
-        return [replace(part, notes=f"{part.notes}; {note}" if part.notes else note) for part in loaded]
-    found = snapshots.find_lost(connection, source.target, loaded, snapshot=source.snapshot)
+        return [with_note(part, note) for part in loaded]
+    found = snapshots.find_lost(connection, source, loaded)
     if found.are_too_many(max_share):
         return [_rejected(connection, part, found.refusal(source.name, source.snapshot)) for part in loaded]
-    snapshots.delete_lost(connection, source.target, found, loaded[-1].delivery)
-    return [replace(loaded[-1], rows_deleted=found.lost)]
+    snapshots.delete_lost(connection, source, found, loaded)
+    last = with_note(loaded[-1], snapshots.UNREADABLE) if found.unreadable else loaded[-1]
+    return [replace(last, rows_deleted=found.lost)]
 
 
 def _is_known(
@@ -335,12 +352,13 @@ def _is_known(
         return True
     if taking.snapshot and source is not None:
         return snapshots.is_last(connection, *taking.snapshot, snapshot_files[taking.snapshot], source.sha256)
-    known = connection.execute(
-        "select 1 from raw.ledger where extract = ? and sha256 = ? and status = 'loaded'"
-        " and source is not distinct from ? and coalesce(mapping_sha256, ?) is not distinct from ?",
-        [delivery.extract, delivery.sha256, delivery.source, *[source.sha256 if source else None] * 2],
+    last = connection.execute(
+        "select mapping_sha256 from raw.ledger where extract = ? and sha256 = ? and status = 'loaded'"
+        " and source is not distinct from ? order by delivery desc limit 1",
+        [delivery.extract, delivery.sha256, delivery.source],
     ).fetchall()
-    return bool(known)
+    # A digest that was not recorded is taken as the same.
+    return bool(last) and last[0][0] in (None, source.sha256 if source else None)
 
 
 def rejected_for_deletions(connection: duckdb.DuckDBPyConnection, source: str) -> list[Delivery]:

@@ -19,8 +19,12 @@ import duckdb
 
 from amkpi.ingestion.contracts.extracts import Extract
 from amkpi.ingestion.delivery_log import Delivery
+from amkpi.ingestion.mappings.model import Mapping
 
 LINE = 0
+UNREADABLE = "nothing counts as deleted, because rows of the snapshot have no key"
+# As winners are chosen.
+RANK = "{'at': coalesce(t.updated_at, timestamptz '-infinity'), 'delivery': t._delivery, 'line': t._line}"
 # So few deletions are never too many: in a small agency one client may be a tenth of all.
 ALWAYS_ACCEPTED = 3
 
@@ -30,11 +34,13 @@ class LostKeys:
     """How many keys the source had, and how many of them the new files lack.
 
     deletions: how many deletions that makes, with those of keys of which every row is held back by its own fault.
+    unreadable: whether rows of a snapshot have no key, so that nothing counts as lost.
     """
 
     before: int = 0
     lost: int = 0
     deletions: int = 0
+    unreadable: bool = False
 
     def are_too_many(self, max_share: float) -> bool:
         """Whether a person must accept the deletion first."""
@@ -84,14 +90,18 @@ def is_last(
     return is_complete and is_same_mapping and {digest for digest, *_ in last} == set(hashes)
 
 
-def find_lost(
-    connection: duckdb.DuckDBPyConnection, extract: Extract, parts: Sequence[Delivery], *, snapshot: bool
-) -> LostKeys:
+def find_lost(connection: duckdb.DuckDBPyConnection, source: Mapping, parts: Sequence[Delivery]) -> LostKeys:
     """Find the keys that are lost by these deliveries of one run and source; keeps them for `delete_lost`.
 
-    parts: their rows must be written. snapshot: whether they hold everything; else they replace earlier readings of
-    the same bytes. A row that is held back has its key; a malformed row has none.
+    parts: their rows must be written. If the source is no snapshot, they replace earlier readings of the same bytes. A
+    row that is held back has its key. If a row of a snapshot has none, its key may be any: nothing is lost then. A key
+    that another source has delivered since is not lost. Where a lookup gives the key, it is not known yet.
     """
+    extract, snapshot = source.target, source.snapshot
+    if source.looks_up_key:
+        return LostKeys()
+    if snapshot and _has_rows_without_key(connection, extract, parts):
+        return LostKeys(unreadable=True)
     first = parts[0]
     hashes = [part.sha256 for part in parts]
     if (
@@ -110,6 +120,7 @@ def find_lost(
     ):
         return LostKeys()
     key = extract.key
+    same = " and ".join(f"t.{name} is not distinct from keys.{name}" for name in key)
     shown = " and ".join(f"t.{name} is not null" for name in key if extract.column(name).required)
     again = (
         "exists (select 1 from every as later where later.sha256 = every.sha256 and later.delivery > every.delivery"
@@ -133,15 +144,21 @@ def find_lost(
                 bool_or(t._reason is null) as counts,
                 arg_max(t._line <> {LINE}, t._delivery) filter (of_source.is_replaced) as was_there,
                 bool_and(of_source.is_replaced or t._line = {LINE}) as is_lost,
-                arg_max(t._line <> {LINE}, t._delivery) as is_there
+                arg_max(t._line <> {LINE}, t._delivery) as is_there,
+                max({RANK}) filter (of_source.is_replaced and t._reason is null) as own
             from parsed.{extract.name} as t
             inner join of_source on t._delivery = of_source.delivery
             where {shown}
             group by {", ".join(f"t.{name}" for name in key)}
         )
-        select {", ".join(key)}, updated_at, counts, is_lost and is_there as is_lost
+        select {", ".join(f"keys.{name}" for name in key)}, keys.updated_at, keys.counts,
+            keys.is_lost and keys.is_there and not exists (
+                select 1 from parsed.{extract.name} as t
+                where {same} and t._reason is null and {RANK} > keys.own
+                    and t._delivery not in (select delivery from of_source)
+            ) as is_lost
         from keys
-        where was_there
+        where keys.was_there
         """,
         {
             "extract": extract.name,
@@ -159,8 +176,28 @@ def find_lost(
     return LostKeys(*connection.execute(counted).fetchall()[0])
 
 
-def delete_lost(connection: duckdb.DuckDBPyConnection, extract: Extract, found: LostKeys, delivery: int) -> None:
-    """Write the keys that `find_lost` has just found as deletions of this delivery."""
+def delete_lost(
+    connection: duckdb.DuckDBPyConnection, source: Mapping, found: LostKeys, parts: Sequence[Delivery]
+) -> None:
+    """Write the keys that `find_lost` has just found as deletions of the last of these deliveries.
+
+    A key that a snapshot has again is no longer deleted by an earlier one, whatever the `updated_at` of its row.
+    """
+    extract = source.target
+    delivered = ", ".join(str(part.delivery) for part in parts)
+    if source.snapshot:
+        same = " and ".join(f"t.{name} is not distinct from again.{name}" for name in extract.key)
+        connection.execute(
+            f"""
+            delete from parsed.{extract.name} as t using (
+                select distinct {", ".join(extract.key)} from parsed.{extract.name} where _delivery in ({delivered})
+            ) as again
+            where {same} and t._line = {LINE} and t._delivery in (
+                select delivery from raw.ledger where extract = $extract and source = $source
+            )
+            """,
+            {"extract": extract.name, "source": source.name},
+        )
     if not found.deletions:
         return
     connection.execute(
@@ -171,5 +208,49 @@ def delete_lost(connection: duckdb.DuckDBPyConnection, extract: Extract, found: 
         from lost_keys
         where is_lost
         """,
-        {"delivery": delivery},
+        {"delivery": parts[-1].delivery},
+    )
+
+
+def newer_elsewhere(
+    connection: duckdb.DuckDBPyConnection, source: Mapping, parts: Sequence[Delivery], first: int
+) -> int:
+    """How many keys of files that were taken again have a valid row of another source that arrived in between.
+
+    first: the first delivery that was taken again. The row of these files is the newer one now.
+    """
+    extract = source.target
+    delivered = ", ".join(str(part.delivery) for part in parts)
+    key = ", ".join(extract.key)
+    same = " and ".join(f"t.{name} is not distinct from again.{name}" for name in extract.key)
+    ((count,),) = connection.execute(
+        f"""
+        select count(*) from (
+            select distinct {key} from parsed.{extract.name} where _delivery in ({delivered}) and _reason is null
+        ) as again
+        where exists (
+            select 1 from parsed.{extract.name} as t
+            inner join raw.ledger as ledger on t._delivery = ledger.delivery
+            where {same} and t._reason is null and t.updated_at is null and t._line <> {LINE}
+                and ledger.source is distinct from $source and t._delivery between {first} and {parts[0].delivery}
+        )
+        """,
+        {"source": source.name},
+    ).fetchall()
+    return int(count)
+
+
+def replaced_rows(count: int) -> str:
+    """What a person should know about rows of other files that older ones, taken again, have replaced."""
+    keys = "1 key has" if count == 1 else f"{count} keys have"
+    return f"{keys} a newer row of another file, such as a correction, that is replaced now: deliver that file again"
+
+
+def _has_rows_without_key(connection: duckdb.DuckDBPyConnection, extract: Extract, parts: Sequence[Delivery]) -> bool:
+    delivered = ", ".join(str(part.delivery) for part in parts)
+    missing = " or ".join(f"{name} is null" for name in extract.key if extract.column(name).required)
+    return bool(
+        connection.execute(
+            f"select 1 from parsed.{extract.name} where _delivery in ({delivered}) and ({missing}) limit 1"
+        ).fetchall()
     )

@@ -44,7 +44,7 @@ def write_file(
         if source
         else repeated_keys.find(connection, extract, delivery.delivery)
     )
-    notes = [*rows.tally.notes, *([repeated.note] if repeated.undecided else [])]
+    notes = [*rows.tally.notes, *([repeated.note] if repeated.undecided or repeated.summed else [])]
     return replace(
         delivery,
         rows_read=count,

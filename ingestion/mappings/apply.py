@@ -16,14 +16,14 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from amkpi.ingestion.mappings.cells import converted
+from amkpi.ingestion.mappings.cells import MIXED, converted
 from amkpi.ingestion.mappings.expressions import Expression, evaluate, rows_as_json, sandbox, why
 from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.mappings.names import clean_cell, native_name, numbered
 from amkpi.ingestion.mappings.reshape import reshaped
 from amkpi.ingestion.mappings.rules import ColumnRule
 from amkpi.ingestion.readers import TextRows, Unreadable, batch_schema
-from amkpi.ingestion.readers.record_batches import BAD_CELLS, Tally, text_array
+from amkpi.ingestion.readers.record_batches import BAD_CELLS, TEXT, Tally, text_array
 
 # The value in a date, number, boolean or choice column where an expression failed: the row rules reject it.
 _FAILED = "(the mapping's sql fails on this row)"
@@ -116,6 +116,11 @@ def _batches(mapping: Mapping, names: Sequence[str], places: dict[str, int], row
             rows.tally.filtered += native.num_rows - table.num_rows + new.dropped
             if table.num_rows:
                 yield table
+    if ids.numbered:
+        rows.tally.notes.append(
+            f"id_from: {ids.numbered} rows have the same values as rows before them and are numbered; if their other"
+            " columns differ, id_from lacks a column"
+        )
 
 
 @dataclass
@@ -123,6 +128,11 @@ class _Ids:
     """The ids that `id_from` made in this file, and how often: equal rows of one file are different things."""
 
     seen: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def numbered(self) -> int:
+        """How many ids have a number, because an earlier row of the file has the same values."""
+        return self.seen.total() - len(self.seen)
 
     def next(self, cells: Sequence[str | None]) -> str | None:
         """The id of a row with these cells; None if all are empty."""
@@ -175,7 +185,8 @@ class _Batch:
         is_checked = column.type != "text" or column.choices or column.currency
         if not is_checked:
             self._refuse_failures(f"columns.{name}.sql", rule.sql, evaluated)
-        values = pc.fill_null(converted(self.results[rule.sql], None, rule, column, self.mapping), _FAILED)
+        kinds = self._kinds_of_results(rule, rule.sql)
+        values = pc.fill_null(converted(self.results[rule.sql], kinds, rule, column, self.mapping), _FAILED)
         return pc.if_else(evaluated, self._with_bad_cells(values, rule), pa.scalar(None, pa.string()))
 
     def checked_currencies(self, names: Sequence[str], columns: list[pa.Array]) -> list[pa.Array]:
@@ -186,16 +197,19 @@ class _Batch:
         for place, name in enumerate(names):
             rule = self.mapping.columns[name]
             form = rule.number_format
-            if form is None or not form.loose or rule.column is None:
+            if form is None or not form.loose or (rule.column is None and rule.sql is None):
                 continue
-            cells = self.native.column(f"c{self.places[rule.column]}")
-            signs = [form.currency(cell) if cell else None for cell in cells.to_pylist()]
+            if rule.sql is not None:
+                cells = self.results[rule.sql]
+            else:
+                cells = self.native.column(f"c{self.places[rule.column or '']}")
+            signs = [form.currencies(cell) if cell else None for cell in cells.to_pylist()]
             if any(sign is not None for sign in signs):
                 of_row = zip(columns[place].to_pylist(), signs, currency, strict=True)
                 columns[place] = text_array(
                     [
-                        f"{value} {sign} (the currency of the row is {given})"
-                        if sign and given and sign != given
+                        f"{value} {' or '.join(sign)} (the currency of the row is {given})"
+                        if sign and given and given not in sign
                         else value
                         for value, sign, given in of_row
                     ]
@@ -208,6 +222,27 @@ class _Batch:
             return None
         kinds = self.native.column("_kinds").combine_chunks()
         return None if kinds.null_count == len(kinds) else pc.utf8_slice_codeunits(kinds, place, place + 1)
+
+    def _kinds_of_results(self, rule: ColumnRule, expression: Expression) -> pa.Array | None:
+        """The kind of each result of an expression: that of the cell which it gave unchanged; None if all are texts.
+
+        A text that was made of a typed cell is `MIXED`: no format can be right for it and for texts alike.
+        """
+        if "_kinds" not in self.native.column_names or not (rule.formats or rule.number_format):
+            return None
+        kinds = [kind or "" for kind in self.native.column("_kinds").to_pylist()]
+        places = [self.places[name] for name in expression.columns]
+        cells = [self.native.column(f"c{place}").to_pylist() for place in places]
+        found = []
+        for row, result in enumerate(self.results[expression].to_pylist()):
+            of_row = [
+                (clean_cell(texts[row] or ""), kinds[row][place : place + 1] or TEXT)
+                for place, texts in zip(places, cells, strict=True)
+            ]
+            same = [kind for text, kind in of_row if text == result]
+            typed = [kind for _, kind in of_row if kind != TEXT]
+            found.append(next((kind for kind in same if kind != TEXT), TEXT) if same or not typed else MIXED)
+        return text_array(found)
 
     def _made_ids(self, rule: ColumnRule, evaluated: pa.Array) -> pa.Array:
         cells = [self.native.column(f"c{self.places[name]}").to_pylist() for name in rule.id_from]

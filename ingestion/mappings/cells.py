@@ -22,6 +22,11 @@ _PLAIN = NumberFormat()
 # A spreadsheet shows a long number like this, and writes it like this into a CSV: its last digits are lost.
 _SHORTENED = re.compile(r"[0-9]([.,][0-9]+)?[eE]\+[0-9]{1,3}")
 
+# The kind of a text that an expression made of a cell that is a number or a date in its file.
+MIXED = "x"
+
+_MADE_OF_TYPED = "(made of a typed cell by sql: let sql cast it, and remove the format)"
+
 _Convert = Callable[[str, str], str]
 
 
@@ -97,6 +102,8 @@ def _moments(rule: ColumnRule, column: Column, mapping: Mapping) -> _Convert:
 
     def read(value: str, kind: str) -> str:
         clean = clean_cell(value)
+        if kind == MIXED and rule.formats:
+            return f"{value} {_MADE_OF_TYPED}"
         if kind == MOMENT:
             found = typed.read(clean, timestamp=is_timestamp)
         elif not rule.formats:
@@ -114,6 +121,8 @@ def _numbers(rule: ColumnRule, column: Column, *, from_text: bool) -> _Convert:
 
     def read(value: str, kind: str) -> str:
         clean = clean_cell(value)
+        if kind == MIXED and form is not None:
+            return f"{value} {_MADE_OF_TYPED}"
         if kind == NUMBER or not from_text:
             return value if form is None else typed.read(clean) or refused(value, column)
         if is_ambiguous(clean) and not rule.says_thousands:

@@ -141,10 +141,9 @@ class Mapping(BaseModel):
 
     @model_validator(mode="after")
     def _snapshot_has_its_keys(self) -> Self:
-        looked_up = [name for name in EXTRACTS[self.extract].key if name in self.columns and self.columns[name].lookup]
-        if self.snapshot and looked_up:
+        if self.snapshot and self.looks_up_key:
             # What a snapshot lacks is decided when it is loaded, and an id is found later.
-            raise ValueError(f"columns.{looked_up[0]}.lookup: a snapshot needs the ids of its key: map a column of ids")
+            raise ValueError("snapshot: needs the ids of its key: map a column of ids instead of the lookup")
         return self
 
     @model_validator(mode="after")
@@ -177,6 +176,11 @@ class Mapping(BaseModel):
             native=True,
             fill_down=self.fill_down,
         )
+
+    @property
+    def looks_up_key(self) -> bool:
+        """Whether a column of the key is looked up, so that a load does not know the key yet."""
+        return any(name in self.columns and self.columns[name].lookup is not None for name in self.target.key)
 
     @property
     def native_columns(self) -> frozenset[str]:

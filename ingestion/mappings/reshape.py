@@ -58,10 +58,14 @@ def reshaped(mapping: Mapping, native: pa.Table, places: dict[str, int], width: 
 
 @dataclass(frozen=True)
 class _Row:
-    """One row to be: the place of its native row, its new cells, the part of a split cell, and its place among all."""
+    """One row to be: the place of its native row, its new cells, the part of a split cell, and its place among all.
+
+    kinds: of the new cells, as those that they were taken from.
+    """
 
     place: int
     made: tuple[str | None, ...]
+    kinds: str = ""
     part: str | None = None
     number: int = 0
 
@@ -71,11 +75,14 @@ def _unpivoted(
 ) -> Iterator[_Row]:
     assert mapping.unpivot is not None
     if malformed:
-        yield _Row(row.place, (None,) * len(mapping.unpivot.new_columns))
+        new = len(mapping.unpivot.new_columns)
+        yield _Row(row.place, (None,) * new, TEXT * new)
         return
+    kinds = native.column("_kinds")[row.place].as_py() if "_kinds" in native.column_names else None
     for name, columns in mapping.unpivot.parts():
         cells = (native.column(f"c{places[column]}")[row.place].as_py() for column in columns)
-        yield _Row(row.place, (name, *cells))
+        of_cells = (kinds[places[column]] if kinds else TEXT for column in columns)
+        yield _Row(row.place, (name, *cells), TEXT + "".join(of_cells))
 
 
 def _split(row: _Row, cells: Sequence[str | None] | None, made_at: int, by: str, malformed: bool) -> Iterator[_Row]:
@@ -86,7 +93,7 @@ def _split(row: _Row, cells: Sequence[str | None] | None, made_at: int, by: str,
         return
     for part in parts:
         made = row.made if cells is not None else (*row.made[:made_at], part, *row.made[made_at + 1 :])
-        yield _Row(row.place, made, part)
+        yield _Row(row.place, made, row.kinds, part)
 
 
 def _numbered(rows: Sequence[_Row]) -> Iterator[_Row]:
@@ -95,7 +102,7 @@ def _numbered(rows: Sequence[_Row]) -> Iterator[_Row]:
     for row in rows:
         number = number + 1 if row.place == before else 0
         before = row.place
-        yield _Row(row.place, row.made, row.part, number)
+        yield _Row(row.place, row.made, row.kinds, row.part, number)
 
 
 def _is_empty(row: _Row) -> bool:
@@ -120,6 +127,8 @@ def _taken(native: pa.Table, rows: Sequence[_Row], width: int, made: int, split_
         taken.column("_row").combine_chunks(),
     ]
     if has_kinds:
-        rest.append(pc.binary_join_element_wise(taken.column("_kinds").combine_chunks(), TEXT * made, ""))
+        native_kinds = taken.column("_kinds").to_pylist()
+        kinds = [None if own is None else own + row.kinds for own, row in zip(native_kinds, rows, strict=True)]
+        rest.append(text_array(kinds))
     schema = batch_schema(width + made, has_kinds=has_kinds).append(pa.field("_native_row", pa.int64()))
     return pa.Table.from_arrays([*columns, *rest, indices], schema=schema)

@@ -210,6 +210,10 @@ def _chosen(
         if not sheet.is_empty or layout.native:
             if len(visible) > 1:
                 tally.notes.append(f"sheet {sheet.name} of {len(visible)}")
+                rest = (_Sheet(workbook, other, marks) for other in visible if other > place)
+                unread = [other.name for other in rest if layout.native and _has_columns(other, known, layout)]
+                if unread:
+                    tally.notes.append(f"not read, though the columns are there too: {', '.join(unread)}")
             return sheet
         break
     assert first is not None

@@ -6,7 +6,7 @@ counted. Rows of a mapping that differ are refused, unless it says which of them
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 
@@ -24,23 +24,32 @@ class RepeatedKeys:
     """The keys that several rows of a delivery have.
 
     rows: how many rows another row of their key replaces. undecided: how many keys have different rows of which nothing
-    but the line decides. first: the first of these keys, each with its lines; of all keys if none is undecided.
+    but the line decides. first: the first of these keys, each with its lines; of all keys if none is undecided. summed:
+    whether the rows of a key were added up.
     """
 
     rows: int = 0
     undecided: int = 0
     first: tuple[str, ...] = ()
+    summed: bool = False
 
     @property
     def note(self) -> str:
         """What a person should know about the undecided keys, with the first of them."""
+        if self.summed:
+            return f"{self.rows} rows were added to another row of their key, such as {'; '.join(self.first)}"
         keys = "1 key is" if self.undecided == 1 else f"{self.undecided} keys are"
         return f"{keys} there several times with different values, and the last line counts: {'; '.join(self.first)}"
 
 
-def find(connection: duckdb.DuckDBPyConnection, extract: Extract, delivery: int) -> RepeatedKeys:
-    """The repeated keys of a delivery, from its parsed rows. A row without its whole key has none."""
-    groups = _groups(extract)
+def find(
+    connection: duckdb.DuckDBPyConnection, extract: Extract, delivery: int, summed: str | None = None
+) -> RepeatedKeys:
+    """The repeated keys of a delivery, from its parsed rows. A row without its whole key has none.
+
+    summed: a number column that is added up. Then every other column decides: rows that differ are not one thing.
+    """
+    groups = _groups(extract) if summed is None else _groups_to_sum(extract, summed)
     ((count, undecided),) = connection.execute(
         f"select coalesce(sum(rows - 1), 0)::bigint, count(*) filter (undecided) from ({groups})",
         {"delivery": delivery},
@@ -65,12 +74,17 @@ def settle(
 
     rule: `duplicates` of the mapping. Raises Unreadable if the rows of a key differ and the rule does not decide.
     """
-    found = find(connection, extract, delivery.delivery)
-    if rule is not None and rule.rule == "sum" and rule.column is not None and found.rows:
-        _sum(connection, extract, delivery.delivery, rule.column)
-        connection.execute(
-            "insert into raw.sums (delivery, column_name) values (?, ?)", [delivery.delivery, rule.column]
+    summed = rule.column if rule is not None else None
+    found = find(connection, extract, delivery.delivery, summed)
+    if summed is not None and found.undecided:
+        raise Unreadable(
+            f"mapping {delivery.source}: {found.undecided} keys have rows that differ in more than {summed}, so that"
+            f" they cannot be summed, such as {'; '.join(found.first)}: use id_from, or where"
         )
+    if summed is not None and found.rows:
+        _sum(connection, extract, delivery.delivery, summed)
+        connection.execute("insert into raw.sums (delivery, column_name) values (?, ?)", [delivery.delivery, summed])
+        found = replace(found, summed=True)
     elif found.undecided and (rule is None or rule.rule == "refuse"):
         raise Unreadable(
             f"mapping {delivery.source}: {found.undecided} keys are there several times with different values, such as"
@@ -88,21 +102,35 @@ def sum_again(connection: duckdb.DuckDBPyConnection, extract: Extract, delivery:
 
 def _groups(extract: Extract) -> str:
     """SQL of the keys that several rows of `$delivery` have: `rows`, `undecided`, `key_text`, `lines`."""
-    key = ", ".join(extract.key)
-    values = ", ".join(column.name for column in extract.all_columns if column.name != "updated_at")
-    text = " || ', ' || ".join(f"coalesce(cast({name} as varchar), '')" for name in extract.key)
+    values = ", ".join(f"t.{column.name}" for column in extract.all_columns if column.name != "updated_at")
+    undecided = (
+        f"count(distinct hash({values}, t._reason)) > 1"
+        " and count(distinct coalesce(t.updated_at, '-infinity')) < count(*)"
+    )
+    return _grouped(extract, undecided)
+
+
+def _groups_to_sum(extract: Extract, summed: str) -> str:
+    """As `_groups`. Rows of a key are undecided if anything but the summed column differs, `updated_at` too."""
+    values = ", ".join(f"raw.{column.name}" for column in extract.all_columns if column.name != summed)
+    return _grouped(extract, f"count(distinct hash({values})) > 1")
+
+
+def _grouped(extract: Extract, undecided: str) -> str:
+    key = ", ".join(f"t.{name}" for name in extract.key)
+    text = " || ', ' || ".join(f"coalesce(cast(t.{name} as varchar), '')" for name in extract.key)
     # Nearly every key is there once: the costly aggregates are for the others.
     same = " and ".join(f"t.{name} is not distinct from contested.{name}" for name in extract.key)
     of_delivery = f"_delivery = $delivery and {_whole_key(extract)}"
+    plain_key = ", ".join(extract.key)
     return f"""
-        select {key}, count(*) as rows, {text} as key_text, list({native_line("_line")} order by _line) as lines,
-            count(distinct hash({values}, _reason)) > 1 and count(distinct coalesce(updated_at, '-infinity')) < count(*)
-                as undecided
-        from parsed.{extract.name} as t
+        select {key}, count(*) as rows, {text} as key_text, list({native_line("t._line")} order by t._line) as lines,
+            {undecided} as undecided
+        from (select * from parsed.{extract.name} where {of_delivery}) as t
+        inner join (select * from raw.{extract.name} where _delivery = $delivery) as raw on t._line = raw._line
         semi join (
-            select {key} from parsed.{extract.name} where {of_delivery} group by {key} having count(*) > 1
+            select {plain_key} from parsed.{extract.name} where {of_delivery} group by {plain_key} having count(*) > 1
         ) as contested on {same}
-        where {of_delivery}
         group by {key}
     """
 

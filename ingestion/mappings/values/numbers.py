@@ -15,11 +15,18 @@ _SPACE = f"[{SPACES}]"
 # 450.000 is 450 in one country and 450 thousand in another.
 _AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII)
 
-# The signs and codes of currencies that stand before or after an amount, each with its code; None where several
-# currencies have the sign.
-CURRENCY_SIGNS: dict[str, str | None] = {
-    **dict.fromkeys(("₫", "đ", "Đ", "VNĐ", "vnđ", "vnd", "đồng"), "VND"),
-    **{"US$": "USD", "$": None, "€": "EUR", "£": "GBP", "¥": None, "S$": "SGD", "A$": "AUD", "฿": "THB", "₩": "KRW"},
+# The signs of currencies that stand before or after an amount, each with the codes that it may mean.
+CURRENCY_SIGNS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("₫", "đ", "Đ", "VNĐ", "vnđ", "vnd", "đồng"), ("VND",)),
+    "US$": ("USD",),
+    "S$": ("SGD",),
+    "A$": ("AUD",),
+    "$": ("USD", "SGD", "AUD", "CAD", "HKD", "NZD", "TWD", "MXN", "BND"),
+    "€": ("EUR",),
+    "£": ("GBP",),
+    "¥": ("JPY", "CNY"),
+    "฿": ("THB",),
+    "₩": ("KRW",),
 }
 _SIGN = "|".join(re.escape(sign) for sign in sorted(CURRENCY_SIGNS, key=len, reverse=True))
 _CURRENCY = rf"(?:{_SIGN}|[A-Z]{{3}})"
@@ -55,12 +62,10 @@ class NumberFormat:
             text = text.rstrip("0").rstrip(".")
         return "0" if number == 0 else text
 
-    def currency(self, value: str) -> str | None:
-        """The code of the currency that is written beside the number; None if there is none, or it is not certain."""
+    def currencies(self, value: str) -> tuple[str, ...] | None:
+        """The codes of the currencies that the sign or code beside the number may mean; None if there is none."""
         found = re.search(_CURRENCY, value) if self.loose else None
-        if found is None:
-            return None
-        return CURRENCY_SIGNS.get(found[0], found[0] if found[0].isascii() and found[0].isalpha() else None)
+        return None if found is None else CURRENCY_SIGNS.get(found[0], (found[0],))
 
 
 # What `number: …` may be. Thousands are also separated by spaces, because people write both.

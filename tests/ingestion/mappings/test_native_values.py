@@ -162,7 +162,7 @@ def test_a_moment_without_an_offset_is_of_the_zone_that_the_mapping_says_and_a_d
         (
             "  cost_id: { column: A, lookup: { extract: projects, by: project_name } }",
             "snapshot: true",
-            "a snapshot needs the ids of its key",
+            "snapshot: needs the ids of its key",
         ),
         ("  amount: A", "written_in: UTC", "needs time_zone"),
         ("  amount: A", "time_zone: local\nwritten_in: Hanoi", "is not a time zone"),
