@@ -74,6 +74,7 @@ def workbook(rows: list[list[object]], *others: str) -> bytes:
     return data.getvalue()
 
 
+@pytest.mark.slow
 def test_a_corrected_mapping_takes_newer_files_again_too(agency: Agency) -> None:
     mapped(agency, m=costs())
     checked(agency, {"c_jan.csv": "Id,P,A\n1,P1,100\n"})
