@@ -22,6 +22,7 @@ import pytest
 from amkpi.ingestion import ledger, snapshots
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Column, Extract
 from amkpi.ingestion.delivery_log import Delivery
+from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.readers.record_batches import TextRows, batch
 from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.validation import row_checks
@@ -107,8 +108,10 @@ class World:
         batches = iter([batch(rows, range(2, len(rows) + 2), len(names))] if rows else [])
         count = write_rows(self.connection, extract, TextRows(names, batches), delivery)
         if source:
-            lost = snapshots.find_lost(self.connection, extract, [delivery], snapshot=True)
-            snapshots.delete_lost(self.connection, extract, lost, delivery.delivery)
+            # Its columns do not matter: the rows are made here.
+            mapping = Mapping.model_construct(name=source, extract=extract.name, snapshot=True, columns={})
+            lost = snapshots.find_lost(self.connection, mapping, [delivery])
+            snapshots.delete_lost(self.connection, mapping, lost, [delivery])
         ledger.enter(self.connection, replace(delivery, rows_read=count))
 
     def delivery(self, extract: Extract, source: str | None, bytes_of: int) -> Delivery:
