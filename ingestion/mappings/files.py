@@ -123,7 +123,8 @@ def read_mappings(shipped: Path, own: Path | None, zone: ZoneInfo) -> MappingFil
         try:
             valid.append(load_mapping(files[name], zone))
         except MappingError as error:
-            broken.append(BrokenMapping(error, _patterns(files[name])))
+            # Only the text is kept: a traceback would keep the database of an expression open until the program ends.
+            broken.append(BrokenMapping(MappingError(str(error)), _patterns(files[name])))
     return MappingFiles(tuple(valid), tuple(broken), frozenset(of_agency))
 
 

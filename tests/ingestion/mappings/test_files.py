@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from amkpi.ingestion.mappings.files import read_mappings
 from tests.conftest import Agency
 
 GOOD = 'file: "clients*.csv"\nextract: clients\ncolumns:\n  client_id: Id\n  client_name: Name\n'
@@ -50,3 +51,10 @@ def test_a_corrected_mapping_takes_the_file_that_came_again(agency: Agency) -> N
     assert outcome(agency, {"clients.csv": ROWS})["clients.csv"][0] == "rejected"
     write(agency, wrong=GOOD)
     assert outcome(agency, {"clients.csv": ROWS})["clients.csv"] == ("loaded", "")
+
+
+def test_a_wrong_mapping_keeps_no_traceback(agency: Agency) -> None:
+    write(agency, wrong=GOOD.replace("Id", "{ sql: now() }"))
+    (wrong,) = read_mappings(agency.home.sources, None, agency.run.settings.zone).broken
+    assert wrong.error.__traceback__ is None
+    assert wrong.error.__cause__ is None
