@@ -19,11 +19,12 @@ import pyarrow.compute as pc
 from amkpi.ingestion.mappings.cells import MIXED, converted
 from amkpi.ingestion.mappings.expressions import Expression, evaluate, rows_as_json, sandbox, why
 from amkpi.ingestion.mappings.model import Mapping
-from amkpi.ingestion.mappings.names import clean_cell, native_name, numbered
+from amkpi.ingestion.mappings.names import clean_cell
 from amkpi.ingestion.mappings.reshape import reshaped
 from amkpi.ingestion.mappings.rules import ColumnRule
-from amkpi.ingestion.readers import TextRows, Unreadable, batch_schema
+from amkpi.ingestion.readers import TextRows, Unreadable, batch_schema, loose
 from amkpi.ingestion.readers.record_batches import BAD_CELLS, TEXT, Tally, text_array
+from amkpi.ingestion.readers.table_rows import column_places, several_columns
 
 # The value in a date, number, boolean or choice column where an expression failed: the row rules reject it.
 _FAILED = "(the mapping's sql fails on this row)"
@@ -36,7 +37,7 @@ _BAD_CELLS = text_array(BAD_CELLS)
 def unused_columns(mapping: Mapping, header: Sequence[str]) -> tuple[str, ...]:
     """The native columns of a header that the mapping does not use, in the order of the header."""
     used = mapping.native_columns
-    return tuple(name.strip() for name in header if name.strip() and native_name(name) not in used)
+    return tuple(name.strip() for name in header if name.strip() and loose(name) not in used)
 
 
 def apply(mapping: Mapping, rows: TextRows) -> TextRows:
@@ -56,28 +57,17 @@ def apply(mapping: Mapping, rows: TextRows) -> TextRows:
 
 def _places(mapping: Mapping, header: Sequence[str], notes: Sequence[str]) -> dict[str, int]:
     """The place of each native column, by its name as written in the mapping. notes: of the reader."""
-    where: dict[str, list[int]] = {}
-    for place, title in enumerate(header):
-        where.setdefault(native_name(title), []).append(place)
     found: dict[str, int] = {}
     missing: list[str] = []
     # Each once, in the order of the mapping.
     for name in dict.fromkeys(mapping.native_names()):
-        places = where.get(native_name(name))
-        base, number = numbered(name)
-        if places is None and number is not None:
-            same = where.get(native_name(base), [])
-            places = same[number - 1 : number] or None
-        if places is None:
-            missing.append(name)
-        elif len(places) > 1:
-            titles = " and ".join(header[place].strip() for place in places)
-            raise Unreadable(
-                f"mapping {mapping.name}: the column {name} is there {len(places)} times, as {titles}:"
-                f" name the one that is meant, as {name}#1 or {name}#2"
-            )
-        else:
+        places = column_places(header, name)
+        if len(places) > 1:
+            raise Unreadable(f"mapping {mapping.name}: {several_columns(header, name, places)}")
+        if places:
             found[name] = places[0]
+        else:
+            missing.append(name)
     if missing:
         titles = ", ".join(title.strip() for title in header)
         where_it_looked = f" ({'; '.join(notes)})" if notes else ""

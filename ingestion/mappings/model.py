@@ -14,12 +14,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Extract
 from amkpi.ingestion.mappings.expressions import Expression
-from amkpi.ingestion.mappings.names import meant, native_name, numbered
+from amkpi.ingestion.mappings.names import meant
 from amkpi.ingestion.mappings.rules import ColumnRule, Sql, check_rule
 from amkpi.ingestion.mappings.structure import Duplicates, Header, Split, StopAt, Texts, Unpivot, one_or_more
-from amkpi.ingestion.readers import Layout
+from amkpi.ingestion.readers import Layout, loose
 from amkpi.ingestion.readers.layout import Header as HeaderPlace
 from amkpi.ingestion.readers.layout import StopAt as StopPlace
+from amkpi.ingestion.readers.table_rows import base_name
 
 # The fields of a mapping that are not keys of its file.
 OF_FILE = ("name", "text", "sha256", "zone")
@@ -185,7 +186,7 @@ class Mapping(BaseModel):
     @property
     def native_columns(self) -> frozenset[str]:
         """The native columns that it needs, as they are compared; `Sprint#2` as `Sprint`."""
-        return frozenset(native_name(numbered(name)[0]) for name in self.native_names())
+        return frozenset(loose(base_name(name)) for name in self.native_names())
 
     def takes(self, file_name: str) -> bool:
         """Whether it takes the file with this path below LANDING.
@@ -196,15 +197,15 @@ class Mapping(BaseModel):
 
     def native_names(self) -> Iterator[str]:
         """The names of native columns that it uses, without those that `unpivot` and `split` make."""
-        made = {native_name(name) for name in self.unpivot.new_columns} if self.unpivot else set()
+        made = {loose(name) for name in self.unpivot.new_columns} if self.unpivot else set()
         if self.unpivot:
             for _, cells in self.unpivot.parts():
                 yield from cells
-        if self.split and native_name(self.split.column) not in made:
+        if self.split and loose(self.split.column) not in made:
             yield self.split.column
         yield from self.fill_down
         for name in self.row_names():
-            if native_name(name) not in made:
+            if loose(name) not in made:
                 yield name
 
     def row_names(self) -> Iterator[str]:

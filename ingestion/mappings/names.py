@@ -1,4 +1,4 @@
-"""Native names and cells as they are compared: in NFC, without case where people do not mean it."""
+"""Native cells as they are compared: in NFC, without case where people do not mean it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from amkpi.ingestion.readers import loose
-
 # oà → òa, oẻ → ỏe, uỷ → ủy: with the tone on the first of two vowels.
 _ON_FIRST = {
     unicodedata.normalize("NFC", first + second + tone): unicodedata.normalize("NFC", first + tone + second)
@@ -16,11 +14,6 @@ _ON_FIRST = {
     for tone in "\u0300\u0301\u0303\u0309\u0323"
 }
 _TONE_ON_SECOND = re.compile("|".join(_ON_FIRST))
-
-
-def native_name(name: str) -> str:
-    """The name of a native column as it is compared."""
-    return loose(unicodedata.normalize("NFC", name))
 
 
 def clean_cell(value: str) -> str:
@@ -35,14 +28,6 @@ def folded_cell(value: str) -> str:
     """
     text = " ".join(unicodedata.normalize("NFC", value).casefold().split())
     return _TONE_ON_SECOND.sub(lambda found: _ON_FIRST[found[0]], text)
-
-
-def numbered(name: str) -> tuple[str, int | None]:
-    """A name such as `Sprint#2` as the name and the number; the number is None for a name without one."""
-    base, mark, digits = name.rpartition("#")
-    if mark and base.strip() and digits.isascii() and digits.isdigit() and 0 < int(digits) < 10_000:
-        return base.strip(), int(digits)
-    return name, None
 
 
 def meant(name: str, known: Iterable[str]) -> str:

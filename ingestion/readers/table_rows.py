@@ -94,15 +94,36 @@ def header_remedy(row: int, layout: Layout) -> str:
     return f"add {key} to the mapping" if layout.native else f"delete the rows above, or write a mapping with {key}"
 
 
-def column_place(names: Sequence[str], wanted: str, key: str) -> int:
-    """The place of a native column in the header; `Sprint#2` is the second of that name.
+def base_name(name: str) -> str:
+    """The name of a native column without a number: `Sprint` for `Sprint#2`."""
+    numbered = _NUMBERED.fullmatch(name)
+    return numbered[1].strip() if numbered else name
 
-    key: of the mapping, for the error. Raises Unreadable.
-    """
+
+def column_places(names: Sequence[str], wanted: str) -> list[int]:
+    """The places of the native columns that a name in a mapping means; `Sprint#2` is the second of that name."""
     places = [place for place, name in enumerate(names) if loose(name) == loose(wanted)]
     if not places and (numbered := _NUMBERED.fullmatch(wanted)):
-        places = [place for place, name in enumerate(names) if loose(name) == loose(numbered[1])]
-        places = places[int(numbered[2]) - 1 : int(numbered[2])]
+        base = loose(base_name(wanted))
+        of_base = [place for place, name in enumerate(names) if loose(name) == base]
+        places = of_base[int(numbered[2]) - 1 : int(numbered[2])]
+    return places
+
+
+def several_columns(names: Sequence[str], wanted: str, places: Sequence[int]) -> str:
+    """What is wrong with a name that several columns have, and what to write."""
+    titles = " and ".join(names[place].strip() for place in places)
+    return (
+        f"the column {wanted} is there {len(places)} times, as {titles}: name the one that is meant, as {wanted}#1 or"
+        f" {wanted}#2"
+    )
+
+
+def column_place(names: Sequence[str], wanted: str, key: str) -> int:
+    """The place of the one native column that a name means. key: of the mapping, for the error. Raises Unreadable."""
+    places = column_places(names, wanted)
+    if len(places) > 1:
+        raise Unreadable(f"{key}: {several_columns(names, wanted, places)}")
     if places:
         return places[0]
     found = ", ".join(name.strip() for name in names[:_MOST_NAMES])

@@ -19,9 +19,9 @@ from amkpi.ingestion.mappings.drafts import guesses
 from amkpi.ingestion.mappings.drafts.sample import Cell, Sample, sample_in
 from amkpi.ingestion.mappings.lookups import MARK, wanted
 from amkpi.ingestion.mappings.model import Mapping
-from amkpi.ingestion.mappings.names import folded_cell, native_name
+from amkpi.ingestion.mappings.names import folded_cell
 from amkpi.ingestion.mappings.rules import OTHERWISE, ColumnRule
-from amkpi.ingestion.readers import Tally, examine
+from amkpi.ingestion.readers import Tally, examine, loose
 from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.validation import repeated_keys
 from amkpi.ingestion.validation.lookups import is_not_found
@@ -111,10 +111,10 @@ def _values(connection: duckdb.DuckDBPyConnection, source: Mapping) -> dict[str,
     ).fetchall()
     found: dict[str, list[tuple[str | None, str]]] = {name: [] for name in names}
     for row_text, *cells in rows:
-        native = {native_name(title): value for title, value in json.loads(row_text).items()}
+        native = {loose(title): value for title, value in json.loads(row_text).items()}
         for name, cell in zip(names, cells, strict=True):
             column = source.columns[name].column
-            text = None if column is None else native.get(native_name(column))
+            text = None if column is None else native.get(loose(column))
             pair = (text, _shown(cell))
             if pair not in found[name]:
                 found[name].append(pair)
@@ -196,8 +196,8 @@ def _by_otherwise(source: Mapping, sample: Sample) -> dict[str, list[tuple[str, 
 
 def _cells(rule: ColumnRule, sample: Sample) -> list[Cell]:
     """The cells of the native column of a rule."""
-    titles = {native_name(title): title for title in sample.columns}
-    title = titles.get(native_name(rule.column)) if rule.column else None
+    titles = {loose(title): title for title in sample.columns}
+    title = titles.get(loose(rule.column)) if rule.column else None
     return [] if title is None else sample.filled(title)
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from amkpi.ingestion.mappings.names import clean_cell, native_name
-from amkpi.ingestion.readers import Content, Layout, TextRows, examine, open_text
+from amkpi.ingestion.mappings.names import clean_cell
+from amkpi.ingestion.readers import Content, Layout, TextRows, examine, loose, open_text
 from amkpi.ingestion.readers.decompression import WORKBOOKS
 from amkpi.ingestion.readers.layout import Header
 from amkpi.ingestion.readers.record_batches import TEXT
@@ -83,7 +83,7 @@ def sample_in(path: Path, known: frozenset[str], layout: Layout) -> Sample:
     """The sample of a file whose table is at a known place. Raises Unreadable."""
     rows = open_text(path, examine(path), known, layout=layout)
     titles = [title.strip() for title in rows.header]
-    names = [native_name(title) for title in titles]
+    names = [loose(title) for title in titles]
     taken = list(islice(_cells(rows), MOST_ROWS))
     total = next((_total(titles, row) for row in taken if _total(titles, row)), None)
     if total:
@@ -91,7 +91,7 @@ def sample_in(path: Path, known: frozenset[str], layout: Layout) -> Sample:
     columns = {
         title: tuple(row[place] if place < len(row) else None for row in taken)
         for place, title in enumerate(titles)
-        if title and names.count(native_name(title)) == 1
+        if title and names.count(loose(title)) == 1
     }
     sheet = layout.sheet if isinstance(layout.sheet, str) else None
     return Sample(rows.header, sheet, layout.header.row, columns, total, tuple(rows.tally.notes))

@@ -6,7 +6,8 @@ import unicodedata
 from collections.abc import Sequence
 
 from amkpi.ingestion.contracts.extracts import Column, Extract
-from amkpi.ingestion.mappings.names import folded_cell, native_name
+from amkpi.ingestion.mappings.names import folded_cell
+from amkpi.ingestion.readers import loose
 
 # The names of a column. A synonym is used for every extract that has the column.
 _SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -153,7 +154,7 @@ def meaning(column: Column, value: str) -> str | None:
 
 def plain(name: str) -> str:
     """A name as it is compared, without Vietnamese marks: exports often drop them."""
-    marks_apart = unicodedata.normalize("NFD", native_name(name))
+    marks_apart = unicodedata.normalize("NFD", loose(name))
     return "".join(ch for ch in marks_apart if not unicodedata.combining(ch)).replace("đ", "d")
 
 

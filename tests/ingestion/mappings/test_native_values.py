@@ -14,7 +14,7 @@ from amkpi.ingestion.mappings.files import MappingError, from_text
 from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.mappings.values.dates import DateReader, date_formats
 from amkpi.ingestion.mappings.values.numbers import PRESETS
-from amkpi.ingestion.readers import TextRows, batch_schema, read_csv
+from amkpi.ingestion.readers import TextRows, Unreadable, batch_schema, read_csv
 from amkpi.ingestion.readers.record_batches import UNSAVED_CELL, batch
 from tests.paths import ROOT
 
@@ -284,3 +284,11 @@ def _file(tmp_path: Path, text: str) -> Path:
 def test_the_models_have_the_same_number_for_rows_of_one_native_row() -> None:
     macro = (ROOT / "dbt_project" / "macros" / "native_line.sql").read_text(encoding="utf-8")
     assert f"% {LINES})" in macro
+
+
+@pytest.mark.parametrize("keys", ["fill_down: [Sprint]", "stop_at: { column: Sprint, matches: x }"])
+def test_a_key_about_a_column_that_is_there_several_times_is_refused(tmp_path: Path, keys: str) -> None:
+    of = mapping("  department: Sprint#2", keys)
+    (tmp_path / "x.csv").write_text("Sprint,Sprint\nS1,S2\n", encoding="utf-8")
+    with pytest.raises(Unreadable, match="Sprint is there 2 times, as Sprint and Sprint: name the one that is meant"):
+        list(read_csv(tmp_path / "x.csv", "utf-8-sig", of.native_columns, layout=of.layout).batches)
