@@ -11,10 +11,12 @@ LAYERS: dict[str, str] = {
     "transform": "dbt: the runner and the manifest cache",
     "expectations": "the audit by Great Expectations: checks of the input and of the marts",
     "publishing": "publications, closed periods and their adjustments, backup and restore",
+    "access": "who sees what: the one place that pages, mails and exports ask",
     "explain": "`amkpi explain`: a value with the records, exclusions and target behind it",
     "scorecards": "mails and PDFs for leadership: their content, their recipients, and what was sent",
+    "pages": "the pages of one publication, as each reader may see them",
     "alerts": "incidents, and the mails about them to the operator",
     "pipeline": "the steps that commands and DAG tasks share",
     "sample_agency": "the sample agency: a realistic history, written as extracts",
-    "interfaces": "the command line, the Airflow glue, the demo",
+    "interfaces": "the command line, the web server of the pages, the Airflow glue, the demo",
 }

@@ -228,6 +228,22 @@ class Mail(Group):
     )
 
 
+class Pages(Group):
+    """The pages: where they are, and who reads more than the own numbers."""
+
+    url: Annotated[str, FlatName("pages_url"), RESULT_NEUTRAL] = Field(
+        default="",
+        pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$",
+        description="the address of the pages as readers type it; mails link to it; empty: there are no pages",
+    )
+    analysts: Annotated[TextList, FlatName("pages_analysts"), RESULT_NEUTRAL] = Field(
+        default=(), description="staff ids or addresses of those who read everything"
+    )
+    operators: Annotated[TextList, FlatName("pages_operators"), RESULT_NEUTRAL] = Field(
+        default=(), description="staff ids or addresses of those who also read the pages on files, quarantine and audit"
+    )
+
+
 class Schedule(Group):
     """When something must have happened."""
 

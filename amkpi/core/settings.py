@@ -39,6 +39,7 @@ from amkpi.core.setting_groups import (
     KpiVariables,
     Landing,
     Mail,
+    Pages,
     Retention,
     Schedule,
     Scorecards,
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
     audit: Audit = Audit()
     scorecards: Scorecards = Scorecards()
     mail: Mail = Mail()
+    pages: Pages = Pages()
     schedule: Schedule = Schedule()
     closing: Closing = Closing()
     kpi: KpiVariables

@@ -8,8 +8,8 @@ from datetime import date, datetime
 
 import duckdb
 
+from amkpi.access.names import Names
 from amkpi.core.language.periods import Period
-from amkpi.scorecards.names import Names
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from typing import Any
 
 import duckdb
 
+from amkpi.access.names import Names, read_names
 from amkpi.core.catalogue import kpis
 from amkpi.core.language.periods import Period
 from amkpi.core.run import Run
 from amkpi.publishing.closing.files import opened
 from amkpi.scorecards.closings import Closings, read_closing, read_closings
-from amkpi.scorecards.names import Names, read_names
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from email.errors import MessageError
 from email.headerregistry import Address
 
+from amkpi.access.hierarchy import everyone_below, managers_of, started
+from amkpi.access.names import Names, StaffMember
+from amkpi.access.reader import COMPANY_ROLE, Reader, reader_in_mail
 from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Message
-from amkpi.scorecards.names import Names, StaffMember
-
-COMPANY_ROLE = "group_account_director"
 
 
 @dataclass(frozen=True)
 class Recipient:
     """A reader of a scorecard: the language, and what the mail contains.
 
-    person, team, managers: of a closed period as it was closed. team: everyone below at any distance, active or not.
-    managers: those above, the nearest first.
+    person, team, managers, reader: of a closed period as it was closed. team: everyone below at any distance, active or
+    not. managers: those above, the nearest first. reader: what this person may see.
     """
 
     person: StaffMember
@@ -30,6 +30,7 @@ class Recipient:
     company: bool
     team: frozenset[str]
     managers: tuple[str, ...]
+    reader: Reader
 
     @property
     def staff_id(self) -> str:
@@ -38,9 +39,7 @@ class Recipient:
 
     def may_name(self, staff_id: str | None) -> bool:
         """Whether this reader may read that person's name."""
-        return staff_id is not None and (
-            staff_id == self.staff_id or staff_id in self.team or staff_id in self.managers
-        )
+        return self.reader.may_name(staff_id)
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,9 @@ def audience(
     addition to the group account directors. Two people who share an address get nothing: each would read the other's
     scorecard.
     """
-    here, then = _here(today), _here(as_closed or today)
-    below = _everyone_below(then)
+    shown_names = as_closed or today
+    here, then = started(today), started(shown_names)
+    below = everyone_below(then)
     found: list[Recipient] = []
     unreachable: list[Unreachable] = []
     for staff_id, person in sorted(here.items()):
@@ -91,7 +91,8 @@ def audience(
             continue
         locale = (person.locale or "").strip().lower().replace("_", "-").split("-")[0]
         language: Language = "en" if locale == "en" else "vi" if locale == "vi" else default_language
-        found.append(Recipient(shown, address, language, own, leads, company, team, _managers(shown, then)))
+        reader = reader_in_mail(shown_names, staff_id, company)
+        found.append(Recipient(shown, address, language, own, leads, company, team, managers_of(shown, then), reader))
     for staff_id in sorted(set(leadership) - here.keys()):
         why = Message("is on the leadership list, but nobody has this staff_id")
         unreachable.append(Unreachable(staff_id, why))
@@ -103,11 +104,6 @@ def audience(
         why = Message("shares one address with others: {people}", people=", ".join(others))
         unreachable.append(Unreachable(staff_id, why))
     return Audience(tuple(recipient for recipient in found if recipient.staff_id not in shared), tuple(unreachable))
-
-
-def _here(names: Names) -> dict[str, StaffMember]:
-    """The people who have started by the day of these names."""
-    return {key: person for key, person in names.people.items() if person.valid_from <= names.as_of}
 
 
 def _address(person: StaffMember) -> Address | Message:
@@ -127,20 +123,3 @@ def _address(person: StaffMember) -> Address | Message:
 def _one_line(text: str) -> str:
     """The text without line ends and other control characters, which a header must not have."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-
-
-def _managers(person: StaffMember, people: Mapping[str, StaffMember]) -> tuple[str, ...]:
-    line: list[str] = []
-    manager = person.manager_id
-    while manager is not None and manager in people and manager not in line and manager != person.staff_id:
-        line.append(manager)
-        manager = people[manager].manager_id
-    return tuple(line)
-
-
-def _everyone_below(people: Mapping[str, StaffMember]) -> dict[str, frozenset[str]]:
-    below: dict[str, set[str]] = {}
-    for person in people.values():
-        for manager in _managers(person, people):
-            below.setdefault(manager, set()).add(person.staff_id)
-    return {manager: frozenset(members) for manager, members in below.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from amkpi.scorecards.names import Names, StaffMember
+from amkpi.access.names import Names, StaffMember
 from amkpi.scorecards.recipients import Audience, audience
 
 AS_OF = date(2026, 10, 17)

@@ -10,13 +10,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from amkpi.access.names import read_names
 from amkpi.core.errors import AmkpiError
 from amkpi.core.storage import closing_register
 from amkpi.core.storage.closing_register import Act
 from amkpi.publishing import reader
 from amkpi.publishing.closing import acts, files, verification
 from amkpi.publishing.closing.acts import Request
-from amkpi.scorecards.names import read_names
 from tests.publishing.closing.conftest import Closable
 
 # An agency is published and closed for these: 10 to 20 s.

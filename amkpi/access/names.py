@@ -1,4 +1,4 @@
-"""The people, teams and clients that a mail names: today's, or for a closed period those of the day it was closed."""
+"""The people, teams and clients of a publication; for a closed period those of the day it was closed."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Who sees what: the one place that pages, mails and exports ask."""

@@ -1,0 +1,1 @@
+"""The pages of one publication, as each reader may see them. Knows nothing of HTTP."""
