@@ -35,6 +35,8 @@ from tests.stack.running import (
     until,
 )
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 IMAGE_LIMIT = 10**9  # bytes
 DROPS, AIM_SECONDS = 20, 20
