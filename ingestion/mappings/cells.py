@@ -13,9 +13,17 @@ from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.mappings.names import clean_cell, folded_cell
 from amkpi.ingestion.mappings.rules import OTHERWISE, ColumnRule
 from amkpi.ingestion.mappings.values.canonical import refused
-from amkpi.ingestion.mappings.values.dates import DateReader, date_formats
+from amkpi.ingestion.mappings.values.dates import DateReader, date_formats, serial_of_1900
 from amkpi.ingestion.mappings.values.numbers import NumberFormat, is_ambiguous
-from amkpi.ingestion.readers.record_batches import BAD_CELLS, MOMENT, NUMBER, SHORTENED_ID, TEXT, text_array
+from amkpi.ingestion.readers.record_batches import (
+    BAD_CELLS,
+    MOMENT,
+    NUMBER_1904,
+    NUMBERS,
+    SHORTENED_ID,
+    TEXT,
+    text_array,
+)
 
 _ISO = date_formats(("iso",))
 _PLAIN = NumberFormat()
@@ -109,7 +117,8 @@ def _moments(rule: ColumnRule, column: Column, mapping: Mapping) -> _Convert:
         elif not rule.formats:
             return value
         else:
-            found = texts.read(clean, timestamp=is_timestamp)
+            serial = serial_of_1900(clean) if kind == NUMBER_1904 else clean
+            found = texts.read(serial, timestamp=is_timestamp)
         return refused(value, column) if found is None else found
 
     return read
@@ -123,7 +132,7 @@ def _numbers(rule: ColumnRule, column: Column, *, from_text: bool) -> _Convert:
         clean = clean_cell(value)
         if kind == MIXED and form is not None:
             return f"{value} {_MADE_OF_TYPED}"
-        if kind == NUMBER or not from_text:
+        if kind in NUMBERS or not from_text:
             return value if form is None else typed.read(clean) or refused(value, column)
         if is_ambiguous(clean) and not rule.says_thousands:
             return f"{value} (450.000 can be 450 or 450000: the mapping needs number: vi, en or plain)"

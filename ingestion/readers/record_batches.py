@@ -43,6 +43,9 @@ class Unreadable(Exception):
 
 # The kind of a cell in a format with types, as one letter of the column `_kinds`.
 TEXT, NUMBER, MOMENT, BOOLEAN = "t", "n", "d", "b"
+# A number of a workbook that counts days from 1904: as a serial, it is another day.
+NUMBER_1904 = "m"
+NUMBERS = (NUMBER, NUMBER_1904)
 
 
 @dataclass

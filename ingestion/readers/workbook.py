@@ -24,6 +24,7 @@ from amkpi.ingestion.readers.record_batches import (
     MERGED_CELL,
     MOMENT,
     NUMBER,
+    NUMBER_1904,
     ROUNDED_CELL,
     TEXT,
     UNSAVED_CELL,
@@ -46,7 +47,7 @@ from amkpi.ingestion.readers.table_rows import (
     joined_names,
     no_header,
 )
-from amkpi.ingestion.readers.workbook_formats import ERROR, PASSWORD, SAVED_ZERO, UNSAVED, Marks
+from amkpi.ingestion.readers.workbook_formats import ERROR, PASSWORD, SAVED_ZERO, UNSAVED, Marks, Scanned
 from amkpi.ingestion.readers.workbook_scan import broken, scan
 
 _TITLE_ROWS = 20
@@ -69,12 +70,14 @@ def read_workbook(
     tally = Tally()
     kind = ending(path.name).removeprefix(".").upper()
     with opened(path, limit) as file, _errors_as_unreadable(kind):
-        marks = scan(file, limit)
+        scanned = scan(file, limit)
         file.seek(0)
         with calamine.load_workbook(file) as workbook:
-            sheet = _chosen(workbook, marks, known, layout, tally)
+            sheet = _chosen(workbook, scanned, known, layout, tally)
         if sheet.is_empty:
             return TextRows((), iter(()), tally=tally)
+        if scanned.is_1904 and layout.native:
+            tally.notes.append("the workbook counts days from 1904: a number is a day of that count, a text is not")
         names, below = _header(sheet.rows(), known, layout, tally)
     rows = data_rows(sheet.with_merged(_fitted(below, len(names)), names, layout), names, layout, tally)
     told = sheet.with_zeros_counted(rows, len(names), tally)
@@ -112,9 +115,10 @@ def _errors_as_unreadable(kind: str) -> Iterator[None]:
 class _Sheet:
     """One sheet, which the library has read into memory."""
 
-    def __init__(self, workbook: calamine.CalamineWorkbook, place: int, marks: Sequence[Marks]) -> None:
+    def __init__(self, workbook: calamine.CalamineWorkbook, place: int, scanned: Scanned) -> None:
         self._cells = workbook.get_sheet_by_index(place)
-        self._marks = marks[place] if place < len(marks) else Marks()
+        self._marks = scanned.sheets[place] if place < len(scanned.sheets) else Marks()
+        self._kinds = {**_KINDS, **dict.fromkeys((int, float), NUMBER_1904 if scanned.is_1904 else NUMBER)}
         self.name = workbook.sheets_metadata[place].name
         self.is_empty = self._cells.start is None
         self._first_column = self._cells.start[1] + 1 if self._cells.start is not None else 1
@@ -125,7 +129,7 @@ class _Sheet:
         with _errors_as_unreadable("workbook"):
             for number, values in enumerate(self._cells.iter_rows(), 1):
                 cells = [_text(value) for value in values]
-                kinds = "".join(_KINDS.get(type(value), TEXT) for value in values)
+                kinds = "".join(self._kinds.get(type(value), TEXT) for value in values)
                 for column, mark in marks.of_row(number).items():
                     place = column - self._first_column
                     # The library gives a text for some errors. A formula without a value is empty, or 0.
@@ -188,7 +192,7 @@ class _Sheet:
 
 def _chosen(
     workbook: calamine.CalamineWorkbook,
-    marks: Sequence[Marks],
+    scanned: Scanned,
     known: frozenset[str],
     layout: Layout,
     tally: Tally,
@@ -200,17 +204,17 @@ def _chosen(
     if not places:
         raise Unreadable("not readable as workbook: it has no sheet with cells")
     if layout.sheet is not None:
-        return _Sheet(workbook, _named(sheets, places, visible, layout.sheet), marks)
+        return _Sheet(workbook, _named(sheets, places, visible, layout.sheet), scanned)
     first: _Sheet | None = None
     for place in visible or places:
-        sheet = _Sheet(workbook, place, marks)
+        sheet = _Sheet(workbook, place, scanned)
         first = first or sheet
         if layout.native and len(visible) > 1 and not _has_columns(sheet, known, layout):
             continue
         if not sheet.is_empty or layout.native:
             if len(visible) > 1:
                 tally.notes.append(f"sheet {sheet.name} of {len(visible)}")
-                rest = (_Sheet(workbook, other, marks) for other in visible if other > place)
+                rest = (_Sheet(workbook, other, scanned) for other in visible if other > place)
                 unread = [other.name for other in rest if layout.native and _has_columns(other, known, layout)]
                 if unread:
                     tally.notes.append(f"not read, though the columns are there too: {', '.join(unread)}")
@@ -218,7 +222,7 @@ def _chosen(
         break
     assert first is not None
     if first.is_empty:
-        _refuse_data_elsewhere(workbook, places, marks)
+        _refuse_data_elsewhere(workbook, places, scanned)
     elif len(visible) > 1:
         tally.notes.append(f"sheet {first.name} of {len(visible)}: no sheet has all the columns")
     return first
@@ -253,10 +257,10 @@ def _has_columns(sheet: _Sheet, known: frozenset[str], layout: Layout) -> bool:
     return known <= {loose(name) for name in names}
 
 
-def _refuse_data_elsewhere(workbook: calamine.CalamineWorkbook, places: Sequence[int], marks: Sequence[Marks]) -> None:
+def _refuse_data_elsewhere(workbook: calamine.CalamineWorkbook, places: Sequence[int], scanned: Scanned) -> None:
     """Refuse a workbook whose first sheet is empty while another is not: nobody would notice that its rows are lost."""
     for place in places:
-        sheet = _Sheet(workbook, place, marks)
+        sheet = _Sheet(workbook, place, scanned)
         if not sheet.is_empty:
             raise Unreadable(
                 f"its first sheet is empty, but the sheet {sheet.name} is not: move the table to the first sheet, or"
@@ -358,4 +362,4 @@ def _number(value: float) -> str:
 
 
 # The library gives a number cell whose format is that of a date as a date.
-_KINDS = {float: NUMBER, int: NUMBER, bool: BOOLEAN, date: MOMENT, datetime: MOMENT}
+_KINDS: dict[type, str] = {bool: BOOLEAN, date: MOMENT, datetime: MOMENT}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, NamedTuple
 from xml.parsers import expat
 
 from amkpi.ingestion.readers.decompression import CHUNK
@@ -61,6 +61,13 @@ class Marks:
         return other
 
 
+class Scanned(NamedTuple):
+    """A scanned workbook: the marked cells of each sheet, in its order; and whether it counts days from 1904."""
+
+    sheets: Sequence[Marks]
+    is_1904: bool = False
+
+
 class SheetScan:
     """The rectangle of the filled cells of a sheet, their number, the marked ones and the merges."""
 
@@ -111,7 +118,7 @@ class SheetScan:
 
 # The records of a sheet in .xlsb: those with a cell, from BrtCellRk on. BrtCellBlank has no value.
 _XLSB_ROW, _XLSB_FIRST, _XLSB_ERROR, _XLSB_NUMBER, _XLSB_FORMULA_ERROR = 0, 2, 3, 9, 11
-_XLSB_SHEET_NAME, _XLSB_MERGE = 156, 176
+_XLSB_PROPERTIES, _XLSB_SHEET_NAME, _XLSB_MERGE = 153, 156, 176
 
 
 def xlsb_records(part: IO[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -169,14 +176,17 @@ def scan_xlsb_sheet(part: IO[bytes]) -> Marks:
     return sheet.marks()
 
 
-def xlsb_sheet_ids(part: IO[bytes]) -> list[bytes]:
-    """The ids of the parts with the sheets, in the order of the workbook."""
+def xlsb_workbook(part: IO[bytes]) -> tuple[list[bytes], bool]:
+    """The ids of the parts with the sheets, in the order of the workbook; and whether it counts days from 1904."""
     found = []
+    is_1904 = False
     for number, content in xlsb_records(part):
-        if number == _XLSB_SHEET_NAME:
+        if number == _XLSB_PROPERTIES:
+            is_1904 = bool(struct.unpack_from("<I", content)[0] & 1)
+        elif number == _XLSB_SHEET_NAME:
             length = struct.unpack_from("<I", content, 8)[0]
             found.append(content[12 : 12 + 2 * length].decode("utf-16-le").encode())
-    return found
+    return found, is_1904
 
 
 _OFFICE = "urn:oasis:names:tc:opendocument:xmlns:office:1.0 "
@@ -257,19 +267,13 @@ def _count(attributes: Mapping[str, str], name: str) -> int:
 
 # The records of a sheet in .xls with a value: NUMBER, LABEL, BOOLERR, RK, LABELSST, FORMULA, MULRK.
 _XLS_CELLS = frozenset({0x0203, 0x0204, 0x0205, 0x027E, 0x00FD, 0x0006, 0x00BD})
-_XLS_BOOL_OR_ERROR, _XLS_FORMULA, _XLS_MULTIPLE, _XLS_SHEET, _XLS_PASSWORD, _XLS_END = (
-    0x205,
-    0x06,
-    0xBD,
-    0x85,
-    0x2F,
-    0x0A,
-)
+_XLS_BOOL_OR_ERROR, _XLS_FORMULA, _XLS_MULTIPLE, _XLS_END = 0x205, 0x06, 0xBD, 0x0A
+_XLS_SHEET, _XLS_PASSWORD, _XLS_DATE_MODE = 0x85, 0x2F, 0x22
 _XLS_WORKSHEET = 0
 
 
-def scan_xls(file: BinaryIO, limit: int) -> list[Marks]:
-    """The marked cells of each sheet of an .xls, in the order of the workbook. limit: in bytes. Raises Unreadable."""
+def scan_xls(file: BinaryIO, limit: int) -> Scanned:
+    """Scan an .xls. limit: in bytes. Raises Unreadable."""
     most = min(limit, _LARGEST_XLS)
     content = file.read(most + 1)
     if len(content) > most:
@@ -283,12 +287,15 @@ def scan_xls(file: BinaryIO, limit: int) -> list[Marks]:
             raise Unreadable("not readable as XLS: it has no workbook in it; save it as .xlsx")
         stream = compound.stream(name)
         starts = []
+        is_1904 = False
         for number, record in _xls_records(stream, 0):
             if number == _XLS_PASSWORD:
                 raise Unreadable(PASSWORD)
             if number == _XLS_SHEET:
                 starts.append(struct.unpack_from("<I", record)[0])
-        return [_scan_xls_sheet(stream, start) for start in starts]
+            elif number == _XLS_DATE_MODE:
+                is_1904 = struct.unpack_from("<H", record)[0] == 1
+        return Scanned([_scan_xls_sheet(stream, start) for start in starts], is_1904)
     except (struct.error, IndexError, ValueError) as error:
         raise Unreadable("not readable as XLS: it is damaged; open it in Excel, and save it as .xlsx") from error
 

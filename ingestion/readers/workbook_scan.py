@@ -23,10 +23,11 @@ from amkpi.ingestion.readers.workbook_formats import (
     UNSAVED,
     Marks,
     OdsScan,
+    Scanned,
     SheetScan,
     scan_xls,
     scan_xlsb_sheet,
-    xlsb_sheet_ids,
+    xlsb_workbook,
 )
 
 _COMPOUND = b"\xd0\xcf\x11\xe0"
@@ -39,6 +40,7 @@ _END_OF_CELL = re.compile(rb"</(?:\w+:)?c\s*>")
 _VALUE = re.compile(rb"<(?:\w+:)?v(?:\s[^>]*)?(?:/>|>([^<]*)<)")
 _TYPE = re.compile(rb"""\st\s*=\s*["'](\w+)["']""")
 _SHEET = re.compile(rb"""<(?:\w+:)?sheet\s[^>]*?\b\w+:id\s*=\s*["']([^"']*)["']""")
+_FROM_1904 = re.compile(rb"""<(?:\w+:)?workbookPr\s[^>]*?\bdate1904\s*=\s*["'](?:1|true)["']""")
 _RELATION = re.compile(rb"<(?:\w+:)?Relationship\s([^>]*)>")
 _ATTRIBUTE = re.compile(rb"""(\w+)\s*=\s*["']([^"']*)["']""")
 # Of the part that names the sheets, in bytes.
@@ -53,11 +55,11 @@ def broken(error: BaseException, kind: str) -> str:
     return f"not readable as {kind}: {' '.join(str(error).split())[:300]}"
 
 
-def scan(file: BinaryIO, limit: int) -> list[Marks]:
+def scan(file: BinaryIO, limit: int) -> Scanned:
     """Read a workbook once, in chunks, without keeping it. Raises Unreadable if it must not be opened.
 
     Its format is found from its content: many systems name an old workbook .xlsx. limit: of the decompressed size, in
-    bytes. Returns the marked cells of each sheet, in the order of the workbook.
+    bytes.
     """
     start = file.read(len(_COMPOUND))
     file.seek(0)
@@ -101,7 +103,7 @@ def _pieces(archive: zipfile.ZipFile, limit: int) -> Iterator[tuple[str, bytes]]
         yield part.filename, b""
 
 
-def _scan_xlsx(archive: zipfile.ZipFile, limit: int) -> list[Marks]:
+def _scan_xlsx(archive: zipfile.ZipFile, limit: int) -> Scanned:
     marks: dict[str, Marks] = {}
     sheet, tail = _XmlSheet(), b""
     for name, piece in _pieces(archive, limit):
@@ -118,14 +120,20 @@ def _scan_xlsx(archive: zipfile.ZipFile, limit: int) -> list[Marks]:
         else:
             marks[name] = sheet.marks()
             sheet, tail = _XmlSheet(), b""
-    return [marks.get(name, Marks()) for name in _sheet_parts(archive)] if any(marks.values()) else []
+    with archive.open("xl/workbook.xml") as file:
+        workbook = file.read(_LONGEST_LIST)
+    sheets = []
+    if any(marks.values()):
+        parts = _in_order(archive, "xl/_rels/workbook.xml.rels", _SHEET.findall(workbook))
+        sheets = [marks.get(name, Marks()) for name in parts]
+    return Scanned(sheets, _FROM_1904.search(workbook) is not None)
 
 
-def _scan_xlsb(archive: zipfile.ZipFile, limit: int) -> list[Marks]:
+def _scan_xlsb(archive: zipfile.ZipFile, limit: int) -> Scanned:
     for _ in _pieces(archive, limit):
         pass  # it decompresses within the limit
     with archive.open("xl/workbook.bin") as part:
-        identities = xlsb_sheet_ids(part)
+        identities, is_1904 = xlsb_workbook(part)
     marks = []
     for name in _in_order(archive, "xl/_rels/workbook.bin.rels", identities):
         if name in archive.namelist():
@@ -133,24 +141,18 @@ def _scan_xlsb(archive: zipfile.ZipFile, limit: int) -> list[Marks]:
                 marks.append(scan_xlsb_sheet(part))
         else:
             marks.append(Marks())
-    return marks
+    return Scanned(marks, is_1904)
 
 
-def _scan_ods(archive: zipfile.ZipFile, limit: int) -> list[Marks]:
+def _scan_ods(archive: zipfile.ZipFile, limit: int) -> Scanned:
     content = OdsScan()
     for name, piece in _pieces(archive, limit):
         if name == "META-INF/manifest.xml" and b"encryption-data" in piece:
             raise Unreadable(PASSWORD)
         if name == "content.xml":
             content.add(piece, is_last=not piece)
-    return [sheet.marks() for sheet in content.sheets]
-
-
-def _sheet_parts(archive: zipfile.ZipFile) -> list[str]:
-    """The names of the parts with the sheets, in the order of the workbook."""
-    with archive.open("xl/workbook.xml") as file:
-        sheets = _SHEET.findall(file.read(_LONGEST_LIST))
-    return _in_order(archive, "xl/_rels/workbook.xml.rels", sheets)
+    # A date of this format is written as a date, so the day that numbers count from is nowhere needed.
+    return Scanned([sheet.marks() for sheet in content.sheets])
 
 
 def _in_order(archive: zipfile.ZipFile, relations_part: str, identities: Sequence[bytes]) -> list[str]:

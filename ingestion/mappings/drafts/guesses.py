@@ -9,7 +9,7 @@ from decimal import Decimal
 from amkpi.ingestion.mappings.drafts.sample import Cell
 from amkpi.ingestion.mappings.values.dates import date_format, date_formats
 from amkpi.ingestion.mappings.values.numbers import PRESETS, NumberFormat, is_ambiguous
-from amkpi.ingestion.readers.record_batches import MOMENT, NUMBER
+from amkpi.ingestion.readers.record_batches import MOMENT, NUMBERS
 
 _DAYS = ("d/M/yyyy", "M/d/yyyy", "d-M-yyyy", "M-d-yyyy", "d.M.yyyy", "yyyy/M/d", "d/M/yy", "M/d/yy", "yyyyMMdd")
 _NAMED = ("d/MMM/yy", "d/MMM/yyyy", "d-MMM-yyyy", "d MMM yyyy", "MMM d, yyyy", "MMMM d, yyyy", "d MMMM yyyy")
@@ -60,7 +60,7 @@ def dates(cells: Sequence[Cell]) -> Guess | None:
 
 def numbers(cells: Sequence[Cell]) -> Guess | None:
     """How the numbers of a column are written; None if most of its texts are no numbers."""
-    texts = list(dict.fromkeys(cell.text for cell in cells if cell.kind != NUMBER))
+    texts = list(dict.fromkeys(cell.text for cell in cells if cell.kind not in NUMBERS))
     if not texts:
         return Guess((), len(cells), len(cells)) if cells else None
     plain = NumberFormat()
@@ -111,7 +111,7 @@ def other_numbers(chosen: NumberFormat | None, cells: Sequence[Cell]) -> str | N
     chosen: None for numbers as an extract has them.
     """
     form = NumberFormat() if chosen is None else replace(chosen, scale=Decimal(1))
-    texts = list(dict.fromkeys(cell.text for cell in cells if cell.kind != NUMBER))
+    texts = list(dict.fromkeys(cell.text for cell in cells if cell.kind not in NUMBERS))
     own = {text: read for text in texts if (read := form.read(text)) is not None}
     for name in reversed(PRESETS):
         found = {text: PRESETS[name].read(text) for text in own}

@@ -75,9 +75,11 @@ _ISO = (
 )
 # Day 60 of a workbook is 29/02/1900, which never was; no agency has dates of that year.
 _EXCEL_EPOCH = datetime.fromisoformat("1899-12-30")
+_DAYS_TO_1904 = 1462
 _EXCEL_SERIAL = re.compile(r"(\d{5})(\.\d+)?", re.ASCII)
 _EPOCH_SECONDS = re.compile(r"-?\d{9,10}(\.\d+)?", re.ASCII)
-_EPOCH_MILLISECONDS = re.compile(r"-?\d{12,13}", re.ASCII)
+# A program that writes numbers as floats writes 1709226000000.0; a fraction of a millisecond is no moment.
+_EPOCH_MILLISECONDS = re.compile(r"(-?\d{12,13})(?:\.0+)?", re.ASCII)
 
 # Two days that differ in day and month, for formats that read the same text as different days.
 _PROBES = (datetime.fromisoformat("2024-03-04T09:05:07"), datetime.fromisoformat("2011-10-12T09:05:07"))
@@ -283,6 +285,15 @@ def _excel(value: str) -> Moment | None:
     return Moment(_EXCEL_EPOCH + timedelta(days=int(match[1]), seconds=seconds))
 
 
+def serial_of_1900(value: str) -> str:
+    """The serial number of a day in a workbook that counts from 1904, as one that counts from 1900.
+
+    Any other text is returned as it is.
+    """
+    match = _EXCEL_SERIAL.fullmatch(value)
+    return value if match is None else f"{int(match[1]) + _DAYS_TO_1904}{match[2] or ''}"
+
+
 def _epoch(value: str) -> Moment | None:
     if not _EPOCH_SECONDS.fullmatch(value):
         return None
@@ -291,9 +302,10 @@ def _epoch(value: str) -> Moment | None:
 
 
 def _epoch_ms(value: str) -> Moment | None:
-    if not _EPOCH_MILLISECONDS.fullmatch(value):
+    match = _EPOCH_MILLISECONDS.fullmatch(value)
+    if match is None:
         return None
-    seconds, milliseconds = divmod(int(value), 1000)
+    seconds, milliseconds = divmod(int(match[1]), 1000)
     return Moment(datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None), timedelta(), f"{milliseconds:03}")
 
 

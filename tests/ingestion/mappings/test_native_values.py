@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import unicodedata
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import xlsxwriter
 
 from amkpi.ingestion.contracts.native_line import LINES
 from amkpi.ingestion.mappings.apply import apply
@@ -14,8 +16,9 @@ from amkpi.ingestion.mappings.files import MappingError, from_text
 from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.mappings.values.dates import DateReader, date_formats
 from amkpi.ingestion.mappings.values.numbers import PRESETS
-from amkpi.ingestion.readers import TextRows, Unreadable, batch_schema, read_csv
+from amkpi.ingestion.readers import TextRows, Unreadable, batch_schema, examine, open_text, read_csv
 from amkpi.ingestion.readers.record_batches import UNSAVED_CELL, batch
+from tests.ingestion.readers.old_workbooks import xls, xlsb
 from tests.paths import ROOT
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -117,12 +120,43 @@ def test_an_amount_with_the_sign_of_another_currency_than_its_rows_is_refused(tm
         (("iso",), "2024-04-01T00:00:00+07:00", "2024-04-01"),
         (("epoch",), "1709226000", "2024-03-01"),
         (("epoch_ms",), "1709226000000", "2024-03-01"),
+        # As a program writes it that has only floats. Half a millisecond is no moment.
+        (("epoch_ms",), "1709226000000.0", "2024-03-01"),
+        (("epoch_ms",), "1709226000000.5", None),
         (("epoch",), "45356", None),
         (("d/M/yyyy",), "31/02/2024", None),
     ],
 )
 def test_dates_are_the_agencys_days(formats: tuple[str, ...], text: str, day: str | None) -> None:
     assert DateReader(date_formats(formats), ZONE).read(text, timestamp=False) == day
+
+
+def _xlsx(rows: list[list[object]], *, is_1904: bool) -> bytes:
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, {"in_memory": True, "date_1904": is_1904}) as book:
+        sheet = book.add_worksheet()
+        for number, row in enumerate(rows):
+            sheet.write_row(number, 0, row)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.xlsx", _xlsx([["Day", "Amount"], [43894, 43894]], is_1904=True)),
+        ("a.xlsb", xlsb([["Day", "Amount"], [43894, 43894]], is_1904=True)),
+        ("a.xls", xls([["Day", "Amount"], [43894, 43894]], is_1904=True)),
+        ("b.xlsx", _xlsx([["Day", "Amount"], [45356, 43894]], is_1904=False)),
+        ("b.xlsb", xlsb([["Day", "Amount"], [45356, 43894]])),
+        ("b.xls", xls([["Day", "Amount"], [45356, 43894]])),
+    ],
+)
+def test_a_serial_is_the_day_that_its_workbook_means_by_it(tmp_path: Path, name: str, content: bytes) -> None:
+    of = mapping("  cost_date: { column: Day, date_format: [d/M/yyyy, excel] }\n  amount: Amount")
+    path = tmp_path / name
+    path.write_bytes(content)
+    (row,) = rows(apply(of, open_text(path, examine(path), of.native_columns, layout=of.layout)))
+    assert (row["cost_date"], row["amount"]) == ("2024-03-05", "43894")
 
 
 def test_the_day_of_a_moment_can_stay_as_it_is_written() -> None:

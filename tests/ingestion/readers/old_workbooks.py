@@ -87,7 +87,7 @@ def _wide(text: str) -> bytes:
     return struct.pack("<I", len(text)) + text.encode("utf-16-le")
 
 
-def xlsb(*sheets: Rows, merges: Sequence[tuple[int, int, int, int]] = ()) -> bytes:
+def xlsb(*sheets: Rows, merges: Sequence[tuple[int, int, int, int]] = (), is_1904: bool = False) -> bytes:
     """A binary workbook. merges: of the first sheet, each top, bottom, left, right from 0."""
     package = "http://schemas.openxmlformats.org/package/2006"
     office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -95,12 +95,13 @@ def xlsb(*sheets: Rows, merges: Sequence[tuple[int, int, int, int]] = ()) -> byt
     book = b"".join(
         _record(156, struct.pack("<II", 0, each) + _wide(f"rId{each}") + _wide(f"Sheet{each}")) for each in numbers
     )
+    properties = _record(153, struct.pack("<III", int(is_1904), 0, 0))
     parts: dict[str, str | bytes] = {
         "[Content_Types].xml": f'<Types xmlns="{package}/content-types"><Default Extension="bin"'
         ' ContentType="application/vnd.ms-excel.sheet.binary.macroEnabled.main"/></Types>',
         "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="rId1"'
         f' Type="{office}/officeDocument" Target="xl/workbook.bin"/></Relationships>',
-        "xl/workbook.bin": _record(131) + _record(143) + book + _record(144) + _record(132),
+        "xl/workbook.bin": _record(131) + properties + _record(143) + book + _record(144) + _record(132),
         "xl/_rels/workbook.bin.rels": f'<Relationships xmlns="{package}/relationships">'
         + "".join(
             f'<Relationship Id="rId{each}" Type="{office}/worksheet" Target="worksheets/sheet{each}.bin"/>'
@@ -138,11 +139,12 @@ def _biff(number: int, content: bytes = b"") -> bytes:
     return struct.pack("<HH", number, len(content)) + content
 
 
-def xls(*sheets: Rows, password: bool = False) -> bytes:
+def xls(*sheets: Rows, password: bool = False, is_1904: bool = False) -> bytes:
     """A workbook of Excel 97 to 2003."""
     bodies = [_xls_sheet(rows) for rows in sheets]
     head = _biff(0x809, struct.pack("<HHHHII", 0x600, 5, 0x0DBB, 0x07CC, 0, 6))
     head += _biff(0x2F, b"\0" * 6) if password else b""
+    head += _biff(0x22, struct.pack("<H", int(is_1904)))
     names = [f"Sheet{number}".encode() for number in range(1, len(sheets) + 1)]
     start = len(head) + sum(len(_biff(0x85, b"\0" * (8 + len(name)))) for name in names) + len(_biff(0x0A))
     for name, body in zip(names, bodies, strict=True):
