@@ -67,10 +67,16 @@ def _texts(extract: Extract, name: str) -> str:
 
 
 def _ids(connection: duckdb.DuckDBPyConnection, extract: Extract, by: str) -> dict[str, str]:
-    """Value, as `folded_cell` → the one id that has it now.
+    """Value, as `folded_cell` → the one id that has it now. A value of several ids has none."""
+    found = candidates(connection, extract, by)
+    return {value: next(iter(ids)) for value, ids in found.items() if len(ids) == 1}
+
+
+def candidates(connection: duckdb.DuckDBPyConnection, extract: Extract, by: str) -> dict[str, frozenset[str]]:
+    """Value, as `folded_cell` → the ids that have it now.
 
     A row counts as for a reference: it breaks no rule of its own. Of each key the newest row counts; of the rows of a
-    person or client, those of the last valid_from have precedence. A value of several ids has none.
+    person or client, those of the last valid_from have precedence.
     """
     key, *rest = extract.key
     last = f"row_number() over (partition by {key} order by {rest[0]} desc) = 1" if rest else "true"
@@ -98,12 +104,7 @@ def _ids(connection: duckdb.DuckDBPyConnection, extract: Extract, by: str) -> di
     found: dict[bool, dict[str, set[str]]] = {True: defaultdict(set), False: defaultdict(set)}
     for identity, value, is_last in rows:
         found[is_last][folded_cell(value)].add(identity)
-    ids = {}
-    for value in {*found[True], *found[False]}:
-        candidates = found[True].get(value) or found[False][value]
-        if len(candidates) == 1:
-            ids[value] = next(iter(candidates))
-    return ids
+    return {value: frozenset(found[True].get(value) or found[False][value]) for value in {*found[True], *found[False]}}
 
 
 def _write(

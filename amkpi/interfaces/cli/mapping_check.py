@@ -16,7 +16,9 @@ from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.paths import SHIPPED_MAPPINGS
 from amkpi.core.settings import Settings, load_settings
+from amkpi.ingestion import snapshots
 from amkpi.ingestion.contracts.extracts import EXTRACTS
+from amkpi.ingestion.mappings.drafts.against_home import HomeUnread
 from amkpi.ingestion.mappings.drafts.draft import draft
 from amkpi.ingestion.mappings.drafts.review import SHOWN_ROWS, MappingReview, review
 from amkpi.ingestion.mappings.files import load_mapping, read_mappings
@@ -36,7 +38,8 @@ def show_check(file: Path, name: str | None, mapping: Path | None, home: Home | 
     """
     if not file.is_file():
         raise AmkpiError(f"no file {file}")
-    zone = (load_settings(home) if home else Settings.model_validate({})).zone
+    settings = load_settings(home) if home else Settings.model_validate({})
+    zone = settings.zone
     if mapping is not None:
         chosen = [load_mapping(mapping, zone)]
     else:
@@ -55,12 +58,19 @@ def show_check(file: Path, name: str | None, mapping: Path | None, home: Home | 
                 else f"no mapping takes {file.name}; name one with --source ({names}), or start one with"
                 " amkpi sources draft"
             )
+    warehouse = home.warehouse if home and home.warehouse.is_file() else None
+    later = "; HOME has received nothing yet" if home else "; with --home they are looked up now"
     for each in chosen:
         try:
-            found = review(file, each)
+            found = review(file, each, warehouse)
         except Unreadable as error:
             raise AmkpiError(f"{file.name} as {each.name}: {error}") from error
+        except HomeUnread as error:
+            terminal.warn(f"lookups and deletions are not checked: {error}")
+            warehouse, later = None, ""
+            found = review(file, each)
         _show(each, found)
+        _show_against_home(each, found, settings.landing.max_deleted_share, later)
 
 
 def _show(source: Mapping, found: MappingReview) -> None:
@@ -79,11 +89,39 @@ def _show(source: Mapping, found: MappingReview) -> None:
     for note in found.tally.notes:
         screen.print(escape(note), soft_wrap=True)
     screen.print(_table(source, found))
-    for name, count in found.looked_up.items():
-        screen.print(f"{name}: {count} different values are looked up when the file is loaded")
     _show_problems(found)
     if found.unused:
         screen.print(f"[dim]not used: {escape(', '.join(found.unused))}[/]", soft_wrap=True)
+
+
+def _show_against_home(source: Mapping, found: MappingReview, max_share: float, later: str) -> None:
+    """Print what the lookups find in HOME, which references it lacks, and what the file would delete there.
+
+    later: why there is nothing about HOME.
+    """
+    screen = terminal.out()
+    if found.against_home is None:
+        for name, count in found.looked_up.items():
+            screen.print(f"{name}: {count} different values are looked up when the file is loaded{later}")
+        return
+    for name, each in found.against_home.references.items():
+        screen.print(f"{name}: {each.found} different values are found in {each.extract} of HOME")
+        if each.missing:
+            terminal.warn(f"{name}: {each.extract} has no {_counted(each.missing)}: these rows would wait")
+        if each.ambiguous:
+            terminal.warn(f"{name}: several of {each.extract} are {_counted(each.ambiguous)}: these rows would wait")
+    lost = found.against_home.lost
+    if lost.unreadable:
+        terminal.warn(snapshots.UNREADABLE)
+    elif lost.are_too_many(max_share):
+        terminal.warn(lost.refusal(source.name, source.snapshot))
+    elif lost.lost:
+        of = "the last snapshot" if source.snapshot else "the file as it was read before"
+        terminal.warn(f"would delete {lost.lost} of the {lost.before} keys of {of}")
+    elif source.snapshot:
+        screen.print(f"snapshot: would delete none of the {lost.before} keys of the last one")
+    if found.against_home.first_lost:
+        terminal.warn(f"deleted would be, for example: {', '.join(found.against_home.first_lost)}")
 
 
 def _show_problems(found: MappingReview) -> None:

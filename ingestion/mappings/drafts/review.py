@@ -16,6 +16,7 @@ from amkpi.ingestion.contracts.native_line import native_line
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.mappings.apply import unused_columns
 from amkpi.ingestion.mappings.drafts import guesses
+from amkpi.ingestion.mappings.drafts.against_home import AgainstHome, compare
 from amkpi.ingestion.mappings.drafts.sample import Cell, Sample, sample_in
 from amkpi.ingestion.mappings.lookups import MARK, wanted
 from amkpi.ingestion.mappings.model import Mapping
@@ -56,6 +57,7 @@ class MappingReview:
     and highest date or number. doubts: what the values could mean as well. unmapped: the values of a column of choices
     that are none of the choices, with their rows; by_otherwise: the native values that `otherwise` took. looked_up: how
     many values of a column are looked up when the file is loaded. unused: the native columns that nothing uses.
+    against_home: what the file means for HOME; None if none was given.
     """
 
     rows: int
@@ -70,12 +72,14 @@ class MappingReview:
     looked_up: dict[str, int]
     held: list[HeldBack]
     unused: tuple[str, ...]
+    against_home: AgainstHome | None = None
 
 
-def review(file: Path, source: Mapping) -> MappingReview:
-    """Read the file by the mapping, in memory. The rules are the loader's, but references and rates are not checked.
+def review(file: Path, source: Mapping, warehouse: Path | None = None) -> MappingReview:
+    """Read the file by the mapping, in memory. The rules are the loader's, but rates are not checked.
 
-    Raises Unreadable if the file or one of its rows cannot be read by the mapping.
+    warehouse: of HOME, for references, lookups and deletions; None to leave them out. Raises Unreadable if the file or
+    one of its rows cannot be read by the mapping, and HomeUnread if the warehouse cannot be read.
     """
     extract = source.target
     content = examine(file)
@@ -87,7 +91,7 @@ def review(file: Path, source: Mapping) -> MappingReview:
         create_tables(connection)
         opened = writer.open_rows(file, content, extract, source)
         rows = writer.write_rows(connection, extract, opened, delivery)
-        return MappingReview(
+        found = MappingReview(
             rows=rows,
             tally=opened.tally,
             values=_values(connection, source),
@@ -101,6 +105,10 @@ def review(file: Path, source: Mapping) -> MappingReview:
             held=[_with_advice(each, source, sample) for each in _held(connection, extract)],
             unused=unused_columns(source, sample.header),
         )
+        if warehouse is None:
+            return found
+        # Last, because rows of HOME then lie beside those of the file.
+        return replace(found, against_home=compare(connection, source, delivery, warehouse))
 
 
 def _values(connection: duckdb.DuckDBPyConnection, source: Mapping) -> dict[str, list[tuple[str | None, str]]]:
