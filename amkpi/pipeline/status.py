@@ -20,7 +20,7 @@ from amkpi.core.language import formatting
 from amkpi.core.paths import SHIPPED_MAPPINGS
 from amkpi.core.publication_id import current_file
 from amkpi.core.run import Run
-from amkpi.core.storage import closing_register
+from amkpi.core.storage import closing_register, dismissals
 from amkpi.core.storage.locking import locked
 from amkpi.core.storage.migrations.state_stores import DELIVERY_LOG
 from amkpi.core.storage.warehouse import connect
@@ -190,10 +190,24 @@ def dismiss_quarantine(
         )
 
 
+def take_back_dismissals(
+    run: Run, by: str, why: str, extract: str | None, file_name: str | None, reason: str | None
+) -> int:
+    """Let dismissed rows count again; returns how many. Raises AmkpiError."""
+    with _with_row_checks(run) as connection:
+        return quarantine.take_back(
+            connection, run.home, by, why, run.now(), extract=extract, file_name=file_name, reason=reason
+        )
+
+
 def show_dismissed(run: Run) -> None:
-    """Print the rows that were set aside and are still held back: by whom, why and when."""
+    """Print the rows that were set aside and are still held back, and the dismissals that were taken back.
+
+    Each with by whom, why and when.
+    """
     with _with_row_checks(run) as connection:
         found = quarantine.dismissed(connection, run.home)
+    _show_taken_back(run)
     if not found:
         terminal.out().print("no quarantined rows are dismissed")
         return
@@ -206,6 +220,21 @@ def show_dismissed(run: Run) -> None:
         moment = f"{at.astimezone(zone):%d/%m/%Y %H:%M}"
         table.add_row(extract, escape(file), reason, str(rows), escape(by), escape(why), moment)
     terminal.out().print(table)
+
+
+def _show_taken_back(run: Run) -> None:
+    groups = Counter(
+        (each.dismissal.extract, each.dismissal.by, each.dismissal.why, each.at, each.by, each.why)
+        for each in dismissals.read_taken_back(run.home.state)
+    )
+    zone = ZoneInfo(run.settings.timezone)
+    for (extract, by, why, at, back_by, back_why), rows in sorted(groups.items()):
+        what = "1 dismissal" if rows == 1 else f"{rows} dismissals"
+        terminal.out().print(
+            f"{what} of {extract} by {escape(by)} ({escape(why)}) taken back by {escape(back_by)} at"
+            f" {at.astimezone(zone):%d/%m/%Y %H:%M}: {escape(back_why)}",
+            soft_wrap=True,
+        )
 
 
 @contextmanager

@@ -169,15 +169,42 @@ def dismiss(
         raise AmkpiError("--dismiss needs --by NAME and --why TEXT: who decides that these rows are left out, and why")
     if extract is None and file_name is None and reason is None:
         raise AmkpiError("--dismiss needs --extract, --file or --reason: it does not set all rows aside at once")
-    where, values = _chosen(connection, extract, file_name, reason)
+    rows = _places(connection, *_chosen(connection, extract, file_name, reason))
+    dismissals.add(home.state, [Dismissal(*row, by.strip(), why.strip(), at) for row in rows])
+    copy_dismissals(connection, home)
+    return len(rows)
+
+
+def take_back(
+    connection: duckdb.DuckDBPyConnection,
+    home: Home,
+    by: str,
+    why: str,
+    at: datetime,
+    *,
+    extract: str | None = None,
+    file_name: str | None = None,
+    reason: str | None = None,
+) -> int:
+    """Let dismissed rows count again; returns how many. `at` is aware. Raises AmkpiError."""
+    if not by.strip() or not why.strip():
+        raise AmkpiError("--undismiss needs --by NAME and --why TEXT: who decides that these rows count again, and why")
+    if extract is None and file_name is None and reason is None:
+        raise AmkpiError("--undismiss needs --extract, --file or --reason: it does not take all back at once")
+    rows = _places(connection, *_chosen(connection, extract, file_name, reason, dismissed=True))
+    dismissals.take_back(home.state, rows, by.strip(), why.strip(), at)
+    copy_dismissals(connection, home)
+    return len(rows)
+
+
+def _places(connection: duckdb.DuckDBPyConnection, where: str, values: list[str]) -> list[tuple[str, int, int]]:
+    """The extract, delivery and line of each chosen row."""
     rows = connection.execute(
         "select q.extract, q._delivery, q._line from validation.quarantine as q"
         f" inner join raw.ledger on q._delivery = delivery where {where}",
         values,
     ).fetchall()
-    dismissals.add(home.state, [Dismissal(*(*row, by.strip(), why.strip(), at)) for row in rows])
-    copy_dismissals(connection, home)
-    return len(rows)
+    return [(str(name), int(delivery), int(line)) for name, delivery, line in rows]
 
 
 def copy_dismissals(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
@@ -213,9 +240,14 @@ def _check_checked(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _chosen(
-    connection: duckdb.DuckDBPyConnection, extract: str | None, file_name: str | None, reason: str | None
+    connection: duckdb.DuckDBPyConnection,
+    extract: str | None,
+    file_name: str | None,
+    reason: str | None,
+    *,
+    dismissed: bool = False,
 ) -> tuple[str, list[str]]:
-    """An SQL condition over quarantine and ledger, and its values. Dismissed rows do not fulfil it."""
+    """An SQL condition over quarantine and ledger, and its values. Only dismissed rows fulfil it, or none of them."""
     if extract is not None and extract not in EXTRACTS:
         raise AmkpiError(f"unknown extract {extract}; the extracts are: {', '.join(EXTRACTS)}")
     if reason is not None and reason not in REASONS:
@@ -223,11 +255,11 @@ def _chosen(
     _check_checked(connection)
     given = {"q.extract": extract, "file_name": file_name, "q.reason": reason}
     conditions = [f"{name} = ?" for name, value in given.items() if value is not None]
-    is_open = (
-        "not exists (select 1 from validation.dismissed as d"
+    which = (
+        f"{'' if dismissed else 'not '}exists (select 1 from validation.dismissed as d"
         " where d.extract = q.extract and d._delivery = q._delivery and d._line = q._line)"
     )
-    return " and ".join([is_open, *conditions]), [value for value in given.values() if value is not None]
+    return " and ".join([which, *conditions]), [value for value in given.values() if value is not None]
 
 
 def _rows(

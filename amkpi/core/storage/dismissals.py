@@ -1,4 +1,7 @@
-"""Rows of the quarantine that a person has set aside: which, by whom, why and when. Kept in HOME/state/."""
+"""Rows of the quarantine that a person has set aside: which, by whom, why and when. Kept in HOME/state/.
+
+A dismissal that is taken back is kept too, with by whom, why and when.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,16 @@ class Dismissal:
     at: datetime
 
 
+@dataclass(frozen=True, order=True)
+class TakenBack:
+    """A dismissal that counts no more. at: an aware moment."""
+
+    dismissal: Dismissal
+    by: str
+    why: str
+    at: datetime
+
+
 def add(state: Path, dismissals: Iterable[Dismissal]) -> None:
     """Keep dismissals; the first of a row stays. Raises AmkpiError."""
     rows = [(*astuple(each)[:-1], each.at.astimezone(UTC).isoformat()) for each in dismissals]
@@ -33,8 +46,36 @@ def add(state: Path, dismissals: Iterable[Dismissal]) -> None:
             )
 
 
+def take_back(state: Path, rows: Iterable[tuple[str, int, int]], by: str, why: str, at: datetime) -> None:
+    """Take the dismissals of rows back: extract, delivery and line of each. Raises AmkpiError."""
+    wanted = [(by, why, at.astimezone(UTC).isoformat(), *row) for row in rows]
+    if wanted:
+        with DISMISSALS.open(state) as connection:
+            of_row = "from dismissals where extract = ? and delivery = ? and line = ?"
+            connection.executemany(
+                "insert into taken_back (extract, delivery, line, by, why, at, back_by, back_why, back_at)"
+                f" select extract, delivery, line, by, why, at, ?, ?, ? {of_row}",
+                wanted,
+            )
+            connection.executemany(f"delete {of_row}", [row[3:] for row in wanted])
+
+
+def read_taken_back(state: Path) -> list[TakenBack]:
+    """All dismissals that were taken back, by extract, delivery, line and moment. Raises AmkpiError."""
+    if not DISMISSALS.exists(state):
+        return []
+    with DISMISSALS.open(state) as connection:
+        rows = connection.execute(
+            "select extract, delivery, line, by, why, at, back_by, back_why, back_at from taken_back"
+        ).fetchall()
+    return sorted(
+        TakenBack(Dismissal(*row[:5], datetime.fromisoformat(row[5])), *row[6:8], datetime.fromisoformat(row[8]))
+        for row in rows
+    )
+
+
 def read(state: Path) -> list[Dismissal]:
-    """All dismissals, by extract, delivery and line. Raises AmkpiError."""
+    """All dismissals that count, by extract, delivery and line. Raises AmkpiError."""
     if not DISMISSALS.exists(state):
         return []
     with DISMISSALS.open(state) as connection:

@@ -85,3 +85,28 @@ def test_an_export_leaves_dismissed_rows_out(held: Agency) -> None:
     dismiss(held)
     target = held.home.root / "out.csv"
     assert status.export_quarantine(held.run, "clients", target, None, None) == 2
+
+
+def test_a_dismissal_is_taken_back_and_both_are_kept(held: Agency, capsys: pytest.CaptureFixture[str]) -> None:
+    before = identity(held)
+    dismiss(held)
+    assert status.take_back_dismissals(held.run, "NV007", "they were real", None, "clients/b.csv", None) == 0
+    assert status.take_back_dismissals(held.run, "NV007", "they were real", None, "clients/a.csv", None) == 2
+    assert len(shown(held)) == 4
+    assert identity(held) == before
+    status.show_dismissed(held.run)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "2 dismissals of clients by NV001 (test rows of the CRM) taken back by NV007" in out
+    assert "they were real" in out
+    # They can be dismissed again, by somebody else.
+    assert status.dismiss_quarantine(held.run, "NV002", "no", "clients", None, None) == 4
+    assert {each.by for each in dismissals.read(held.home.state)} == {"NV002"}
+    assert [each.by for each in dismissals.read_taken_back(held.home.state)] == ["NV007", "NV007"]
+
+
+def test_taking_back_needs_a_name_a_reason_and_a_selection(held: Agency) -> None:
+    dismiss(held)
+    for by, why, of in (("", "x", "clients"), ("x", "", "clients"), ("x", "x", None)):
+        with pytest.raises(AmkpiError, match="--undismiss needs"):
+            status.take_back_dismissals(held.run, by, why, of, None, None)
+    assert len(dismissals.read(held.home.state)) == 2

@@ -164,6 +164,15 @@ DISMISSALS = StateStore(
                 " by text not null, why text not null, at text not null, primary key (extract, delivery, line))"
             ),
         ),
+        Migration(
+            2,
+            "dismissals that were taken back",
+            _statements(
+                "create table taken_back (extract text not null, delivery integer not null, line integer not null,"
+                " by text not null, why text not null, at text not null, back_by text not null, back_why text not null,"
+                " back_at text not null)"
+            ),
+        ),
     ),
     remedy="bring it back from a backup: without it the rows count as quarantined again",
 )

@@ -82,7 +82,8 @@ def explain(run: Run, kpi: str, whose_when: tuple[str, ...], scope: Scope | None
 @click.option("--reason", help="Only for this reason.")
 @click.option("--export", type=FOLDER, metavar="FILE", help="Write them to .csv or .xlsx, to be corrected.")
 @click.option("--dismiss", is_flag=True, help="Set them aside: nobody will correct them. Needs --by and --why.")
-@click.option("--by", metavar="NAME", default="", help="Who sets them aside.")
+@click.option("--undismiss", is_flag=True, help="Let dismissed rows count again. Needs --by and --why.")
+@click.option("--by", metavar="NAME", default="", help="Who decides it.")
 @click.option("--why", metavar="TEXT", default="", help="Why.")
 @click.option("--dismissed", is_flag=True, help="Show the rows that were set aside, by whom and why.")
 @with_run
@@ -93,6 +94,7 @@ def quarantine(
     reason: str | None,
     export: Path | None,
     dismiss: bool,
+    undismiss: bool,
     by: str,
     why: str,
     dismissed: bool,
@@ -101,16 +103,26 @@ def quarantine(
 
     --export writes the rows of one extract to a file. Correct them there and put the file into LANDING.
 
-    --dismiss sets rows aside that nobody will correct: no share, mail or explanation counts them any more.
+    --dismiss sets rows aside that nobody will correct: no share, mail or explanation counts them any more. --undismiss
+    takes that back.
     """
-    from amkpi.pipeline.status import dismiss_quarantine, export_quarantine, show_dismissed, show_quarantine
+    from amkpi.pipeline.status import (
+        dismiss_quarantine,
+        export_quarantine,
+        show_dismissed,
+        show_quarantine,
+        take_back_dismissals,
+    )
 
-    if dismissed + dismiss + (export is not None) > 1:
-        raise click.UsageError("give only one of --export, --dismiss and --dismissed")
+    if dismissed + dismiss + undismiss + (export is not None) > 1:
+        raise click.UsageError("give only one of --export, --dismiss, --undismiss and --dismissed")
     if dismissed:
         show_dismissed(run)
     elif dismiss:
         click.echo(f"{dismiss_quarantine(run, by, why, extract, file, reason)} rows dismissed; now: amkpi run")
+    elif undismiss:
+        count = take_back_dismissals(run, by, why, extract, file, reason)
+        click.echo(f"{count} rows count again; now: amkpi run")
     elif export is None:
         show_quarantine(run, extract, file, reason)
     elif extract is None:
