@@ -20,6 +20,8 @@ from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT
 from amkpi.ingestion.readers.record_batches import TIDY
 from amkpi.ingestion.tables import parsed_rows
 from amkpi.ingestion.validation import repeated_keys
+from amkpi.ingestion.validation.exported_cells import as_it_was
+from amkpi.ingestion.validation.settled_rows import SHA256
 
 _LONGEST_TEXT = 600
 
@@ -86,7 +88,9 @@ def write_rows(connection: duckdb.DuckDBPyConnection, extract: Extract, rows: Te
     if not rows.header:
         return 0
     places = _match(extract, rows.header)
-    columns = [f"c{place} as {name}" for name, place in places.items()]
+    # Only an exported quarantine has this column.
+    is_exported = any(loose(title) == loose(SHA256) for title in rows.header)
+    columns = [f"{as_it_was(f'c{place}') if is_exported else f'c{place}'} as {name}" for name, place in places.items()]
     taken = set(places.values())
     extra = [
         f"{literal(title.strip() or f'column {i + 1}')}, c{i}" for i, title in enumerate(rows.header) if i not in taken

@@ -6,7 +6,6 @@ Private content stays private: survey comments are left out, and peer reviews ar
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,13 +22,12 @@ from amkpi.core.storage.transactions import transaction
 from amkpi.core.storage.warehouse import table_exists
 from amkpi.ingestion.contracts.extracts import EXTRACTS, REASONS, Extract
 from amkpi.ingestion.contracts.native_line import native_line
+from amkpi.ingestion.validation import exported_cells
 from amkpi.ingestion.validation.settled_rows import LINE, SHA256
 
 # Columns that an export has after those of the extract. A corrected file may keep them: unknown columns are ignored.
 # By its line and the digest of its file, the row that comes back settles the row that was exported.
 ABOUT = ("quarantine_reason", "quarantine_column", "quarantine_file", LINE, "quarantine_row", SHA256)
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 # From so many rows on, and so great a share of a file, a fault is most likely one of the mapping.
 _MANY_ROWS, _MANY_OF = 3, 0.1
 _EXCEL_ROWS = 1_048_576
@@ -131,8 +129,8 @@ def export(
     """Write the quarantined rows of an extract to `target`, as .csv or .xlsx by its ending; returns how many.
 
     The columns are those of the extract, then ABOUT; a malformed row has its fields in `quarantine_row`, as JSON. No
-    program that opens the file takes a cell as a formula: in .xlsx each cell is text as it arrived, in .csv a cell that
-    could be a formula has an apostrophe before it. Raises AmkpiError.
+    program that opens the file takes a cell as a formula: in .xlsx each cell is text, in .csv a cell that could be a
+    formula has an apostrophe before it, which a load of the corrected file removes. Raises AmkpiError.
     """
     where, values = _chosen(connection, extract, file_name, reason)
     declared = EXTRACTS[extract]
@@ -292,13 +290,9 @@ def _write_csv(target: Path, header: Sequence[str], rows: Iterator[tuple[str, ..
         writer = csv.writer(file)
         writer.writerow(header)
         for row in rows:
-            writer.writerow([_no_formula(cell) for cell in row])
+            writer.writerow(map(exported_cells.in_text, row))
             count += 1
     return count
-
-
-def _no_formula(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(cell) else cell
 
 
 def _write_xlsx(target: Path, header: Sequence[str], rows: Iterator[tuple[str, ...]]) -> int:
@@ -314,5 +308,5 @@ def _write_xlsx(target: Path, header: Sequence[str], rows: Iterator[tuple[str, .
                 )
             for place, cell in enumerate(row):
                 if cell:
-                    sheet.write_string(count, place, cell)
+                    sheet.write_string(count, place, exported_cells.in_sheet(cell))
     return count

@@ -78,6 +78,20 @@ def test_what_is_exported_corrected_and_dropped_back_is_held_back_no_longer(
     assert agency.rows("select count(*), count_if(is_settled) from validation.held_back") == [(3, 3)]
 
 
+@pytest.mark.parametrize(("written", "saved"), [("csv", "csv"), ("xlsx", "xlsx"), ("csv", "xlsx"), ("xlsx", "csv")])
+def test_an_id_that_looks_like_a_formula_comes_back_as_it_was(
+    agency: Agency, tmp_path: Path, written: str, saved: str
+) -> None:
+    ids = ["=1+1", "'=1+1", "-x", "@x", "'-5", "-5", "''+a", "'Hoa Mai"]
+    agency.load({"clients/a.csv": "client_id,client_name\n" + "".join(f"{each},\n" for each in ids)})
+    held(agency)
+    rows = [{**row, "client_name": "x"} for row in exported(agency, tmp_path / f"out.{written}")]
+    save = as_csv if saved == "csv" else as_xlsx
+    agency.load({f"clients/b.{saved}": save(rows, tmp_path / "back")})
+    assert held(agency) == []
+    assert agency.rows("select client_id from valid.clients order by 1") == [(each,) for each in sorted(ids)]
+
+
 def test_a_line_that_comes_back_bad_is_held_back_in_both_files(agency: Agency, tmp_path: Path) -> None:
     agency.load({"clients/a.csv": "client_id,client_name\n,Three\n"})
     held(agency)
