@@ -34,7 +34,8 @@ class Cause(StrEnum):
 class Then:
     """What a closed publication knew: the deliveries up to a number, its date, and what was held back.
 
-    held: a relation with extract, delivery and line_number. last_day: the last day of the periods that are explained.
+    held: a relation with extract, delivery and line_number (the row within its delivery). last_day: the last day of the
+    periods that are explained.
     """
 
     delivery: int

@@ -168,13 +168,21 @@ def _fill(home: Home, connection: duckdb.DuckDBPyConnection, register: Register,
     for name in ("dim_staff", "dim_client", "publication"):
         connection.execute(f"create table {new}.{name} as from seen.marts.{name}")
     _keep_what_explains(connection, act)
-    connection.execute(
-        f"create table {new}.held as select extract, delivery, line_number, reason from seen.marts.quarantined_rows"
-    )
+    keep_held(connection, new)
     _keep_sources(connection, act.delivery)
     for number, earlier in enumerate(_first_closings(register, act)):
         with attached(connection, earlier.file(home), f"first_{number}"):
             _take_private_from(connection, f"first_{number}")
+
+
+def keep_held(connection: duckdb.DuckDBPyConnection, new: str) -> None:
+    """Keep which rows were held back. Several rows can have one line; older publications do not say which was meant."""
+    columns = _columns(connection, "seen", "quarantined_rows", "marts")
+    row = "delivery_row" if "delivery_row" in columns else "line_number"
+    connection.execute(
+        f"create table {new}.held as select extract, delivery, {row} as line_number, reason"
+        " from seen.marts.quarantined_rows"
+    )
 
 
 # What `amkpi explain` reads besides the marts, under the names of a publication, and which of its rows.
@@ -276,13 +284,13 @@ def _take_private_from(connection: duckdb.DuckDBPyConnection, first: str) -> Non
     )
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, database: str, table: str) -> list[str]:
+def _columns(connection: duckdb.DuckDBPyConnection, database: str, table: str, schema: str = "main") -> list[str]:
     return [
         name
         for (name,) in connection.execute(
             "select column_name from duckdb_columns() where database_name = ? and table_name = ?"
-            " and schema_name = 'main' order by column_index",
-            [database, table],
+            " and schema_name = ? order by column_index",
+            [database, table, schema],
         ).fetchall()
     ]
 

@@ -115,11 +115,16 @@ def _read_held(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
     if not file.is_file():
         return
     with duckdb.connect(str(file), read_only=True) as publication:
-        rows = publication.execute(
-            "select held.extract, ledger.delivery, held.line_number from marts.quarantined_rows as held"
-            " inner join marts.load_ledger as ledger"
-            " on ledger.file_name = held.file_name and ledger.extract = held.extract"
-        ).fetchall()
+        columns = {name for name, *_ in publication.execute("describe marts.quarantined_rows").fetchall()}
+        if "delivery_row" in columns:
+            rows = publication.execute("select extract, delivery, delivery_row from marts.quarantined_rows").fetchall()
+        else:
+            # Of a version that named the file and the line alone.
+            rows = publication.execute(
+                "select held.extract, ledger.delivery, held.line_number from marts.quarantined_rows as held"
+                " inner join marts.load_ledger as ledger"
+                " on ledger.file_name = held.file_name and ledger.extract = held.extract"
+            ).fetchall()
     if rows:
         connection.executemany(
             "insert into held_at_mail (extract, delivery, line_number) values (?, ?, ?)", [list(row) for row in rows]

@@ -9,7 +9,8 @@ select
     ledger.loaded_at as first_seen_at,
     held.keeps_older_row,
     held._delivery as delivery,
-    dismissed._line is not null as is_dismissed
+    dismissed._line is not null as is_dismissed,
+    held._line as delivery_row
 from {{ source('validation', 'quarantine') }} as held
 inner join {{ source('raw', 'ledger') }} as ledger
     on held._delivery = ledger.delivery
