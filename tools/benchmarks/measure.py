@@ -230,7 +230,7 @@ def _without_rows(home: Path) -> Path:
 
 
 def startup(folder: Path) -> tuple[Measured, Measured, list[tuple[str, float]]]:
-    """`amkpi run` of an empty agency: the first run of an installation, a second one, and the parts of the second one.
+    """`amkpi run` of an agency without rows: the first run of an installation, a second one, and the parts of the second one.
 
     The parts are (part, seconds), in their order in time.
     """
@@ -250,7 +250,7 @@ def startup(folder: Path) -> tuple[Measured, Measured, list[tuple[str, float]]]:
     command = measure([str(AMKPI), "--version"]).seconds
     parts = [
         ("the command's own imports", command),
-        ("load: LANDING is listed, the warehouse is created", step["load"]),
+        ("load: the file without rows is loaded, the warehouse is created", step["load"]),
         ("build: row checks, and the import of dbt", step["build"] - (done - begun)),
         ("build: dbt takes its project from the manifest cache", read - begun),
         ("build: the models and their tests, without rows", done - read),
@@ -287,8 +287,9 @@ def report(results: list[dict[str, Any]], first: Measured, empty: Measured, part
         "",
         "## Start-up",
         "",
-        f"`amkpi run` of an empty agency takes {empty.seconds:.1f} s and {empty.peak / 1e6:.0f} MB at its peak. The"
-        f" first run of an installation, in which dbt parses its project, takes {first.seconds:.1f} s.",
+        f"`amkpi run` of an agency with one file, which has no rows, takes {empty.seconds:.1f} s and"
+        f" {empty.peak / 1e6:.0f} MB at its peak. The first run of an installation, in which dbt parses its project,"
+        f" takes {first.seconds:.1f} s.",
         "",
         "| part | seconds |",
         "|---|---:|",

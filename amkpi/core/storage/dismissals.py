@@ -69,8 +69,13 @@ def read_taken_back(state: Path) -> list[TakenBack]:
             "select extract, delivery, line, by, why, at, back_by, back_why, back_at from taken_back"
         ).fetchall()
     return sorted(
-        TakenBack(Dismissal(*row[:5], datetime.fromisoformat(row[5])), *row[6:8], datetime.fromisoformat(row[8]))
-        for row in rows
+        TakenBack(
+            Dismissal(extract, delivery, line, by, why, datetime.fromisoformat(at)),
+            back_by,
+            back_why,
+            datetime.fromisoformat(back_at),
+        )
+        for extract, delivery, line, by, why, at, back_by, back_why, back_at in rows
     )
 
 
