@@ -16,7 +16,7 @@ from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.mappings.apply import apply
 from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.readers import CANONICAL, Content, TextRows, Unreadable, batch_schema, loose, open_text
-from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT
+from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT, WORKBOOKS, ending
 from amkpi.ingestion.readers.record_batches import TIDY
 from amkpi.ingestion.tables import parsed_rows
 from amkpi.ingestion.validation import repeated_keys
@@ -47,6 +47,8 @@ def write_file(
         else repeated_keys.find(connection, extract, delivery.delivery)
     )
     notes = [*rows.tally.notes, *([repeated.note] if repeated.undecided or repeated.summed else [])]
+    if source and any(rule.id_from for rule in source.columns.values()):
+        notes += _notes_on_other_formats(connection, delivery)
     return replace(
         delivery,
         rows_read=count,
@@ -60,6 +62,27 @@ def write_file(
         mapping_sha256=source.sha256 if source else None,
         notes=in_one_line("; ".join(notes)) or None,
     )
+
+
+def _notes_on_other_formats(connection: duckdb.DuckDBPyConnection, delivery: Delivery) -> list[str]:
+    """What to know if the source's last file was of another format: the same row then has another id of `id_from`."""
+    last = connection.execute(
+        "select file_name from raw.ledger where source = ? and extract = ? and status = 'loaded'"
+        " order by delivery desc limit 1",
+        [delivery.source, delivery.extract],
+    ).fetchall()
+    before, now = (_format(name) for name in (last[0][0] if last else delivery.file_name, delivery.file_name))
+    if before == now:
+        return []
+    return [
+        f"id_from: the file before was a {before}, this one is a {now}: a date or a number that they write in different"
+        " ways gives the same row another id, so that it would count twice"
+    ]
+
+
+def _format(file_name: str) -> str:
+    kind = ending(file_name).removesuffix(".gz").removesuffix(".zst")
+    return "workbook" if kind in WORKBOOKS else "text" if kind in (".csv", ".tsv", ".txt") else kind
 
 
 def in_one_line(text: str) -> str:

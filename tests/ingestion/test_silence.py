@@ -215,6 +215,15 @@ def test_sheets_that_are_not_read_are_told(agency: Agency) -> None:
     assert delivery.notes == "sheet S1 of 2; not read, though the columns are there too: T2"
 
 
+def test_ids_of_another_format_than_the_file_before_are_told(agency: Agency) -> None:
+    mapped(agency, m=costs(id="{ id_from: [P, Day] }"))
+    agency.load({"c1.csv": "P,Day,A\nDA01,5/1/2026,5\n"})
+    (same,) = agency.load({"c2.csv": "P,Day,A\nDA01,6/1/2026,5\n"}).deliveries
+    (other,) = agency.load({"c3.xlsx": workbook([["P", "Day", "A"], ["DA01", "2026-01-07", 5]])}).deliveries
+    assert same.notes is None
+    assert "id_from: the file before was a text, this one is a workbook" in (other.notes or "")
+
+
 def test_rows_that_id_from_cannot_tell_apart_are_told(agency: Agency) -> None:
     mapped(agency, m=costs(id="{ id_from: [P] }"))
     (delivery,) = checked(agency, {"c.csv": "P,A\nP1,100\nP1,50\n"}).deliveries

@@ -230,7 +230,7 @@ def _without_rows(home: Path) -> Path:
 
 
 def startup(folder: Path) -> tuple[Measured, Measured, list[tuple[str, float]]]:
-    """`amkpi run` of an agency without rows: the first run of an installation, a second one, and the parts of the second one.
+    """`amkpi run` of an agency without rows: the first of an installation, a second one, and the parts of the second.
 
     The parts are (part, seconds), in their order in time.
     """
