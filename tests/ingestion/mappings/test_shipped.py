@@ -167,6 +167,37 @@ EXAMPLES_OF_MAPPINGS = [
         ["NV001 NV002 Creative 2024-04-01 4.0 5.0"],
         ["3 unknown_reference account_manager_id"],
     ),
+    Example(
+        "surveymonkey_client_survey",
+        SURVEY,
+        ["KH001 2024-03-31 2024-03-31 5.0 -", "KH002 2024-04-01 2024-04-01 4.0 ok"],
+        # 13/04/2024 cannot be of the United States.
+        ["5 bad_type sent_date"],
+    ),
+    Example(
+        "surveymonkey_peer_review",
+        REVIEW,
+        ["NV001 NV002 Creative 2024-03-31 4.0 5.0", "NV002 NV001 Account 2024-04-01 3.0 -"],
+        ["5 unknown_reference reviewer_id"],
+    ),
+    Example(
+        "trello_cards_vi",
+        PROJECT,
+        [
+            "https://trello.com/c/aBcD1234 KH001 - Landing page 2024-01-05 2024-02-29 2024-02-28",
+            "https://trello.com/c/aBcD1235 KH001 - TVC hè 2024-01-04 2024-06-30 -",
+        ],
+        ["4 missing_required committed_due_date"],
+    ),
+    Example(
+        "trello_cards_en_us",
+        PROJECT,
+        [
+            "https://trello.com/c/xYz12341 KH001 - Landing page 2024-01-05 2024-02-29 2024-02-28",
+            "https://trello.com/c/xYz12342 KH001 - TVC 2024-01-04 2024-06-30 -",
+        ],
+        ["4 bad_type committed_due_date"],
+    ),
 ]
 
 
