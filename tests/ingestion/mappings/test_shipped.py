@@ -24,7 +24,7 @@ from tests.paths import ROOT
 
 EXAMPLES = ROOT / "tests" / "fixtures" / "exports"
 PAGE = ROOT / "docs" / "exports.md"
-# On real files, in test_apply.py.
+# On real files, in test_real_exports.py.
 TESTED_ELSEWHERE = {"nyc_clients", "nyc_project_costs", "nyc_projects", "nyc_staff", "salesforce_opportunities"}
 SHIPPED = load_mappings(SHIPPED_MAPPINGS, None, ZoneInfo("Asia/Ho_Chi_Minh"))
 
