@@ -18,7 +18,7 @@ class Reader:
 
     staff_id: None for an analyst or operator who is not in the staff extract. people: whose own numbers may be read.
     teams: the leaders whose team's numbers may be read. named: whose names and ids may be shown. company: the company's
-    numbers, and all records behind them. data: the pages on files, quarantine and audit.
+    numbers, and all records behind them. data: the pages on files, quarantine and audit. everything: an analyst.
     """
 
     staff_id: str | None
@@ -27,6 +27,7 @@ class Reader:
     named: frozenset[str]
     company: bool
     data: bool
+    everything: bool = False
 
     def may_read(self, scope: str, staff_id: str | None) -> bool:
         """Whether the numbers of a scope may be read: `own` and `team` with a staff id, `company` without one."""
@@ -78,8 +79,12 @@ def reader_in_mail(names: Names, staff_id: str, company: bool) -> Reader:
 
 
 def address_key(address: str | None) -> str:
-    """What two spellings of one address have in common."""
-    return (address or "").strip().casefold()
+    """What two spellings of one address have in common; empty for none.
+
+    Mail servers take plain ASCII alone. Some other letters are an ASCII one in lower case: no such pair is one address.
+    """
+    text = (address or "").strip()
+    return text.lower() if text.isascii() else ""
 
 
 def _reader(names: Names, person: StaffMember | None, key: str, settings: Settings) -> Reader | None:
@@ -89,7 +94,7 @@ def _reader(names: Names, person: StaffMember | None, key: str, settings: Settin
     operator = _is_listed(staff_id, key, settings.pages.operators)
     if analyst:
         everybody = frozenset(names.people)
-        return Reader(staff_id, everybody, everybody & _leaders(names), everybody, company=True, data=True)
+        return Reader(staff_id, everybody, everybody & _leaders(names), everybody, True, True, everything=True)
     if person is None:
         nobody: frozenset[str] = frozenset()
         return Reader(None, nobody, nobody, nobody, company=False, data=True) if operator else None

@@ -226,6 +226,15 @@ class Mail(Group):
     operator: Annotated[str, FlatName("operator_email"), RESULT_NEUTRAL] = Field(
         default="", description="the address of who runs the pipeline and gets the alerts; empty: nobody"
     )
+    server_file: Annotated[str, FlatName("mail_server_file"), RESULT_NEUTRAL] = Field(
+        default="",
+        description="a file with the mail server's address, for commands where AIRFLOW_CONN_AMKPI_SMTP is not set",
+    )
+    address_hold_hours: Annotated[int, FlatName("mail_address_hold_hours"), RESULT_NEUTRAL] = Field(
+        default=24,
+        ge=0,
+        description="hours after the notice of it until a changed address of the staff extract gets anything",
+    )
 
 
 class Pages(Group):
@@ -241,6 +250,35 @@ class Pages(Group):
     )
     operators: Annotated[TextList, FlatName("pages_operators"), RESULT_NEUTRAL] = Field(
         default=(), description="staff ids or addresses of those who also read the pages on files, quarantine and audit"
+    )
+    session_hours: Annotated[int, FlatName("pages_session_hours"), RESULT_NEUTRAL] = Field(
+        default=12, ge=1, le=168, description="hours until a reader of the pages has to sign in again"
+    )
+    link_minutes: Annotated[int, FlatName("pages_link_minutes"), RESULT_NEUTRAL] = Field(
+        default=15, ge=1, le=60, description="minutes for which a sign-in link is valid"
+    )
+    log_days: Annotated[int, FlatName("pages_log_days"), RESULT_NEUTRAL] = Field(
+        default=180, ge=1, description="days for which the access log of the pages is kept"
+    )
+    trusted_proxies: Annotated[TextList, FlatName("pages_trusted_proxies"), RESULT_NEUTRAL] = Field(
+        default=(),
+        description="addresses or networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed",
+    )
+    oidc_issuer: Annotated[str, FlatName("pages_oidc_issuer"), RESULT_NEUTRAL] = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="the OpenID Connect provider that signs readers in; empty: a link by mail signs them in",
+    )
+    oidc_client_id: Annotated[str, FlatName("pages_oidc_client_id"), RESULT_NEUTRAL] = Field(
+        default="", description="the id of the pages at the OpenID Connect provider"
+    )
+    oidc_client_secret_file: Annotated[str, FlatName("pages_oidc_client_secret_file"), RESULT_NEUTRAL] = Field(
+        default="", description="the file with the client secret of the OpenID Connect provider"
+    )
+    oidc_address_claim: Annotated[str, FlatName("pages_oidc_address_claim"), RESULT_NEUTRAL] = Field(
+        default="email",
+        min_length=1,
+        description="the claim with the reader's address; `email` counts only where the provider has verified it",
     )
 
 

@@ -177,4 +177,23 @@ DISMISSALS = StateStore(
     remedy="bring it back from a backup: without it the rows count as quarantined again",
 )
 
-STORES = (DELIVERY_LOG, AUDITS, SCORECARDS, ALARMS, FIRST_SEEN, CLOSING_REQUESTS, DISMISSALS)
+SIGN_INS = StateStore(
+    "sign_ins.sqlite",
+    (
+        Migration(
+            1,
+            "sessions and sign-in links of the pages",
+            _statements(
+                "create table sessions (digest text primary key, address text not null, standing text not null,"
+                " ends real not null)",
+                "create table links (digest text primary key, address text not null, staff_id text,"
+                " target text not null, ends real not null, is_used integer not null default 0)",
+                "create table requests (who text not null, at real not null)",
+                "create index by_who on requests (who, at)",
+            ),
+        ),
+    ),
+    remedy="if it stays, move it away: readers sign in again",
+)
+
+STORES = (DELIVERY_LOG, AUDITS, SCORECARDS, ALARMS, FIRST_SEEN, CLOSING_REQUESTS, DISMISSALS, SIGN_INS)

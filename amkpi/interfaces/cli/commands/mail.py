@@ -76,25 +76,27 @@ def _alerts(run: Run) -> None:
     from amkpi.interfaces.cli import console
 
     with console.step("alerts") as (progress, result):
-        found = notify.monitor(run, server_by_environment, progress)
+        found = notify.monitor(run, lambda: mail_server(run), progress)
         result(f"{len(found)} open" if found else "no open incident")
     for alert in found:
         terminal.warn(f"{alert.incident.type} {alert.incident.about}: {alert.incident.facts}")
 
 
-def server_by_environment() -> Server:
-    """The mail server that the variable of the connection `amkpi_smtp` names. Raises AmkpiError where it is not set."""
-    from amkpi.scorecards.mail.smtp import server_of
+def mail_server(run: Run) -> Server:
+    """The mail server of AIRFLOW_CONN_AMKPI_SMTP, else of the setting `mail_server_file`. Raises AmkpiError."""
+    from amkpi.scorecards.mail.smtp import server_of_text
 
-    text = os.environ.get(CONNECTION)
+    text, file = os.environ.get(CONNECTION, ""), run.settings.mail.server_file
+    if not text and file:
+        try:
+            text = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise AmkpiError(f"setting mail_server_file: {file} cannot be read: {error}") from error
     if not text:
         raise AmkpiError(
             f"no mail server: set {CONNECTION}, such as smtp://user:password@mail.example:587/?security=starttls"
         )
-    from airflow.models.connection import Connection  # Airflow costs 4 s to import
-
-    given = Connection.from_json(text) if text.lstrip().startswith("{") else Connection(uri=text)
-    return server_of(given)
+    return server_of_text(text)
 
 
 def _due(run: Run) -> list[tuple[str, str | None, date | None]]:
@@ -153,7 +155,7 @@ def _send(
     from amkpi.scorecards.mail.delivery import send
     from amkpi.scorecards.mail.options import options_of
 
-    server = server_by_environment()
+    server = mail_server(run)
     with console.step("scorecards") as (progress, result):
         report = send(
             run, server, grain, period, to, resend, since=since, options=options_of(run.settings), progress=progress
