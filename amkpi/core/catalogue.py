@@ -79,7 +79,8 @@ class Kpi(BaseModel):
     extracts in which a corrected row changes a record, each with the column that holds the record's source_id (for a
     private KPI, the person). event_date: what the date of a record is. null_reasons: the codes and texts of why there
     is no value; the first is that there is no record. private: no single record may be seen. owner: who answers for the
-    definition. since: the version from which the definition is this one. numerator and denominator: what they count;
+    definition. since: the version from which the definition is this one. states: the states that a record of its
+    evidence can have, with their texts; empty for a private KPI. numerator and denominator: what they count;
     the denominator is None where the value is no quotient. undecided: the text for {n} of {all} records of the
     denominator that have no outcome yet; None if every record has one. sample and undecided have a form for
     one record.
@@ -108,6 +109,7 @@ class Kpi(BaseModel):
     formula: Translation
     event_date: Translation
     null_reasons: Mapping[str, Translation]
+    states: Mapping[str, Translation] = Field(default_factory=dict)
     sample: CountedTranslation
     numerator: Translation
     denominator: Translation | None = None
@@ -148,6 +150,8 @@ class Kpi(BaseModel):
             raise ValueError("`null_reasons` is empty for a sum, which is 0 without records, and for nothing else")
         if self.private != (self.aggregation == "mean_of_groups"):
             raise ValueError("`private` is true for a mean of groups and for nothing else: others show their records")
+        if self.private != (not self.states):
+            raise ValueError("`states` names the states of records: every KPI needs it but a private one")
         if self.target_growth == "sum_of_days" and self.example_target.any is None:
             raise ValueError("the example target of an amount is one number, of a month: give `any`")
         if self.private and HIDING_REASONS - set(self.null_reasons):

@@ -38,6 +38,8 @@ TABLES_BEHIND_MARTS = (
     "int_client_records",
     "int_period_months",
     "int_management_chain",
+    "int_record_details",
+    "int_team_paths",
     "int_exclusions",
     "int_counted_spans",
     "int_targets",

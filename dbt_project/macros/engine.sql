@@ -15,6 +15,10 @@
 -- small ones and overflow on the large ones.
 {% macro sum_in_order(expression) -%} list_sum(list_sort(list({{ expression }}))) {%- endmacro %}
 
+-- The values of a group as one list; dbt's listagg gives a text, in which an id may hold any separator.
+{% macro list_in_order(expression, order_by) -%} list({{ expression }} order by {{ order_by }}) {%- endmacro %}
+{% macro no_texts() -%} cast(null as varchar[]) {%- endmacro %}
+
 -- Not dbt.type_float: in DuckDB that has 24 bits, seven digits.
 {% macro as_double(expression) -%} cast({{ expression }} as double) {%- endmacro %}
 

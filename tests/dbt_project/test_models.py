@@ -38,12 +38,13 @@ PREFIXES = {
     "marts": "",
 }
 
-# From the page `3-marts` of the specification: these first, in this order.
+# From the page `3-marts` of the specification, and what was published since: these first, in this order.
 PUBLIC_COLUMNS = {
     "kpi_values": "kpi, scope, staff_id, period_grain, period_start, period_end, value, numerator, denominator,"
     " sample_size, unit, is_provisional, null_reason",
     "kpi_evidence": "kpi, staff_id, client_id, event_date, period_grain, period_start, source_extract, source_id,"
-    " numerator, denominator",
+    " numerator, denominator, record_name, client_name, state, due_date, done_date, days_late, amount, team_path,"
+    " file_name, line_number, kind",
     "scorecards": "scope, staff_id, period_grain, period_start, period_end, weighted_score, rating, weight_covered,"
     " kpis_scored, is_provisional",
     "scorecard_lines": "scope, staff_id, period_grain, period_start, kpi, value, target, attainment, weight,"
@@ -56,6 +57,19 @@ PUBLIC_COLUMNS = {
     "quarantined_rows": "extract, file_name, line_number, reason, column_name, raw_row, first_seen_at, keeps_older_row",
     "quality_results": "suite, expectation, table_name, column_name, success, severity, observed, unexpected_count",
     "publication": "publication_id, as_of, published_at, pipeline_version, reporting_currency",
+    "client_overview": "client_id, client_name, manager_id, industry, is_active, contract_end, renewal_due,"
+    " running_contracts, running_amount, revenue_12m, last_survey_date, last_survey_satisfaction, open_proposals,"
+    " open_proposals_amount, open_projects, projects_overdue, open_projects_over_budget, projects_due_12m,"
+    " projects_late_12m",
+    "project_overview": "project_id, project_name, client_id, client_name, staff_id, state, start_date,"
+    " committed_due_date, due_date, done_date, days_late, budget, cost, over_budget, contract_id, file_name,"
+    " line_number",
+    "contract_overview": "contract_id, client_id, client_name, staff_id, kind, state, signed_date, start_date,"
+    " end_date, cancelled_date, renewal_due, amount, file_name, line_number",
+    "proposal_overview": "proposal_id, client_id, client_name, staff_id, kind, state, sent_date, decided_date, amount,"
+    " file_name, line_number",
+    "survey_overview": "response_id, client_id, client_name, project_id, project_name, staff_id, state, sent_date,"
+    " responded_date, score, scale_min, scale_max, satisfaction, file_name, line_number",
     # From the page `4-closing`.
     "closings": "n, period_grain, period_start, period_end, closed_at, closed_by, note, publication_id, as_of, sha256,"
     " reopened_at, reopened_by, reopen_note",
@@ -191,17 +205,19 @@ def test_every_column_of_staging_kpis_and_marts_is_described() -> None:
 def test_the_columns_of_a_kpi_are_all_declared_and_its_keys_are_tested() -> None:
     """The contracts of the marts and the generated ymls of staging say the same of those."""
     of_record = "source_extract, source_id, client_id, staff_id, event_date, numerator, denominator, sample_size"
-    records = of_record.split(", ")
+    records, shown = of_record.split(", "), ["state", "amount", "due_date", "done_date"]
     for kpi in kpis():
         if not kpi.has_records:
             continue
         (model,) = declared(sql_files()[f"kpi_{kpi.name}"].with_suffix(".yml"))["models"]
         expected = [*records, "undecided"] if kpi.timing == "event" else ["period_grain", "period_start", *records]
-        assert [column["name"] for column in model["columns"]] == expected, kpi.name
+        assert [column["name"] for column in model["columns"]] == [*expected, *shown], kpi.name
         tests = {column["name"]: column.get("data_tests", []) for column in model["columns"]}
         assert "unique" in tests["source_id"] or "unique_combination" in model["data_tests"][0], kpi.name
-        for column in ("source_extract", "source_id", "event_date", "numerator", "sample_size"):
+        for column in ("source_extract", "source_id", "event_date", "numerator", "sample_size", "state"):
             assert "not_null" in tests[column], f"{kpi.name}.{column}"
+        (accepted,) = [test["accepted_values"] for test in tests["state"] if test != "not_null"]
+        assert accepted["arguments"]["values"] == list(kpi.states), kpi.name
 
 
 def test_no_yml_describes_a_model_that_is_gone() -> None:
@@ -238,6 +254,9 @@ def test_a_layer_reads_only_those_before_it() -> None:
         elif path.stem == "int_comparable_scores":
             # What was closed is an input as well: the private KPI counts as it was closed.
             assert {schema for schema, _ in re.findall(r"source\('(\w+)', '(\w+)'\)", text)} == {"closing"}
+        elif path.stem == "int_source_rows":
+            # In which file and line a row came: the staging models have the columns of the extracts alone.
+            assert {schema for schema, _ in re.findall(r"source\('(\w+)', '?(\w+)'?\)", text)} == {"valid", "raw"}
         elif layer(path) != "marts":
             assert "source(" not in text, path
 

@@ -98,6 +98,7 @@ _HEADS = {
     "better": Translation(en="better", vi="chiều tốt"),
     "target": Translation(en="target of a period", vi="mục tiêu của kỳ"),
     "null": Translation(en="NULL when", vi="NULL khi"),
+    "states": Translation(en="states of a record", vi="trạng thái của bản ghi"),
     "sample": Translation(en="sample size counts", vi="cỡ mẫu đếm"),
     "reads": Translation(en="reads the extracts", vi="đọc các extract"),
     "owner": Translation(en="owner of the definition", vi="người phụ trách định nghĩa"),
@@ -115,6 +116,7 @@ _MEASURES_HEAD = (
     Translation(en="what it is", vi="là gì"),
 )
 _NONE = Translation(en="none: the value is the numerator", vi="không có: giá trị là tử số")
+_PRIVATE = Translation(en="none: nobody may see a record", vi="không có: không ai được xem từng bản ghi")
 _NEVER = Translation(en="never: without a record it is 0", vi="không bao giờ: chưa có bản ghi nào thì là 0")
 
 
@@ -165,6 +167,7 @@ def _kpi(kpi: Kpi, language: Language) -> str:
         "target": TARGET_GROWTH[kpi.target_growth][language],
         "null": "\n".join(f"{text[language]}: `{reason}`" for reason, text in kpi.null_reasons.items())
         or _NEVER[language],
+        "states": "\n".join(f"{text[language]}: `{state}`" for state, text in kpi.states.items()) or _PRIVATE[language],
         "sample": kpi.sample[language],
         "reads": codes(kpi.reads),
         "owner": kpi.owner[language],

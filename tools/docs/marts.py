@@ -17,7 +17,11 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
         "Is it final, or will it still change? How certain is it, with so few records?",
         "Why is there no value?",
     ),
-    "kpi_evidence": ("Which nine projects are behind the 82%?", "Which contracts make up this client's revenue?"),
+    "kpi_evidence": (
+        "Which nine projects are behind the 82%?",
+        "Which contracts make up this client's revenue?",
+        "How late was each project? Is the proposal lost or still open? In which line of which file is it?",
+    ),
     "scorecards": ("Who has which score and rating?", "How much of the weight could be scored?"),
     "scorecard_lines": (
         "Who is below target, in which KPI, by how much, and since when?",
@@ -28,6 +32,14 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
                             "Which delivered projects have no budget or no costs, and so do not count?"),
     "dim_staff": ("Who is who, in which role, and who reports to whom?",),
     "dim_client": ("Who manages which client now? Is it active?",),
+    "client_overview": (
+        "Which clients are at risk: a contract that ends, projects that are late, a poor answer?",
+        "What runs for this client, and what is offered to it?",
+    ),
+    "project_overview": ("How late was each project, and what did it cost against its budget?", "What is overdue?"),
+    "contract_overview": ("Which contracts does the client have, and which have to be renewed?",),
+    "proposal_overview": ("Which proposals are open, since when, and for how much?",),
+    "survey_overview": ("What did the client answer, to which project, and what was not answered?",),
     "load_ledger": ("What happened to my file? When was it loaded, and how many of its rows count?",),
     "quarantined_rows": ("Which rows are in quarantine, why, and in which column?",
                          "Which keys still show older figures?"),

@@ -80,7 +80,8 @@ def fill_rows(connection: duckdb.DuckDBPyConnection, home: Home, as_of: date) ->
             for mart in CLOSABLE:
                 insert_shared(connection, mart, f"one_closing.{mart}", "true as is_closed")
     named = {
-        "dim_staff": " union ".join(f"select staff_id from closing.{mart}" for mart in CLOSABLE),
+        "dim_staff": " union ".join(f"select staff_id from closing.{mart}" for mart in CLOSABLE)
+        + " union select unnest(team_path) from closing.kpi_evidence",
         "dim_client": "select client_id from closing.kpi_evidence",
     }
     for act in reversed(in_force):

@@ -7,7 +7,10 @@ with projects as (
 ),
 
 due as (
-    select * from projects
+    select
+        *,
+        {{ project_state() }} as state
+    from projects
     where due_date <= {{ as_of() }} and (cancelled_date is null or cancelled_date > due_date)
 )
 
@@ -20,7 +23,11 @@ select
     {{ exact('case when due.delivered_date <= due.due_date then 1 else 0 end') }} as numerator,
     {{ exact('1') }} as denominator,
     1 as sample_size,
-    0 as undecided
+    0 as undecided,
+    due.state,
+    {{ as_double('null') }} as amount,
+    due.due_date,
+    {{ project_done_date('due.state') }} as done_date
 from due
 left join {{ ref('int_credit') }} as credit
     on credit.source_extract = 'projects'

@@ -1,9 +1,11 @@
 -- Grain: period_grain × period_start × client_id.
 with expansions as (
-    select distinct
+    select
         opening.period_grain,
         opening.period_start,
-        opening.client_id
+        opening.client_id,
+        sum({{ exact('contracts.reporting_amount') }}) as amount,
+        min(contracts.signed_date) as first_signed
     from {{ ref('int_opening_clients') }} as opening
     inner join {{ ref('int_contracts') }} as contracts
         on opening.client_id = contracts.client_id
@@ -11,6 +13,7 @@ with expansions as (
     where
         contracts.kind in ('upsell', 'cross_sell')
         and (contracts.cancelled_date is null or contracts.cancelled_date > opening.close_date)
+    group by opening.period_grain, opening.period_start, opening.client_id
 )
 
 select
@@ -23,7 +26,11 @@ select
     opening.opening_date as event_date,
     {{ exact('case when expansions.client_id is not null then 1 else 0 end') }} as numerator,
     {{ exact('1') }} as denominator,
-    1 as sample_size
+    1 as sample_size,
+    case when expansions.client_id is not null then 'expanded' else 'not_expanded' end as state,
+    {{ as_double('expansions.amount') }} as amount,
+    cast(null as date) as due_date,
+    expansions.first_signed as done_date
 from {{ ref('int_opening_clients') }} as opening
 left join expansions
     on opening.period_grain = expansions.period_grain

@@ -12,7 +12,11 @@ select
     event_date,
     numerator,
     denominator,
-    sample_size
+    sample_size,
+    state,
+    amount,
+    due_date,
+    done_date
 from {{ ref('kpi_' ~ kpi) }}
 {{ 'union all' if not loop.last }}
 {% else %}

@@ -12,7 +12,11 @@ select
     numerator,
     denominator,
     sample_size,
-    undecided
+    undecided,
+    state,
+    amount,
+    due_date,
+    done_date
 from {{ ref('kpi_' ~ kpi) }}
 {{ 'union all' if not loop.last }}
 {% else %}

@@ -4,7 +4,7 @@ with in_force as (
     select
         client_id,
         start_date,
-        least(end_date, coalesce({{ days_after(-1, 'cancelled_date') }}, end_date)) as last_day
+        {{ last_day_in_force() }} as last_day
     from {{ ref('int_contracts') }}
 ),
 

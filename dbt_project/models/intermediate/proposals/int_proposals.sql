@@ -4,6 +4,9 @@ with sent as (
     select
         proposal_id,
         client_id,
+        kind,
+        amount,
+        currency,
         sent_date,
         supersedes_proposal_id,
         case when decided_date > {{ as_of() }} then 'open' else outcome end as outcome,
@@ -23,8 +26,13 @@ select
     sent.client_id,
     sent.sent_date,
     sent.outcome,
-    sent.decided_date
+    sent.decided_date,
+    sent.kind,
+    sent.amount * rates.rate as reporting_amount
 from sent
 left join superseded
     on sent.proposal_id = superseded.proposal_id
+left join {{ ref('int_fx_history') }} as rates
+    on sent.currency = rates.currency
+    and sent.sent_date between rates.valid_from and rates.valid_to
 where superseded.proposal_id is null
