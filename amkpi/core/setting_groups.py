@@ -191,6 +191,12 @@ class Scorecards(Group):
     workbook: Annotated[bool, FlatName("scorecard_workbook"), RESULT_NEUTRAL] = Field(
         default=False, description="attach the evidence as XLSX"
     )
+    min_days_for_score: Annotated[int, FlatName("scorecard_min_days_for_score"), RESULT_NEUTRAL] = Field(
+        default=7,
+        ge=0,
+        le=31,
+        description="a running period with data of fewer days shows no score, and no target as missed",
+    )
     stale_after_days: Annotated[int, FlatName("scorecard_stale_after_days"), RESULT_NEUTRAL] = Field(
         default=1, ge=0, description="a publication that is older than this is not mailed"
     )

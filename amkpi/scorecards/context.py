@@ -6,17 +6,21 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from amkpi.core.catalogue import Kpi
+from amkpi.core.language import formatting
 from amkpi.core.language.formatting import Formatter
 from amkpi.core.language.names import given_name, plain
 from amkpi.core.language.periods import Period
 from amkpi.core.language.translation import Language, Translation
 from amkpi.core.language.translator import Message, Translator
 from amkpi.core.undecided import shown_status
-from amkpi.scorecards.facts import Facts, KpiValue, ScopeMember, Score, ScorecardLine
+from amkpi.scorecards.facts import Facts, KpiValue, ScopeMember, ScorecardLine
 from amkpi.scorecards.recipients import Recipient
+from amkpi.scorecards.scores import ShownScore
 
 # Of the trends and of the chart.
 PERIODS_SHOWN = 6
+# The statuses of a KPI that misses its target.
+MISSED = ("at_risk", "off_target")
 _ROLES = {
     "account_executive": Message("account executive"),
     "account_manager": Message("account manager"),
@@ -82,21 +86,41 @@ class ReaderContext:
     def line(self, member: ScopeMember, kpi: Kpi) -> ScorecardLine | None:
         """The scorecard line of a KPI in the mail's period.
 
-        Its status is `still_open` instead of off_target where undecided records can still bring it to its target.
+        Its status is `still_open` instead of off_target where undecided records can still bring it to its target, and
+        `too_early` instead of at_risk and off_target in the first days of a period.
         """
         line, value = self.facts.lines.get((member, kpi.name, self.period.start)), self.value(member, kpi)
         if line is None or value is None:
             return line
         status = shown_status(line.status, value.numerator, value.denominator, value.undecided, line.target)
+        if status in MISSED and self.facts.is_too_early(member):
+            status = "too_early"
         return replace(line, status=status)
 
     def value(self, member: ScopeMember, kpi: Kpi, period: Period | None = None) -> KpiValue | None:
         """The value of a KPI; in the mail's period without another."""
         return self.facts.values.get((member, kpi.name, (period or self.period).start))
 
-    def score(self, member: ScopeMember, period: Period | None = None) -> Score | None:
-        """The weighted score; in the mail's period without another."""
-        return self.facts.scores.get((member, (period or self.period).start))
+    def score(self, member: ScopeMember, period: Period | None = None) -> ShownScore:
+        """The weighted score as readers see it; in the mail's period without another."""
+        return self.facts.shown_score(member, period)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the period is not over on the publication's date."""
+        return self.facts.publication.as_of < self.period.end
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the period holds fewer days than those it would be compared with."""
+        return self.is_running and self.period.grain != "trailing_12m"
+
+    def period_short(self) -> str:
+        """The period in few words, and until which day a running one is known: `T11/2026, tạm tính đến 02/11`."""
+        name = self.period.short(self.language)
+        if not self.is_running:
+            return name
+        return self.t("{period}, provisional to {day}", period=name, day=formatting.day_and_month(self.facts.close))
 
     def full_name(self, staff_id: str) -> str:
         """A person's name; the id of a person whom dim_staff does not have."""

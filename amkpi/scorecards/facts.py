@@ -17,6 +17,7 @@ from amkpi.core.language.periods import Period
 from amkpi.core.run import Run
 from amkpi.publishing.closing.files import opened
 from amkpi.scorecards.closings import Closings, read_closing, read_closings
+from amkpi.scorecards.scores import Score, ScoreRules, ShownScore
 
 
 @dataclass(frozen=True)
@@ -59,19 +60,12 @@ class ScorecardLine:
 
 
 @dataclass(frozen=True)
-class Score:
-    """A row of scorecards."""
-
-    score: float | None
-    rating: str | None
-    weight_covered: float | None
-    kpis_scored: int
-    is_provisional: bool
-
-
-@dataclass(frozen=True)
 class EvidenceRecord:
-    """A row of kpi_evidence in the period."""
+    """A row of kpi_evidence in the period.
+
+    The fields from `name` on are None in a publication of version 0.1.0. days_late: up to the publication's date where
+    the record is not done. amount: in the reporting currency.
+    """
 
     kpi: str
     staff_id: str | None
@@ -81,6 +75,17 @@ class EvidenceRecord:
     source_id: str | None
     numerator: float | None
     denominator: float | None
+    name: str | None = None
+    state: str | None = None
+    due_date: date | None = None
+    done_date: date | None = None
+    days_late: int | None = None
+    amount: float | None = None
+
+    @property
+    def excess(self) -> float:
+        """By how much the numerator is above the denominator."""
+        return (self.numerator or 0.0) - (self.denominator or 0.0)
 
 
 @dataclass(frozen=True)
@@ -142,10 +147,10 @@ class Facts:
     scores: Mapping[tuple[ScopeMember, date], Score]
     records: tuple[EvidenceRecord, ...]
     client_revenue: Mapping[str, float]
-    delivered: Mapping[str, date]
     quarantined: tuple[QuarantineEntry, ...]
     failed: tuple[FailedExpectation, ...]
     closings: Closings
+    rules: ScoreRules
 
     @cached_property
     def names(self) -> Names:
@@ -156,6 +161,21 @@ class Facts:
     def close(self) -> date:
         """The last day whose data the period's values contain."""
         return min(self.period.end, self.publication.as_of)
+
+    @property
+    def days(self) -> int:
+        """How many days of the period have data."""
+        return (self.close - self.period.start).days + 1
+
+    def shown_score(self, member: ScopeMember, period: Period | None = None) -> ShownScore:
+        """The weighted score as readers see it; of the mail's period without another."""
+        chosen = period or self.period
+        days = (min(chosen.end, self.publication.as_of) - chosen.start).days + 1
+        return self.rules.shown(self.scores.get((member, chosen.start)), days)
+
+    def is_too_early(self, member: ScopeMember) -> bool:
+        """Whether the period is too young to judge this member."""
+        return self.shown_score(member).is_too_early
 
     def is_under(self, staff_id: str | None, manager_id: str | None, day: date) -> bool:
         """Whether the person was in the manager's team on the day."""
@@ -225,26 +245,14 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period, run: Run) 
             grain,
         ).fetchall()
     }
-    records = tuple(
-        EvidenceRecord(*row)
-        for row in connection.execute(
-            "select kpi, staff_id, client_id, event_date, source_extract, source_id, numerator, denominator"
-            " from kpi_evidence where period_grain = ? and period_start = ? order by all",
-            [period.grain, period.start],
-        ).fetchall()
-    )
-    year = Period.holding("trailing_12m", min(period.end, read_publication(connection).as_of))
+    records = _records(connection, period)
+    publication = read_publication(connection)
+    year = Period.holding("trailing_12m", min(period.end, publication.as_of))
     client_revenue = dict(
         connection.execute(
             "select client_id, sum(numerator) from kpi_evidence where list_contains(?, kpi)"
             " and period_grain = 'trailing_12m' and period_start = ? and client_id is not null group by client_id",
             [[kpi.name for kpi in kpis() if kpi.is_of_signings], year.start],
-        ).fetchall()
-    )
-    delivered = dict(
-        connection.execute(
-            "select source_id, max(event_date) from kpi_evidence where kpi = 'cost_to_budget_ratio'"
-            " and period_grain = 'month' group by source_id"
         ).fetchall()
     )
     client_managers = dict(connection.execute("select client_id, manager_id from dim_client").fetchall())
@@ -263,7 +271,7 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period, run: Run) 
         ).fetchall()
     )
     return Facts(
-        publication=read_publication(connection),
+        publication=publication,
         period=period,
         today=today,
         as_closed=as_closed,
@@ -273,11 +281,26 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period, run: Run) 
         scores=scores,
         records=records,
         client_revenue=client_revenue,
-        delivered=delivered,
         quarantined=quarantined,
         failed=failed,
         closings=closings,
+        rules=ScoreRules.of(run.settings, publication.settings),
     )
+
+
+_DETAILS = ("record_name", "state", "due_date", "done_date", "days_late", "amount")
+
+
+def _records(connection: duckdb.DuckDBPyConnection, period: Period) -> tuple[EvidenceRecord, ...]:
+    """The evidence of the period. A publication of version 0.1.0 has no details of its records."""
+    present = {row[0] for row in connection.execute("describe kpi_evidence").fetchall()}
+    details = ", ".join(name if name in present else f"null as {name}" for name in _DETAILS)
+    rows = connection.execute(
+        f"select kpi, staff_id, client_id, event_date, source_extract, source_id, numerator, denominator, {details}"
+        " from kpi_evidence where period_grain = ? and period_start = ? order by all",
+        [period.grain, period.start],
+    ).fetchall()
+    return tuple(EvidenceRecord(*row) for row in rows)
 
 
 def _ids(raw_row: str | None) -> frozenset[tuple[str, str]]:

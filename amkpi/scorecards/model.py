@@ -9,7 +9,10 @@ from datetime import date, datetime
 from amkpi.scorecards.recipients import Recipient
 
 # A status is never shown by colour alone.
-SIGNS = {"on_target": "✓", "at_risk": "!", "off_target": "✗", "still_open": "…", "no_target": "○", "no_data": "–"}
+SIGNS = {
+    "on_target": "✓", "at_risk": "!", "off_target": "✗", "still_open": "…", "too_early": "»", "no_target": "○",
+    "no_data": "–",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,17 @@ class Point:
 
 @dataclass(frozen=True)
 class KpiLine:
-    """One KPI of a card. status and movement are codes that choose the style; the other fields are shown."""
+    """One KPI of a card. status and movement are codes that choose the style; the other fields are shown.
+
+    bar: the attainment in whole per cent, at most 120; the target is at 100. None without one.
+    """
 
     kpi: str
     label: str
     actual: str
     target: str
     attained: str
+    bar: int | None
     status: str
     status_word: str
     sign: str
@@ -57,20 +64,62 @@ class Card:
 
 
 @dataclass(frozen=True)
-class MissedKpi:
-    """A KPI that needs attention, with its drivers: the records behind it."""
+class Todo:
+    """A record that keeps a KPI from its target. what: its state and, where it has one, the sum.
 
+    about: name, client and person. The ids are of the record; staff_id is None where the reader may not know it.
+    """
+
+    what: str
+    about: str
+    state: str
+    kpi: str
+    client_id: str | None
+    source_id: str | None
+    staff_id: str | None
+
+
+@dataclass(frozen=True)
+class MissedKpi:
+    """A KPI that needs attention, with the records behind it.
+
+    loss: how many points it costs. more: how many records were left out.
+    """
+
+    kpi: str
     label: str
     finding: str
+    loss: str
     status: str
     status_word: str
     sign: str
-    drivers: tuple[str, ...]
+    todos: tuple[Todo, ...]
+    more: str
+
+
+@dataclass(frozen=True)
+class TodoPart:
+    """What is to be done about one scorecard of the reader. name: whose scorecard."""
+
+    scope: str
+    staff_id: str | None
+    name: str
+    title: str
+    items: tuple[MissedKpi, ...]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure at the head of a mail: what it is, the figure, and what it is compared with."""
+
+    label: str
+    figure: str
+    note: str
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A KPI of a person in the team's matrix."""
+    """A KPI in a matrix."""
 
     text: str
     sign: str
@@ -79,19 +128,23 @@ class Cell:
 
 @dataclass(frozen=True)
 class MatrixRow:
-    """A person in the team's matrix."""
+    """A person, or a team, in a matrix. depth: 0, or how far below another team of the matrix. why: of no score."""
 
+    staff_id: str
     name: str
+    depth: int
     score: str
     rating: str
+    why: str
     cells: tuple[Cell, ...]
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """People × KPIs: the attainment of each."""
+    """People or teams × KPIs: the attainment of each. whose: the heading of the rows."""
 
     title: str
+    whose: str
     heads: tuple[tuple[str, str], ...]
     rows: tuple[MatrixRow, ...]
     legend: tuple[tuple[str, str, str, str], ...]
@@ -162,7 +215,11 @@ class RegisterLine:
 
 @dataclass(frozen=True)
 class Scorecard:
-    """The content of one mail: for one recipient, from one publication."""
+    """The content of one mail: for one recipient, from one publication.
+
+    lead: the sentences at its head. matrix: of all people, for the PDF. matrix_in_mail: None where the mail shows the
+    teams alone. link: the address of the reader's pages; empty where there are none.
+    """
 
     recipient: Recipient
     grain: str
@@ -179,10 +236,13 @@ class Scorecard:
     chart: tuple[ScoreBar, ...]
     chart_title: str
     chart_text: str
-    attention_title: str
-    attention: tuple[MissedKpi, ...]
+    lead: tuple[str, ...]
+    tiles: tuple[Tile, ...]
+    todos: tuple[TodoPart, ...]
     cards: tuple[Card, ...]
+    teams: Matrix | None
     matrix: Matrix | None
+    matrix_in_mail: Matrix | None
     people_title: str
     people_in_mail: tuple[Card, ...]
     everyone: tuple[Card, ...]
@@ -198,3 +258,4 @@ class Scorecard:
     evidence: tuple[EvidenceRow, ...]
     sent_figures: tuple[SentFigure, ...]
     labels: Mapping[str, str]
+    link: str

@@ -1,4 +1,4 @@
-"""Colours of the mail and the PDF can be told apart by eyes that are not young: WCAG's 4.5 : 1, light and dark."""
+"""Colours of the mail and the PDF stand out for eyes that are not young: WCAG's 4.5 : 1 for text, 3 : 1 for bars."""
 
 from __future__ import annotations
 
@@ -60,13 +60,49 @@ def pairs() -> dict[str, tuple[str, str]]:
     return found | {"pdf small text": (muted[0], "#ffffff")}
 
 
+def marks() -> dict[str, tuple[str, str]]:
+    """Every bar and line that carries a meaning: its colour and its ground. WCAG asks for 3 : 1 of them."""
+    light, dark = colour(LIGHT, ".box", "background"), colour(DARK, ".box", "background")
+    baseline = re.findall(r"\.b \{[^}]*border-bottom: 1px solid (#\w+)", LIGHT)[0]
+    found = {
+        "light trend": (colour(LIGHT, ".b", "color"), light),
+        "light trend, last": (colour(LIGHT, ".z", "color"), light),
+        "light baseline": (baseline, light),
+        "light target": (colour(LIGHT, ".j", "background"), light),
+        "dark trend": (colour(LIGHT, ".b", "color"), dark),
+        "dark trend, last": (colour(DARK, ".z", "color"), dark),
+        "dark baseline": (baseline, dark),
+        "dark target": (colour(DARK, ".j", "background"), dark),
+    }
+    for status in ("ok", "ar", "of", "na"):
+        found[f"light bar {status}"] = (colour(LIGHT, f".f{status}", "background"), light)
+        found[f"dark bar {status}"] = (colour(DARK, f".f{status}", "background"), dark)
+    typst = (TEMPLATES / "scorecard.typ").read_text(encoding="utf-8")
+    filled = re.findall(r"(\w+): rgb\(\"(#\w+)\"\)", typst.split("#let fills")[1].split("#let")[0])
+    found |= {f"pdf bar {name}": (value, "#ffffff") for name, value in filled}
+    trend = typst.split("#let bars")[1].split("#let")[0]
+    # The first is the baseline, the last two are the bars; `hair` marks a period without a value.
+    found |= {f"pdf trend {value}": (value, "#ffffff") for value in re.findall(r"rgb\(\"(#\w+)\"\)", trend)}
+    chart = (PACKAGE / "scorecards" / "render" / "chart.py").read_text(encoding="utf-8")
+    ground = colour(LIGHT, ".hero", "background")
+    bars = re.findall(r'fill="(#\w+)" if last else "(#\w+)"', chart)[0]
+    return found | {f"chart {value}": (value, ground) for value in bars}
+
+
 @pytest.mark.parametrize("name", pairs())
 def test_every_text_stands_out_from_its_ground(name: str) -> None:
     text, ground = pairs()[name]
     assert contrast(text, ground) >= 4.5, f"{text} on {ground}"
 
 
-def test_the_pairs_are_those_of_six_statuses_in_three_places() -> None:
-    assert len(pairs()) == 7 + 3 * 4 + 6 + 1
+@pytest.mark.parametrize("name", marks())
+def test_every_bar_and_line_stands_out_from_its_ground(name: str) -> None:
+    mark, ground = marks()[name]
+    assert contrast(mark, ground) >= 3, f"{mark} on {ground}"
+
+
+def test_the_pairs_are_those_of_seven_statuses_in_three_places() -> None:
+    assert len(pairs()) == 7 + 3 * 4 + 7 + 1
+    assert len(marks()) == 8 + 2 * 4 + 7 + 3 + 2
     assert contrast("#ffffff", "#000000") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") < 4.5

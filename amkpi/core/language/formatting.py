@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 
 from babel.dates import format_skeleton
 from babel.numbers import format_decimal, get_currency_symbol
@@ -29,13 +30,63 @@ def percent(share: float, places: int, language: Language) -> str:
     return number(Decimal(repr(share)) * 100, places, language)
 
 
-def money(value: float, currency: str, language: Language) -> str:
+def percent_below(share: float, edges: Iterable[float], language: Language) -> str:
+    """A share of 1 as whole per cent, without the sign; with one place where the whole one would reach an edge.
+
+    edges: shares from which something else holds. 0.9995 is below 1, so it is shown as 99.9 and not as 100.
+    """
+    exact = 100 * Decimal(repr(share))
+    for edge in (100 * Decimal(repr(each)) for each in edges):
+        if edge - Decimal("0.5") <= exact < edge:
+            return number(min(exact, edge - Decimal("0.1")), 1, language)
+    return number(exact, 0, language)
+
+
+def score(value: float, language: Language, rating: str | None = None, bands: Mapping[str, float] | None = None) -> str:
+    """A weighted score with one place, rounded as its rating is: to 9 places, then half up.
+
+    bands: the lowest score of each rating. A score that was rated by another rounding is shown as the nearest figure
+    of its own band: 79.96 with the rating below 80 as 79.9.
+    """
+    tenth = Decimal("0.1")
+    exact = Decimal(repr(round(value, 9)))
+    shown = exact.quantize(tenth, ROUND_HALF_UP)
+    limits = {name: Decimal(repr(least)) for name, least in (bands or {}).items()}
+    if rating in limits:
+        own = limits[rating]
+        above = min((least for least in limits.values() if least > own), default=None)
+        inside = max(shown, own.quantize(tenth, ROUND_CEILING))
+        if above is not None:
+            inside = min(inside, above.quantize(tenth, ROUND_CEILING) - tenth)
+        # A greater distance is another rule, not another rounding.
+        if abs(inside - exact) < tenth:
+            shown = inside
+    return number(shown, 1, language)
+
+
+def money_unit(*amounts: float | None) -> Decimal:
+    """The unit, 1, a million or a billion, in which all these amounts are shown, so that readers can compare them.
+
+    It is the unit of the largest; that of the smallest where two places of the largest's would not show it.
+    """
+    sizes = [abs(Decimal(repr(amount))) for amount in amounts if amount]
+    if not sizes:
+        return Decimal(1)
+    largest, smallest = (
+        next((step for step, _ in _MONEY_STEPS if size >= step), Decimal(1)) for size in (max(sizes), min(sizes))
+    )
+    return largest if min(sizes) >= largest / 10 else smallest
+
+
+def money(value: float, currency: str, language: Language, unit: Decimal | None = None) -> str:
     """Money, shortened to millions or billions: `1,32 tỷ VND`; without a currency where that is empty.
 
-    Two decimal places, or none for a whole number of the unit: `455 triệu VND`.
+    Two decimal places, or none for a whole number of the unit: `455 triệu VND`. unit: from `money_unit`; that of the
+    amount itself without one.
     """
     exact = Decimal(repr(value))
-    step, text = next(((step, text) for step, text in _MONEY_STEPS if abs(exact) >= step), (Decimal(1), None))
+    step = money_unit(value) if unit is None else unit
+    text = dict(_MONEY_STEPS).get(step)
     scaled = exact / step
     places = 0 if scaled == scaled.to_integral_value() else 2
     amount = number(scaled, places, language)
@@ -58,6 +109,11 @@ def kpi_value(value: float | None, unit: str, currency: str, language: Language)
 def day(value: date) -> str:
     """A date as the agency writes it: dd/mm/yyyy."""
     return f"{value:%d/%m/%Y}"
+
+
+def day_and_month(value: date) -> str:
+    """A date of a year that the reader knows: dd/mm."""
+    return f"{value:%d/%m}"
 
 
 def short_month(start: date, language: Language) -> str:
@@ -110,9 +166,21 @@ class Formatter:
         """A KPI's value with its unit."""
         return kpi_value(value, unit, self.currency, self.language)
 
-    def value_without_currency(self, value: float | None, unit: str) -> str:
-        """The same for a narrow column, whose heading names the currency."""
-        return kpi_value(value, unit, "", self.language)
+    def pair(self, one: float | None, other: float | None, unit: str) -> tuple[str, str]:
+        """Two values that a reader compares: money in one unit."""
+        if unit != "money":
+            return self.value(one, unit), self.value(other, unit)
+        scale = money_unit(one, other)
+        first, second = (
+            "–" if each is None else money(each, self.currency, self.language, scale) for each in (one, other)
+        )
+        return first, second
+
+    def value_without_currency(self, value: float | None, unit: str, scale: Decimal | None = None) -> str:
+        """The same for a narrow column, whose heading names the currency. scale: of money, from `money_unit`."""
+        if value is None or unit != "money":
+            return kpi_value(value, unit, "", self.language)
+        return money(value, "", self.language, scale)
 
     def size_of_change(self, size: float, unit: str) -> str:
         """The size of a change in the KPI's own unit, without a sign and in few words: `2.5 pp`."""

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 from amkpi.core.language.translator import Message
 
-# `status` of scorecard_lines; `still_open` instead of off_target where undecided records can still reach the target.
+# `status` of scorecard_lines; `still_open` instead of off_target where undecided records can still reach the target,
+# `too_early` instead of at_risk and off_target in the first days of a period.
 STATUS: Mapping[str, Message] = {
     "on_target": Message("On target"),
     "at_risk": Message("At risk"),
     "off_target": Message("Off target"),
     "still_open": Message("Still open"),
+    "too_early": Message("Too early"),
     "no_target": Message("No target"),
     "no_data": Message("No data"),
 }

@@ -173,17 +173,18 @@ def _show_people(console: Console, people: list[Any], most: int = 12) -> None:
         table.add_row(
             escape(name),
             escape(role.replace("_", " ")),
-            _score(score),
+            _score(score, rating),
             _rating(rating),
             f"{scored}/8",
-            _score(team_score),
+            _score(team_score, team_rating),
             _rating(team_rating) if team_score is not None else "",
         )
     console.print(table)
 
 
-def _score(score: float | None) -> str:
-    return "" if score is None else formatting.number(score, 1, LANGUAGE)
+def _score(score: float | None, rating: str | None) -> str:
+    """A score that is rated: of another one too little is known."""
+    return "" if score is None or rating is None else formatting.score(score, LANGUAGE, rating)
 
 
 def _rating(rating: str | None) -> str:

@@ -85,8 +85,8 @@ def ask(home: Home, period: Period) -> Question:
         raise AmkpiError(f"{period.key} cannot be closed: the current publication has no row of it")
     subject = f"Close {period.key} as of {formatting.day(seen.as_of)}?"
     rows = [
-        f"| {'company' if scope == 'company' else _cell(name)} | {'–' if score is None else f'{score:.1f}'}"
-        f" | {rating or '–'} |"
+        f"| {'company' if scope == 'company' else _cell(name)}"
+        f" | {formatting.score(score, 'en', rating) if rating else '–'} | {rating or '–'} |"
         for scope, name, score, rating in scores
     ]
     shown = [f"- {_cell(name)}: {_cell(observed)}" for name, observed in warnings[:_NAMED]]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
 from amkpi.core.catalogue import Kpi, kpis
+from amkpi.core.language import formatting
 from amkpi.core.language.names import plain
 from amkpi.core.language.periods import Period
 from amkpi.core.language.terms import CAUSE
@@ -66,8 +67,10 @@ def _score_change(context: ReaderContext, line: RestatedLine) -> str:
 
 
 def rated(context: ReaderContext, score: float | None, rating: Figure) -> str:
-    """A score with its rating: `101.9 A`."""
-    return f"{context.figures.number(score, 1)} {rating or ''}".strip()
+    """A score with its rating: `101.9 A`; a dash for one that is not rated."""
+    if score is None or not rating:
+        return "–"
+    return f"{formatting.score(score, context.language, str(rating), context.facts.rules.bands)} {rating}"
 
 
 def _number(figure: Figure) -> float | None:
@@ -77,9 +80,7 @@ def _number(figure: Figure) -> float | None:
 def _kpi_change(context: ReaderContext, kpi: Kpi, line: RestatedLine) -> str:
     def pair(what: str, unit: str) -> str:
         then, now = line.then[what].figure, line.now[what]
-        return " → ".join(
-            context.figures.value(each if isinstance(each, float) else None, unit) for each in (then, now)
-        )
+        return " → ".join(context.figures.pair(_number(then), _number(now), unit))
 
     parts = {
         "value": lambda: pair("value", kpi.unit),
@@ -125,7 +126,7 @@ def sent_figures(
     grain, newest = context.period.grain, context.period.start
     for member in everybody:
         for period in context.period.last(PERIODS_SHOWN):
-            score = context.score(member, period)
+            score = context.score(member, period).row
             if score and not score.is_provisional and (period.start == newest or member == members[0]):
                 found[member, None, grain, period.start, "score"] = score.score
                 found[member, None, grain, period.start, "rating"] = score.rating

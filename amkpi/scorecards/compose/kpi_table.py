@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from amkpi.core.catalogue import Kpi, kpis
 from amkpi.core.language import formatting
 from amkpi.core.language.terms import STATUS
 from amkpi.scorecards.context import PERIODS_SHOWN, ReaderContext
-from amkpi.scorecards.facts import KpiValue, ScopeMember, Score, ScorecardLine
+from amkpi.scorecards.facts import KpiValue, ScopeMember, ScorecardLine
 from amkpi.scorecards.model import SIGNS, Card, KpiLine, Point
+from amkpi.scorecards.scores import ShownScore
 
+# The attainments from which a KPI is at risk, and on target.
+STATUS_EDGES = (0.9, 1.0)
 NO_LINE = ScorecardLine(None, None, None, None, "no_data")
 
 
 def card(context: ReaderContext, member: ScopeMember) -> Card:
     """The scorecard of a member: score, rating, and one line for each KPI."""
-    score = context.facts.scores[member, context.period.start]
+    score = context.score(member)
     return Card(
         scope=member.scope,
         staff_id=member.staff_id,
         title=context.title_for_reader(member),
         subtitle=_subtitle(context, member),
-        score=context.figures.number(score.score, 1),
-        rating=score.rating or "",
-        rating_text=_rating_text(context, score),
-        change=_score_change(context, score, context.score(member, context.period.before())),
+        score=score.text(context.language),
+        rating=score.rating,
+        rating_text=rating_text(context, score),
+        change=score_change(context, member),
         note=_score_note(context, score),
         lines=tuple(_kpi_line(context, member, kpi) for kpi in kpis()),
     )
@@ -38,11 +39,7 @@ def attained(context: ReaderContext, line: ScorecardLine) -> str:
     """
     if line.attainment is None:
         return "–"
-    share = 100 * Decimal(repr(line.attainment))
-    for edge in (90, 100):
-        if edge - Decimal("0.5") <= share < edge:
-            return f"{formatting.number(min(share, edge - Decimal('0.1')), 1, context.language)}%"
-    return context.figures.percent(line.attainment)
+    return f"{formatting.percent_below(line.attainment, STATUS_EDGES, context.language)}%"
 
 
 def _subtitle(context: ReaderContext, member: ScopeMember) -> str:
@@ -54,51 +51,51 @@ def _subtitle(context: ReaderContext, member: ScopeMember) -> str:
     return context.role(person.role) if person else ""
 
 
-def _rating_text(context: ReaderContext, score: Score) -> str:
-    """The rating, or why there is none: no KPI could be scored, or those that were cover too little weight."""
-    if score.rating is not None:
+def rating_text(context: ReaderContext, score: ShownScore) -> str:
+    """The rating, or why there is none."""
+    if score.is_rated:
         return context.t("Rating {rating}", rating=score.rating)
-    if score.score is None:
-        return context.t("Not rated ({reason})", reason=context.t("no KPI could be scored"))
-    reason = context.t(
-        "only {share} of the weight is scored", share=context.figures.percent(score.weight_covered or 0.0)
-    )
-    return context.t("Not rated ({reason})", reason=reason)
+    if score.is_too_early:
+        return context.t("Not scored yet ({reason})", reason=score.reason(context.language))
+    return context.t("Not rated ({reason})", reason=score.reason(context.language))
 
 
-def _score_change(context: ReaderContext, now: Score, before: Score | None) -> str:
-    if now.score is None or before is None or before.score is None:
+def score_change(context: ReaderContext, member: ScopeMember) -> str:
+    """The points won or lost since the period before; empty where one has no score, or this one is not over."""
+    now, before = context.score(member).number, context.score(member, context.period.before()).number
+    if now is None or before is None or context.is_partial:
         return ""
     t, period = context.t, context.period.before().short(context.language)
-    points = context.figures.number(abs(now.score - before.score), 1)
+    points = context.figures.number(abs(now - before), 1)
     if formatting.is_zero(points):
         return t("same as {period}", period=period)
-    if now.score > before.score:
+    if now > before:
         return t("{points} points better than {period}", points=points, period=period)
     return t("{points} points worse than {period}", points=points, period=period)
 
 
-def _score_note(context: ReaderContext, score: Score) -> str:
-    t = context.t
-    scored = context.n(
-        "{scored} of {n} KPI scored", "{scored} of {n} KPIs scored", len(kpis()), scored=score.kpis_scored
-    )
-    if score.weight_covered is None:
+def _score_note(context: ReaderContext, score: ShownScore) -> str:
+    count, covered = (score.row.kpis_scored, score.row.weight_covered) if score.row else (0, None)
+    scored = context.n("{scored} of {n} KPI scored", "{scored} of {n} KPIs scored", len(kpis()), scored=count)
+    if covered is None or score.is_too_early:
         return scored
-    return f"{scored} · {t('{share} of the weight', share=context.figures.percent(score.weight_covered))}"
+    share = formatting.percent_below(covered, [score.rules.min_weight_covered], context.language)
+    return f"{scored} · {context.t('{share} of the weight', share=f'{share}%')}"
 
 
 def _kpi_line(context: ReaderContext, member: ScopeMember, kpi: Kpi) -> KpiLine:
     line = context.line(member, kpi) or NO_LINE
     value = context.value(member, kpi) or KpiValue(None, None, None, 0, False, kpi.no_data_reason, 0)
-    movement, movement_text = _movement(context, member, kpi, line, value)
+    movement, movement_text = _movement(context, kpi, line)
     trend = _trend(context, member, kpi)
+    actual, target = context.figures.pair(value.value, line.target, kpi.unit)
     return KpiLine(
         kpi=kpi.name,
         label=context.choose(kpi.label),
-        actual=context.figures.value(value.value, kpi.unit),
-        target=context.figures.value(line.target, kpi.unit),
+        actual=actual,
+        target=target,
         attained=attained(context, line),
+        bar=None if line.attainment is None else min(120, round(100 * line.attainment)),
         status=line.status,
         status_word=context.t(STATUS[line.status]),
         sign=SIGNS[line.status],
@@ -110,16 +107,12 @@ def _kpi_line(context: ReaderContext, member: ScopeMember, kpi: Kpi) -> KpiLine:
     )
 
 
-def _movement(
-    context: ReaderContext, member: ScopeMember, kpi: Kpi, line: ScorecardLine, value: KpiValue
-) -> tuple[str, str]:
-    """Better or worse than the period before, and by how much in the KPI's own unit: a code and its text."""
-    t, before = context.t, context.period.before()
-    whole = context.value(member, kpi, before)
-    if kpi.unit == "money" and value.is_provisional and whole is not None:
-        # The money of a running period cannot be compared with that of a whole one.
-        amount = context.figures.value(whole.value, kpi.unit)
-        return "none", t("{period} in whole: {amount}", period=before.short(context.language), amount=amount)
+def _movement(context: ReaderContext, kpi: Kpi, line: ScorecardLine) -> tuple[str, str]:
+    """Better or worse than the period before, and by how much in the KPI's own unit: a code and its text.
+
+    Empty while the period runs: the marts have no change then.
+    """
+    t = context.t
     if line.change is None:
         return "none", ""
     amount = context.figures.size_of_change(abs(line.change), kpi.unit)
@@ -140,11 +133,8 @@ def _basis(context: ReaderContext, kpi: Kpi, value: KpiValue) -> str:
     if kpi.denominator is None or value.numerator is None or value.denominator is None:
         return sample
     if kpi.aggregation == "ratio_of_amounts":
-        spent = t(
-            "{cost} of {budget}",
-            cost=figures.value(value.numerator, "money"),
-            budget=figures.value(value.denominator, "money"),
-        )
+        cost, budget = figures.pair(value.numerator, value.denominator, "money")
+        spent = t("{cost} of {budget}", cost=cost, budget=budget)
         return f"{spent} · {sample}"
     counted = t("{part} of {sample}", part=figures.number(value.numerator), sample=sample)
     if not value.undecided or kpi.undecided is None:
@@ -156,11 +146,12 @@ def _basis(context: ReaderContext, kpi: Kpi, value: KpiValue) -> str:
 def _trend(context: ReaderContext, member: ScopeMember, kpi: Kpi) -> tuple[Point, ...]:
     periods = context.period.last(PERIODS_SHOWN)
     values = [context.value(member, kpi, period) for period in periods]
-    top = max((abs(v.value) for v in values if v and v.value is not None), default=0.0)
+    known = [v.value for v in values if v and v.value is not None]
+    top, unit = max(map(abs, known), default=0.0), formatting.money_unit(*known)
     points = []
     for period, value in zip(periods, values, strict=True):
         number = value.value if value else None
         height = None if number is None else round(100 * max(0.0, number) / top) if top else 0
-        text = context.figures.value_without_currency(number, kpi.unit)
+        text = context.figures.value_without_currency(number, kpi.unit, unit)
         points.append(Point(period.axis(context.language), text, height))
     return tuple(points)

@@ -28,13 +28,13 @@ def personal(context: ReaderContext) -> str:
     )
 
 
-def state(context: ReaderContext, main: ScopeMember) -> str:
+def state(context: ReaderContext) -> str:
     """Whether the period runs, is over or is closed, by whom and when; and the date of the data."""
     closed = closed_by(context)
     if closed:
         return closed
     day = formatting.day(context.facts.publication.as_of)
-    if context.facts.scores[main, context.period.start].is_provisional:
+    if context.is_running:
         return context.t("Provisional · data as of {day}", day=day)
     return context.t("The period is over, not closed yet · data as of {day}", day=day)
 
@@ -44,9 +44,8 @@ def score_bars(context: ReaderContext, main: ScopeMember) -> tuple[ScoreBar, ...
     bars = []
     for period in context.period.last(PERIODS_SHOWN):
         score = context.score(main, period)
-        number = score.score if score else None
-        rating = (score.rating or "") if score else ""
-        bars.append(ScoreBar(period.axis(context.language), number, context.figures.number(number, 1), rating))
+        text = score.text(context.language)
+        bars.append(ScoreBar(period.axis(context.language), score.number, text, score.rating))
     return tuple(bars)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from amkpi.core.catalogue import kpis
-from amkpi.scorecards.compose import adjustments, attention, changes, kpi_table, overview, team
+from amkpi.scorecards.compose import adjustments, changes, kpi_table, overview, team
 from amkpi.scorecards.compose.data_warnings import data_warnings
 from amkpi.scorecards.compose.evidence import evidence
 from amkpi.scorecards.compose.labels import labels
+from amkpi.scorecards.compose.lead import lead, tiles
 from amkpi.scorecards.compose.subject_line import subject_line
 from amkpi.scorecards.context import ReaderContext
 from amkpi.scorecards.facts import Facts, Publication, ScopeMember
@@ -16,6 +17,7 @@ from amkpi.scorecards.model import Definition, RegisterLine, Scorecard
 from amkpi.scorecards.recipients import Recipient
 from amkpi.scorecards.restatements.causes import UNKNOWN, Why
 from amkpi.scorecards.restatements.lines import RestatedLine
+from amkpi.scorecards.todos.parts import standing, todo_parts
 
 
 def unknown_cause(line: RestatedLine) -> Why:
@@ -39,8 +41,11 @@ def compose(
         return None
     main = members[0]
     people = team.people_by_need(context)
-    missed = attention.missed_kpis(context, main)
+    to_help = team.people_to_help(context, people)
+    found = standing(context, main)
     bars = overview.score_bars(context, main)
+    teams = team.teams_matrix(context)
+    matrix = team.people_matrix(context, people) if people else None
     all_changes = changes.changes(context, restated, why)
     all_adjustments = adjustments.adjustments(context)
     publication, period = facts.publication, facts.period
@@ -52,22 +57,23 @@ def compose(
         published_at=publication.published_at,
         as_of=publication.as_of,
         is_provisional=facts.scores[main, period.start].is_provisional,
-        subject=subject_line(context, main, len(missed), attention.still_open(context, main)),
+        subject=subject_line(context, main, found),
         heading=period.name(recipient.language),
         eyebrow=overview.eyebrow(context, main),
         personal=overview.personal(context),
-        state=overview.state(context, main),
+        state=overview.state(context),
         chart=bars,
         chart_title=overview.chart_title(context),
         chart_text=overview.chart_text(bars),
-        attention_title=attention.title(context, main, missed),
-        attention=attention.attention(context, main, missed),
+        lead=lead(context, main, found, to_help[0] if to_help else None),
+        tiles=tiles(context, main, people),
+        todos=todo_parts(context, members),
         cards=tuple(kpi_table.card(context, member) for member in members),
-        matrix=team.matrix(context, people) if people else None,
+        teams=teams,
+        matrix=matrix,
+        matrix_in_mail=None if teams and len(people) > team.MOST_PEOPLE else matrix,
         people_title=team.people_title(context),
-        people_in_mail=tuple(
-            kpi_table.card(context, ScopeMember("own", staff_id)) for staff_id in team.people_to_help(context, people)
-        ),
+        people_in_mail=tuple(kpi_table.card(context, ScopeMember("own", staff_id)) for staff_id in to_help),
         everyone=tuple(
             kpi_table.card(context, ScopeMember("own", staff_id)) for staff_id in team.people_by_name(context, people)
         ),
@@ -86,6 +92,7 @@ def compose(
         evidence=evidence(context, main),
         sent_figures=changes.sent_figures(context, members, people, restated),
         labels=labels(context),
+        link="",
     )
 
 

@@ -21,7 +21,7 @@ from amkpi.scorecards.mail.history import edition
 from amkpi.scorecards.mail.options import Options
 from amkpi.scorecards.model import Scorecard, SentFigure
 from amkpi.scorecards.render.chart import chart
-from amkpi.scorecards.render.html import fitted, html
+from amkpi.scorecards.render.html import fitted
 from amkpi.scorecards.render.jinja import CHART_ID
 from amkpi.scorecards.render.pdf import pdf
 from amkpi.scorecards.render.text import text
@@ -115,7 +115,8 @@ def message(card: Scorecard, options: Options) -> OutgoingMail:
     The operator of the options gets the replies, and the requests to be taken off the list.
     """
     sender, reply_to = sender_address(options.mail_from), options.operator_email
-    whole, card = card, fitted(card)
+    whole = card
+    card, page_source = fitted(card)
     recipient, staff = card.recipient, quote(card.recipient.staff_id, safe="")
     card_edition = edition(card.is_provisional, card.as_of)
     digest = hashlib.sha256(
@@ -138,7 +139,7 @@ def message(card: Scorecard, options: Options) -> OutgoingMail:
         mail["Reply-To"] = sender_address(reply_to)
     mail[SCORECARD_HEADER] = f"{card.grain} {card.period} {staff}"
     mail.set_content(text(card), cte="quoted-printable")
-    mail.add_alternative(html(card), subtype="html", cte="base64")
+    mail.add_alternative(page_source, subtype="html", cte="base64")
     payload = mail.get_payload()
     assert isinstance(payload, list)
     page = payload[1]

@@ -27,19 +27,19 @@ def html(card: Scorecard) -> str:
     return page.replace("</head>", f"<style>\n{_head_css()}</style>\n</head>", 1)
 
 
-def fitted(card: Scorecard) -> Scorecard:
-    """The scorecard with as many people as fit into a mail that Gmail does not cut off.
+def fitted(card: Scorecard) -> tuple[Scorecard, str]:
+    """The scorecard with as many people as fit into a mail that Gmail does not cut off, and its HTML.
 
     Full cards are left out first, then rows of the matrix; the people who need help most stay. The PDF has everybody.
     """
-    while len(html(card).encode()) > MOST_HTML_BYTES:
+    while len((page := html(card)).encode()) > MOST_HTML_BYTES:
         if card.people_in_mail:
             card = replace(card, people_in_mail=card.people_in_mail[:-1])
-        elif card.matrix and card.matrix.rows:
-            card = replace(card, matrix=replace(card.matrix, rows=card.matrix.rows[: len(card.matrix.rows) * 9 // 10]))
+        elif (matrix := card.matrix_in_mail) and matrix.rows:
+            card = replace(card, matrix_in_mail=replace(matrix, rows=matrix.rows[: len(matrix.rows) * 9 // 10]))
         else:
             break
-    return card
+    return card, page
 
 
 @cache

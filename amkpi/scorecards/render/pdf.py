@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from amkpi.scorecards.model import Scorecard
 from amkpi.scorecards.render.chart import FONTS, bar_height
 from amkpi.scorecards.render.jinja import TEMPLATES
+from amkpi.scorecards.render.object_streams import with_object_streams
+
+# With the workbook and the bodies, a mail stays below 2 MB.
+MOST_PDF_BYTES = 700_000
+# Typst takes seconds for more.
+MOST_FULL_CARDS = 150
 
 
 def pdf(card: Scorecard) -> bytes:
-    """A tagged PDF with numbered pages. Its date is that of the publication: the same card gives equal bytes."""
+    """A tagged PDF with numbered pages. Its date is that of the publication: the same card gives equal bytes.
+
+    Where the full scorecards of everybody are too many, those who need attention most are there, and the PDF says so.
+    """
+    keep = min(len(card.everyone), MOST_FULL_CARDS)
+    while True:
+        made = with_object_streams(_compiled(_with_full_cards(card, keep)))
+        if len(made) <= MOST_PDF_BYTES or not keep:
+            return made
+        keep = min(keep - 1, keep * MOST_PDF_BYTES // len(made))
+
+
+def _with_full_cards(card: Scorecard, keep: int) -> Scorecard:
+    """The scorecard with the full cards of so many people: the first rows of the matrix, which is ordered by need."""
+    chosen = {row.staff_id for row in card.matrix.rows[:keep]} if card.matrix else set()
+    return replace(card, everyone=tuple(each for each in card.everyone if each.staff_id in chosen))
+
+
+def _compiled(card: Scorecard) -> bytes:
     import typst
 
     given = {
@@ -23,14 +47,17 @@ def pdf(card: Scorecard) -> bytes:
         "heading": card.heading,
         "personal": card.personal,
         "state": card.state,
-        "attention_title": card.attention_title,
-        "attention": [asdict(each) for each in card.attention],
+        "lead": list(card.lead),
+        "tiles": [asdict(each) for each in card.tiles],
+        "todos": [asdict(each) for each in card.todos],
         "chart_title": card.chart_title,
         "chart_text": card.chart_text,
         "cards": [asdict(each) for each in card.cards],
+        "teams": asdict(card.teams) if card.teams else None,
         "matrix": asdict(card.matrix) if card.matrix else None,
         "bars": [asdict(each) | {"height": bar_height(each.score, card.chart)} for each in card.chart],
         "everyone": [asdict(each) for each in card.everyone],
+        "are_all": card.matrix is None or len(card.everyone) == len(card.matrix.rows),
         "changes": list(card.all_changes),
         "adjustments": list(card.all_adjustments),
         "warnings": list(card.warnings),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
@@ -53,6 +54,50 @@ def test_a_narrow_column_shows_no_currency() -> None:
     figures = Formatter.with_symbol("vi", "VND")
     assert (figures.value(1e9, "money"), figures.value_without_currency(1e9, "money")) == ("1 tỷ ₫", "1 tỷ")
     assert figures.value(None, "money") == figures.value_without_currency(None, "money") == "–"
+
+
+BANDS = {"A+": 110.0, "A": 95.0, "B": 80.0, "C": 65.0, "D": 0.0}
+
+
+def rating_of(shown: float) -> str:
+    return next(rating for rating, least in BANDS.items() if shown >= least)
+
+
+@pytest.mark.parametrize("edge", [least for least in BANDS.values() if least])
+def test_a_score_near_a_band_never_contradicts_its_rating(edge: float) -> None:
+    for thousandth in range(-500, 501):
+        score = edge + thousandth / 1000
+        # The rating of the spec, and that of a version that rated without rounding.
+        by_spec = rating_of(float(Decimal(repr(round(score, 9))).quantize(Decimal("0.1"), ROUND_HALF_UP)))
+        for rating in {by_spec, rating_of(score)}:
+            shown = float(formatting.score(score, "en", rating, BANDS))
+            assert rating_of(shown) == rating, score
+            assert abs(shown - score) < 0.1, score
+        assert formatting.score(score, "en", by_spec, BANDS) == formatting.score(score, "en"), score
+
+
+def test_a_score_just_below_a_band_is_shown_below_it_where_its_rating_is() -> None:
+    assert formatting.score(79.96, "vi", "C", BANDS) == "79,9"
+    assert formatting.score(79.96, "vi", "B", BANDS) == "80,0"
+    # DuckDB rounds to nine places before it rates.
+    assert formatting.score(79.9499999999, "en", "B", BANDS) == "80.0"
+    # Another setting's rating is no reason to show another score.
+    assert formatting.score(85.0, "en", "C", BANDS) == "85.0"
+
+
+def test_a_share_below_an_edge_is_not_rounded_to_it() -> None:
+    shares = [formatting.percent_below(each, [0.7, 1.0], "en") for each in (0.699, 0.7, 0.9951, 0.9999, 1.0, 0.5)]
+    assert shares == ["69.9", "70", "99.5", "99.9", "100", "50"]
+
+
+def test_two_amounts_that_are_compared_have_one_unit() -> None:
+    figures = Formatter.with_symbol("vi", "VND")
+    assert figures.pair(980e6, 1.32e9, "money") == ("0,98 tỷ ₫", "1,32 tỷ ₫")
+    # In billions the smaller one would be 0,05.
+    assert figures.pair(45e6, 1.2e9, "money") == ("45 triệu ₫", "1.200 triệu ₫")
+    assert figures.pair(0.0, 9.72e7, "money") == ("0 triệu ₫", "97,20 triệu ₫")
+    assert figures.pair(None, 5e8, "money") == ("–", "500 triệu ₫")
+    assert figures.pair(0.5, 0.85, "ratio") == ("50,0%", "85,0%")
 
 
 def test_a_trailing_period_is_named_in_both_languages() -> None:

@@ -100,7 +100,7 @@ def test_a_text_without_a_translation_is_an_error_and_not_english() -> None:
 
 def test_a_placeholder_without_a_value_is_an_error() -> None:
     with pytest.raises(KeyError, match="day"):
-        Translator("en").t("due {day}")
+        Translator("en").t("open since {day}")
 
 
 def test_a_count_takes_the_plural_of_its_language() -> None:
