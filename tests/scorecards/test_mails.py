@@ -102,7 +102,7 @@ def read(source: str) -> str:
 
 
 def test_the_pdf_is_tagged_in_its_language_and_its_pages_are_numbered(sent: Mails) -> None:
-    reader = PdfReader(io.BytesIO(attached(sent["D1"], "pdf")))
+    reader = PdfReader(io.BytesIO(attached(sent["M1"], "pdf")))
     text = " ".join(" ".join(page.extract_text() for page in reader.pages).split())
     assert agency.DIACRITICS in text
     assert f"trang 1 / {len(reader.pages)}" in text
