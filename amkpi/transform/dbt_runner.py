@@ -143,6 +143,11 @@ def run_dbt(
     _import_dbt()
     from dbt.cli.main import dbtRunner
     from dbt.contracts.results import NodeStatus, RunStatus, TestStatus
+    from dbt_common.events.event_manager_client import ctx_set_event_manager
+
+    from amkpi.transform.dbt_events import EventsOfARun
+
+    ctx_set_event_manager(EventsOfARun())
 
     def on_event(event: Any) -> None:
         if event.info.name == "LogModelResult":
