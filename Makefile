@@ -7,6 +7,8 @@ STAMP := $(VENV)/.ready
 DEMO_HOME ?= $(CURDIR)/demo
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DO_NOT_TRACK := 1
+# Containers often set it. Without bytecode every process compiles dbt, Airflow and the rest again: 3 to 8 s of CPU each.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the targets

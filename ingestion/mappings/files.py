@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -151,6 +152,8 @@ def load_mapping(path: Path, zone: ZoneInfo) -> Mapping:
     return from_text(path.stem, text, str(path), zone)
 
 
+# The shipped mappings take 0.1 s to read; a process that loads again, such as a worker of Airflow, has them already.
+@lru_cache(maxsize=256)
 def from_text(name: str, text: str, place: str, zone: ZoneInfo) -> Mapping:
     """The mapping with this name and text. place: begins the message of an error. Raises MappingError."""
     try:
