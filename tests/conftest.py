@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
+import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -26,6 +28,10 @@ AS_OF = date(2026, 10, 17)
 # Seconds of CPU that a test without the mark `slow` may use. `make quick` has thousands of them. CPU and not the clock:
 # other processes do not change it.
 MOST_CPU = 5.0
+# As the Makefile does, for a test that is run without it: every process would compile what it imports, 3 to 8 s of CPU.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 CPU_BEFORE = pytest.StashKey[float]()
 CPU_OF_SHARED_FIXTURES = pytest.StashKey[float]()
 
