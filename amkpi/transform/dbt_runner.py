@@ -20,7 +20,6 @@ from amkpi.core.home import Home
 from amkpi.core.paths import DBT_PROJECT
 from amkpi.core.settings import Settings
 from amkpi.core.storage.warehouse import connect
-from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.transform import manifest_cache
 from amkpi.transform.closing_tables import create_closing_tables
@@ -44,14 +43,14 @@ def build(
     progress: Callable[[str], None] = lambda line: None,
     on_start: Callable[[], None] = lambda: None,
 ) -> BuildReport:
-    """Build the marts as of a date in the warehouse; `progress` gets a line for each model.
+    """Build the marts as of a date in the warehouse, which has the tables of the extracts; `progress` gets a line for
+    each model.
 
     on_start: called when it is clear that there is something to build.
 
     Raises AuditBlocked if a test of the models fails (a broken invariant), AmkpiError if a model cannot be built.
     """
     with connect(home, settings) as connection:
-        create_tables(connection)
         create_audit_tables(connection)
         identity = publication_id.publication_id(home, connection, settings, as_of)
         if publication_id.is_current(home, identity):

@@ -29,6 +29,11 @@ TESTS_OF_THE_PROJECT = tuple(
 _OF_DBT = "partial_parse.msgpack"
 
 
+# What this process read last: the file as it was, and the project. Naming the causes of a change builds several times.
+# dbt may be given one project for many builds: it renders the SQL of each again.
+_last: tuple[tuple[Path, int, int], Any] | None = None
+
+
 def load(home: Home) -> Any | None:
     """The cached project as dbt's Manifest; None if dbt has to parse it."""
     return next(filter(None, map(_read, _places(home))), None)
@@ -38,12 +43,18 @@ def _read(place: Path) -> Any | None:
     from dbt.contracts.graph.manifest import Manifest
     from dbt.parser.manifest import extended_mashumuro_decoder
 
+    global _last
     try:
+        state = place.stat()
+        file = (place, state.st_mtime_ns, state.st_size)
+        if _last is not None and _last[0] == file:
+            return _last[1]
         manifest = Manifest.from_msgpack(place.read_bytes(), decoder=extended_mashumuro_decoder)
     except Exception:  # noqa: BLE001 - no file, or a damaged one, on which dbt's reader fails in any way
         return None
     # Not part of the file; the KPI catalogue in the project reads it.
     manifest.build_flat_graph()
+    _last = file, manifest
     return manifest
 
 

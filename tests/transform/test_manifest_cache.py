@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,14 +19,8 @@ from tests.conftest import Agency
 pytestmark = pytest.mark.slow
 
 FULL_PARSE = "Starting full parse"
-
-
-@pytest.fixture
-def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of the test for what is cached in the project's folder."""
-    monkeypatch.setattr(manifest_cache, "DBT_PROJECT", tmp_path / "project")
-    (tmp_path / "project").mkdir()
-    return tmp_path / "project" / "target"
+# The file in which dbt leaves what it has parsed.
+OF_DBT = "partial_parse.msgpack"
 
 
 def build_one_model(agency: Agency, as_of: date | None = None) -> None:
@@ -59,55 +55,101 @@ def graph(agency: Agency) -> dict[str, tuple[Any, ...]]:
     }
 
 
-def test_the_project_is_read_once_for_every_home_and_date(cache_folder: Path, make_agency: Any) -> None:
-    first, second = make_agency("first"), make_agency("second")
-    loaded(first)
-    build_one_model(first)
-    assert FULL_PARSE in log_of(first)
-    assert len(list(cache_folder.glob("parsed_*.msgpack"))) == 1
+@dataclass(frozen=True)
+class Parsed:
+    """An agency for which dbt has parsed the project, and what it left."""
+
+    agency: Agency
+    project: Path
+    log: str
+
+    @property
+    def kept(self) -> Path:
+        """The file in the cache, the only one."""
+        (file,) = (self.project / "target").glob("parsed_*.msgpack")
+        return file
+
+    def give_to(self, agency: Agency) -> None:
+        """Let dbt have left the same file in another home."""
+        agency.home.dbt_target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(self.agency.home.dbt_target / OF_DBT, agency.home.dbt_target / OF_DBT)
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> Parsed:
+    """One model, built where nothing was cached. To be read, not to be changed: dbt needs 5 s to parse the project."""
+    folder = tmp_path_factory.mktemp("parsed")
+    (folder / "project").mkdir()
+    agency = Agency.at(folder / "home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_cache, "DBT_PROJECT", folder / "project")
+        loaded(agency)
+        build_one_model(agency)
+    return Parsed(agency, folder / "project", log_of(agency))
+
+
+@pytest.fixture
+def cached(parsed: Parsed, monkeypatch: pytest.MonkeyPatch) -> Parsed:
+    """The same, with its cache in use."""
+    monkeypatch.setattr(manifest_cache, "DBT_PROJECT", parsed.project)
+    return parsed
+
+
+@pytest.fixture
+def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of the test for what is cached in the project's folder."""
+    monkeypatch.setattr(manifest_cache, "DBT_PROJECT", tmp_path / "project")
+    (tmp_path / "project").mkdir()
+    return tmp_path / "project" / "target"
+
+
+def test_the_project_is_read_once_for_every_home_and_date(cached: Parsed, make_agency: Any) -> None:
+    assert FULL_PARSE in cached.log
+    assert cached.kept.is_file()
+    second = make_agency("second")
     loaded(second)
     second.set(reporting_currency="USD")
-    build_one_model(second)
+    build_one_model(second, second.run.as_of.replace(day=1))
     assert FULL_PARSE not in log_of(second)
     assert second.rows("select distinct currency from intermediate.int_fx_history") == [("USD",)]
 
 
-def test_the_cache_has_only_the_tests_that_a_build_runs(cache_folder: Path, agency: Agency) -> None:
+def test_the_cache_has_only_the_tests_that_a_build_runs(cached: Parsed) -> None:
     """With the tests of keys and columns, and the unit tests, every build took a second longer."""
-    loaded(agency)
-    build_one_model(agency)
-    kinds = {name.split(".")[2].split("_")[0] for name in graph(agency) if name.startswith("test.")}
+    kinds = {name.split(".")[2].split("_")[0] for name in graph(cached.agency) if name.startswith("test.")}
     assert kinds == {"is", "every"}  # is_unique, every_kpi_arrives
-    manifest = manifest_cache.load(agency.home)
+    manifest = manifest_cache.load(cached.agency.home)
     assert manifest is not None
     assert not manifest.unit_tests
 
 
 def test_a_project_that_cannot_be_written_is_kept_in_the_home(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency, parsed: Parsed
 ) -> None:
     (tmp_path / "read only").write_text("")
     monkeypatch.setattr(manifest_cache, "DBT_PROJECT", tmp_path / "read only")
     loaded(agency)
-    build_one_model(agency)
-    assert FULL_PARSE in log_of(agency)
+    parsed.give_to(agency)
+    manifest_cache.save(agency.home)
     assert len(list(agency.home.dbt_target.glob("parsed_*.msgpack"))) == 1
+    # Without dbt's own file, only ours is left to read.
+    (agency.home.dbt_target / OF_DBT).unlink()
     build_one_model(agency, agency.run.as_of.replace(day=1))
     assert FULL_PARSE not in log_of(agency)
 
 
 def test_an_installed_package_is_not_written_to(
-    cache_folder: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency
+    cache_folder: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency, parsed: Parsed
 ) -> None:
     monkeypatch.setattr(manifest_cache, "IS_CHECKOUT", False)
-    loaded(agency)
-    build_one_model(agency)
+    parsed.give_to(agency)
+    manifest_cache.save(agency.home)
     assert not cache_folder.exists()
     assert len(list(agency.home.dbt_target.glob("parsed_*.msgpack"))) == 1
 
 
 def test_dbt_gets_the_warehouse_of_the_run_and_the_environment_stays_as_it_is(
-    cache_folder: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency
+    cached: Parsed, monkeypatch: pytest.MonkeyPatch, agency: Agency
 ) -> None:
     monkeypatch.setenv("AMKPI_WAREHOUSE", "/of/another/agency.duckdb")
     environment = dict(os.environ)
@@ -126,9 +168,12 @@ def test_dbt_gets_the_warehouse_of_the_run_and_the_environment_stays_as_it_is(
     assert agency.rows("select count(*) from intermediate.int_fx_history")
 
 
-def test_the_project_is_read_again_when_the_cache_is_damaged(cache_folder: Path, agency: Agency) -> None:
-    loaded(agency)
-    build_one_model(agency)
+def test_the_project_is_read_again_when_the_cache_is_damaged(
+    cache_folder: Path, agency: Agency, parsed: Parsed
+) -> None:
+    parsed.give_to(agency)
+    manifest_cache.save(agency.home)
+    assert manifest_cache.load(agency.home) is not None
     (kept,) = cache_folder.glob("parsed_*.msgpack")
     kept.write_bytes(kept.read_bytes()[:1000])
     assert manifest_cache.load(agency.home) is None
