@@ -25,6 +25,7 @@ from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.language.translator import Translator
 from amkpi.core.run import Progress, Run, silent
+from amkpi.scorecards.mail.address_changes import Deliver, announce
 from amkpi.scorecards.mail.messages import sender_address
 from amkpi.scorecards.mail.smtp import NoConnection, Server, Session
 
@@ -58,6 +59,7 @@ def monitor(
         if alert.incident.type in BY_FACTS and key not in shown and is_resolved(alert, current):
             store.resolve(*key, run.now())
     notify(run, server, progress)
+    announce_addresses(run, server, progress)
     return store.open_alerts()
 
 
@@ -136,6 +138,23 @@ def notify(run: Run, server: Callable[[], Server], progress: Progress = silent) 
                 store.mark_notified(alert)
         finally:
             session.close()
+
+
+def announce_addresses(run: Run, server: Callable[[], Server], progress: Progress = silent) -> None:
+    """Tell the old addresses and the operator of changed addresses, unless another process does. Raises AmkpiError."""
+    sessions: list[Session] = []
+
+    def deliver() -> Deliver:
+        sessions.append(Session(server(), sender_address(run.settings.mail.sender).addr_spec))
+        return sessions[0].deliver
+
+    with _only_notifier(run.home) as is_mine:
+        if is_mine:
+            try:
+                announce(run, deliver, progress)
+            finally:
+                for session in sessions:
+                    session.close()
 
 
 @contextmanager

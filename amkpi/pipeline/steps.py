@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 
+from amkpi.access import addresses
 from amkpi.core import build_record, publication_id, terminal
 from amkpi.core.errors import AmkpiError, AuditBlocked, NothingLoaded, StaleBuild
 from amkpi.core.findings import Finding
@@ -270,6 +271,12 @@ def _fill_from_state(run: Run, connection: duckdb.DuckDBPyConnection) -> None:
     closings.after_build(connection, run.home, run.settings, run.as_of)
     closings.date_adjustments(connection, run.home, run.now(), keep=not run.historical)
     _fill_mail_marts(run, connection)
+    if not run.historical:
+        # Before readers see the publication: a changed address in it must be held from the first moment.
+        people = connection.execute("select staff_id, email from marts.dim_staff").fetchall()
+        addresses.observe(run.home.state, people, run.now())
+        addresses.settle(run.home, run.settings.mail.address_hold_hours, run.now())
+        addresses.write_published(run.home)
 
 
 def _fill_mail_marts(run: Run, connection: duckdb.DuckDBPyConnection) -> None:

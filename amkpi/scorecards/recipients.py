@@ -13,6 +13,10 @@ from amkpi.access.reader import COMPANY_ROLE, Reader, reader_in_mail
 from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Message
 
+_HELD = Message(
+    "has a new address in the staff extract, which is held: ask this person, then run amkpi addresses --confirm"
+)
+
 
 @dataclass(frozen=True)
 class Recipient:
@@ -64,13 +68,14 @@ def audience(
     leadership: Collection[str] = (),
     default_language: Language = "vi",
     as_closed: Names | None = None,
+    held: Collection[str] = (),
 ) -> Audience:
     """Decide who gets what.
 
     today: decides who is there, with which address and language, and who reads the company's scorecard. as_closed: of a
     closed period the names, roles and teams of that day. leadership: staff ids that get the company's scorecard in
-    addition to the group account directors. Two people who share an address get nothing: each would read the other's
-    scorecard.
+    addition to the group account directors. held: staff ids whose address was changed and is not confirmed yet. Two
+    people who share an address get nothing: each would read the other's scorecard.
     """
     shown_names = as_closed or today
     here, then = started(today), started(shown_names)
@@ -85,12 +90,11 @@ def audience(
         company = person.role == COMPANY_ROLE or staff_id in leadership
         if not person.is_active or not (own or leads or company):
             continue
-        address = _address(person)
+        address = _HELD if staff_id in held else _address(person)
         if isinstance(address, Message):
             unreachable.append(Unreachable(staff_id, address))
             continue
-        locale = (person.locale or "").strip().lower().replace("_", "-").split("-")[0]
-        language: Language = "en" if locale == "en" else "vi" if locale == "vi" else default_language
+        language = locale_language(person.locale, default_language)
         reader = reader_in_mail(shown_names, staff_id, company)
         found.append(Recipient(shown, address, language, own, leads, company, team, managers_of(shown, then), reader))
     for staff_id in sorted(set(leadership) - here.keys()):
@@ -104,6 +108,12 @@ def audience(
         why = Message("shares one address with others: {people}", people=", ".join(others))
         unreachable.append(Unreachable(staff_id, why))
     return Audience(tuple(recipient for recipient in found if recipient.staff_id not in shared), tuple(unreachable))
+
+
+def locale_language(locale: str | None, default: Language) -> Language:
+    """The language of a locale of the staff extract, such as `vi_VN`; the default where we do not have it."""
+    language = (locale or "").strip().lower().replace("_", "-").split("-")[0]
+    return "en" if language == "en" else "vi" if language == "vi" else default
 
 
 def _address(person: StaffMember) -> Address | Message:

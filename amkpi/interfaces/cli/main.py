@@ -48,7 +48,7 @@ def _defaults(group: click.Group, values: dict[str, Any]) -> dict[str, Any]:
 for command in (
     *(run.run, run.load, run.build, run.audit, run.publish),
     *(inspection.status, inspection.query, inspection.explain, inspection.quarantine),
-    *(mail.scorecards, mail.alerts, mail.alarms),
+    *(mail.scorecards, mail.addresses, mail.alerts, mail.alarms),
     *(closing.close, closing.reopen),
     *(operation.replay, operation.rebuild, operation.backup, operation.restore),
     *(sample.sample, sources.sources),

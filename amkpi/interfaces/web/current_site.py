@@ -12,6 +12,7 @@ from typing import Protocol
 
 import duckdb
 
+from amkpi.access.addresses import PublishedAddresses
 from amkpi.access.names import Names
 from amkpi.access.reader import Reader, reader_of_address
 from amkpi.core.errors import AmkpiError
@@ -65,15 +66,16 @@ class NothingPublished(AmkpiError):
 class OpenedSite:
     """A site with its rendered pages and the rights of its readers. `uses`: how many requests read it now."""
 
-    def __init__(self, file: Path, site: Site, settings: Settings) -> None:
+    def __init__(self, file: Path, site: Site, settings: Settings, addresses: PublishedAddresses) -> None:
         """file: the publication that the site is of."""
         self.file, self.site = file, site
-        self._settings = settings
+        self._settings, self._addresses = settings, addresses
         self.uses = 0
         self._lock = threading.Lock()
         self._pages: OrderedDict[tuple[Reader, str], Answer] = OrderedDict()
         self._bytes = 0
-        self._readers: dict[str, Reader | None] = {}
+        self._readers: dict[str, Reader] = {}
+        self._confirmed: tuple[int, int] | None = None
 
     @property
     def publication_id(self) -> str:
@@ -81,15 +83,20 @@ class OpenedSite:
         return self.site.publication_id
 
     def reader(self, address: str) -> Reader | None:
-        """The rights of an address in this publication."""
+        """The rights of an address in this publication. An address that is held has none. Raises AmkpiError."""
+        confirmed = self._addresses.version()
         with self._lock:
+            if confirmed != self._confirmed:
+                self._readers.clear()
+                self._confirmed = confirmed
             if address in self._readers:
                 return self._readers[address]
-        reader = reader_of_address(self.site.names, address, self._settings)
+        reader = reader_of_address(self._addresses.reachable(self.site.names), address, self._settings)
         # Only readers are kept: an address without rights may be anything that anybody types.
         if reader is not None:
             with self._lock:
-                self._readers[address] = reader
+                if confirmed == self._confirmed:
+                    self._readers[address] = reader
         return reader
 
     def page(self, reader: Reader, path: str) -> Answer | None:
@@ -119,6 +126,7 @@ class CurrentSite:
         self._home, self._settings, self._open_site = home, settings, open_site
         self._opening, self._lock = threading.Lock(), threading.Lock()
         self._opened: OpenedSite | None = None
+        self._addresses = PublishedAddresses(home)
         self._failed: Path | None = None
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None
@@ -177,7 +185,7 @@ class CurrentSite:
                 _log.error("%s cannot be shown; readers keep the publication before: %s", file.name, error)
                 return
             self._failed = None
-            self._replace(OpenedSite(file, site, self._settings))
+            self._replace(OpenedSite(file, site, self._settings, self._addresses))
         finally:
             self._opening.release()
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from amkpi.core.errors import AmkpiError
 
-FILE = "pages.key"
+# A name with a dot: backups leave it out.
+FILE = ".pages.key"
 _BYTES = 32
 
 
@@ -40,7 +41,7 @@ def secret_key(state: Path) -> bytes:
 def _make(file: Path) -> None:
     """Write a new key, complete or not at all; the key of another process that was first stays."""
     # A temporary file has the mode 0600 from its first moment.
-    with tempfile.NamedTemporaryFile("wb", dir=file.parent, prefix=f".{FILE}.") as written:
+    with tempfile.NamedTemporaryFile("wb", dir=file.parent, prefix=f"{FILE}.") as written:
         written.write(secrets.token_bytes(_BYTES))
         written.flush()
         os.fsync(written.fileno())

@@ -20,6 +20,7 @@ from amkpi.interfaces.web.current_site import CurrentSite, NothingPublished
 from amkpi.interfaces.web.sign_ins import Link, SignIns
 from amkpi.scorecards.mail.messages import OutgoingMail, note, sender_address
 from amkpi.scorecards.mail.smtp import NoConnection, Server, Session
+from amkpi.scorecards.recipients import locale_language
 
 _log = logging.getLogger(__name__)
 # More requests than this wait for nothing: whoever asks is asked to come back.
@@ -93,7 +94,9 @@ class LinkMailer:
         if reader is not None:
             # To the address as the staff extract has it, and not as somebody has typed it.
             address = (person.email if person else None) or request.address
-            self._send(request, reader, address.strip(), _language(person.locale if person else None, request.language))
+            self._send(
+                request, reader, address.strip(), locale_language(person.locale if person else None, request.language)
+            )
 
     def _send(self, request: LinkRequest, reader: Reader, recipient: str, language: Language) -> None:
         settings = self._run.settings
@@ -121,9 +124,3 @@ class LinkMailer:
             session.close()
         if state != "sent":
             _log.error("a sign-in link could not be sent to %s: %s: %s", plain(to.addr_spec), state, answer)
-
-
-def _language(locale: str | None, default: Language) -> Language:
-    """The language of a person's locale, such as `vi_VN`."""
-    first = (locale or "").strip().lower()[:2]
-    return "vi" if first == "vi" else "en" if first == "en" else default

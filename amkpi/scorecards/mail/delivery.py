@@ -15,6 +15,7 @@ from amkpi.expectations.history import blocking_audit
 from amkpi.publishing.reader import published
 from amkpi.scorecards.facts import Publication, read_publication
 from amkpi.scorecards.mail import report as reasons
+from amkpi.scorecards.mail.address_changes import announce
 from amkpi.scorecards.mail.history import History, Sending, State, edition
 from amkpi.scorecards.mail.messages import OutgoingMail, message, sender_address
 from amkpi.scorecards.mail.operator_mail import notify_operator
@@ -62,6 +63,7 @@ def send(
             if held:
                 report = DeliveryReport(chosen.grain, chosen.key, publication.publication_id, (), held)
             else:
+                announce(run, lambda: smtp.deliver, progress)
                 prepared = prepare(run, grain, period, tuple(to) or tuple(resend), options)
                 results = _send_all(prepared, history, smtp, run, resend, options, progress, sleep)
                 report = prepared.report(results)

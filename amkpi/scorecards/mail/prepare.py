@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from amkpi.access.addresses import held
 from amkpi.core.errors import AmkpiError
 from amkpi.core.language.periods import Period
 from amkpi.core.language.translator import Message
@@ -62,7 +63,12 @@ def prepare(run: Run, grain: str, period: str | None, to: Sequence[str], options
         sendings = History(run.home.state).read()
         now = current_figures(connection, periods_of(last_sent_figures(sendings)))
     everyone = audience(
-        facts.today, run.settings.kpi.account_roles, options.leadership, options.default_language, facts.as_closed
+        facts.today,
+        run.settings.kpi.account_roles,
+        options.leadership,
+        options.default_language,
+        facts.as_closed,
+        held(run.home.state, facts.today),
     )
     _check_asked(to, everyone, chosen)
     if not any(start == chosen.start for _, start in facts.scores):

@@ -304,5 +304,11 @@ def test_migrations_are_numbered_in_order_and_say_what_they_change() -> None:
     for migrations in lists:
         assert [each.number for each in migrations] == list(range(1, len(migrations) + 1))
         assert all(each.text and "\n" not in each.text and len(each.text) < 100 for each in migrations)
-    since_0_1_0 = {"first_seen.sqlite", "closing_requests.sqlite", "dismissals.sqlite", "sign_ins.sqlite"}
+    since_0_1_0 = {
+        "first_seen.sqlite",
+        "closing_requests.sqlite",
+        "dismissals.sqlite",
+        "sign_ins.sqlite",
+        "addresses.sqlite",
+    }
     assert {store.former_name or store.name for store in state_stores.STORES} == set(STORES) | since_0_1_0

@@ -193,7 +193,7 @@ def test_the_log_is_private_has_one_line_a_view_and_ends_after_its_days(tmp_path
 
 def test_the_secret_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     first = secret_key(tmp_path / "state")
-    file = tmp_path / "state" / "pages.key"
+    file = tmp_path / "state" / ".pages.key"
     assert file.stat().st_mode & 0o777 == 0o600
     assert secret_key(tmp_path / "state") == first
     assert len(first) == 32
@@ -209,7 +209,7 @@ def test_the_secret_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
 def test_the_secret_of_who_was_first_is_everybodys(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(lambda _: secret_key(tmp_path), range(8)))) == 1
-    assert [file.name for file in tmp_path.iterdir()] == ["pages.key"]
+    assert [file.name for file in tmp_path.iterdir()] == [".pages.key"]
 
 
 def test_before_the_first_publication_the_server_is_healthy_and_says_so(serving: Serving) -> None:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from amkpi.access import addresses
 from amkpi.interfaces.web.sign_ins import ADDRESS_LIMIT, CLIENT_LIMIT
 from tests.access.agencies import names_of, person
 from tests.interfaces.web.serving import PAGE, PEOPLE, Serving, Start
@@ -245,3 +246,24 @@ def test_what_is_stored_signs_nobody_in_and_names_no_client(serving: Serving) ->
         stored = (serving.home.state / "sign_ins.sqlite").read_bytes().decode("latin-1")
         for secret in (*client.cookies.values(), serving.postbox.token(), "testclient"):
             assert secret.split(".")[0] not in stored
+
+
+def test_a_changed_address_gets_no_link_before_it_is_confirmed_and_the_old_one_gets_none_either(
+    serving: Serving,
+) -> None:
+    state = serving.home.state
+    addresses.observe(state, [("M", "m@agency.example")], serving.clock())
+    addresses.write_published(serving.home)
+    with serving.client() as client:
+        serving.sign_in(client, "m@agency.example")
+        addresses.observe(state, [("M", "new@agency.example")], serving.clock())
+        addresses.write_published(serving.home)
+        serving.publish("B", names_of(person("M", email="new@agency.example")))
+        assert client.get(f"/{PAGE}").status_code == 303
+        serving.postbox.taken.clear()
+        for address in ("m@agency.example", "new@agency.example"):
+            serving.ask(client, address)
+        assert not serving.postbox.taken
+        addresses.confirm(serving.home, addresses.changes(state))
+        serving.sign_in(client, "new@agency.example")
+        assert client.get(f"/{PAGE}").text == "B: M of M 83.3%"

@@ -196,4 +196,20 @@ SIGN_INS = StateStore(
     remedy="if it stays, move it away: readers sign in again",
 )
 
-STORES = (DELIVERY_LOG, AUDITS, SCORECARDS, ALARMS, FIRST_SEEN, CLOSING_REQUESTS, DISMISSALS, SIGN_INS)
+ADDRESSES = StateStore(
+    "addresses.sqlite",
+    (
+        Migration(
+            1,
+            "the confirmed address of each person, and changes that are held",
+            _statements(
+                "create table confirmed (staff_id text primary key, address text not null)",
+                "create table changes (staff_id text primary key, old text not null, new text not null,"
+                " seen text not null, old_told text, old_answer text not null default '', told text)",
+            ),
+        ),
+    ),
+    remedy="bring it back from a backup: without it every address of the staff extract counts as confirmed",
+)
+
+STORES = (DELIVERY_LOG, AUDITS, SCORECARDS, ALARMS, FIRST_SEEN, CLOSING_REQUESTS, DISMISSALS, SIGN_INS, ADDRESSES)

@@ -173,3 +173,48 @@ def _show(report: DeliveryReport) -> None:
 
     for result in report.problems:
         terminal.warn(f"{result.staff_id}: {result.outcome}: {result.detail}")
+
+
+@click.command()
+@click.option("--confirm", metavar="STAFF_ID", multiple=True, help="Confirm this change; may be repeated.")
+@click.option("--confirm-all", is_flag=True, help="Confirm all changes.")
+@click.option("--without-notice", is_flag=True, help="Also what the old address could not be told of.")
+@with_run
+def addresses(run: Run, confirm: tuple[str, ...], confirm_all: bool, without_notice: bool) -> None:
+    """List the changed addresses that are held, or confirm them.
+
+    A changed address of the staff extract gets nothing before the old one and the operator were told, and hours of
+    mail_address_hold_hours have gone by, or somebody has confirmed it here.
+    """
+    from amkpi.access import addresses as store
+    from amkpi.core import terminal
+    from amkpi.core.language.names import plain
+
+    waiting = {each.staff_id: each for each in store.changes(run.home.state)}
+    unknown = [staff_id for staff_id in confirm if staff_id not in waiting]
+    if unknown:
+        raise AmkpiError(f"no address of {', '.join(unknown)} is held: amkpi addresses lists those that are")
+    chosen = list(waiting) if confirm_all else list(confirm)
+    if chosen and not without_notice and any(waiting[each].old_told is None for each in chosen):
+        _tell_old_addresses(run)
+        waiting = {each.staff_id: each for each in store.changes(run.home.state)}
+        untold = [each for each in chosen if each in waiting and waiting[each].old_told is None]
+        if untold:
+            raise AmkpiError(
+                f"the old address of {', '.join(untold)} could not be told: mend the mail server, or ask the person and"
+                " add --without-notice"
+            )
+    store.confirm(run.home, [waiting[each] for each in chosen if each in waiting])
+    for each in chosen:
+        terminal.report(f"{each}: the new address gets mails and sign-in links from now on")
+    for change in store.changes(run.home.state):
+        told = f"told {change.told:%Y-%m-%d %H:%M} UTC" if change.told else "not told yet"
+        terminal.report(f"{plain(change.staff_id)}: {plain(change.old)} -> {plain(change.new)}, held, {told}")
+
+
+def _tell_old_addresses(run: Run) -> None:
+    """Send the notices that wait. Raises AmkpiError without a mail server."""
+    from amkpi.alerts.notify import announce_addresses
+    from amkpi.core import terminal
+
+    announce_addresses(run, lambda: mail_server(run), terminal.report)
