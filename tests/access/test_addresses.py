@@ -46,7 +46,7 @@ def hidden(home: Home, names: Names) -> frozenset[str]:
     )
 
 
-def tell(home: Home, at: datetime = NOW) -> None:
+def announce(home: Home, at: datetime = NOW) -> None:
     for change in addresses.changes(home.state):
         addresses.mark_old_told(home.state, change, "", at)
         addresses.mark_told(home.state, change, at)
@@ -65,7 +65,7 @@ def test_it_is_held_for_the_hours_after_the_notice_and_not_after_the_change(home
     see(home, ("A", "a@x.example"))
     see(home, ("A", "new@x.example"))
     assert see(home, ("A", "new@x.example"), at=NOW + 100 * HOUR) == {"A"}, "nobody was told"
-    tell(home, NOW + 100 * HOUR)
+    announce(home, NOW + 100 * HOUR)
     assert see(home, ("A", "new@x.example"), at=NOW + 123.9 * HOUR) == {"A"}
     assert see(home, ("A", "new@x.example"), at=NOW + 90 * HOUR) == {"A"}, "a clock that was set back"
     assert see(home, ("A", "new@x.example"), at=NOW + 124 * HOUR) == frozenset()
@@ -85,7 +85,7 @@ def test_no_detour_gets_round_the_hold(home: Home) -> None:
     assert see(home, ("A", None)) == frozenset()
     assert see(home) == frozenset()
     assert see(home, ("A", "evil@x.example")) == {"A"}, "after a time without an address, and without the person"
-    tell(home)
+    announce(home)
     # The change that was told of is not the one that gets the mails.
     assert see(home, ("A", "worse@x.example"), at=NOW + 23 * HOUR) == {"A"}
     assert see(home, ("A", "worse@x.example"), at=NOW + 48 * HOUR) == {"A"}
@@ -106,7 +106,7 @@ def test_what_was_told_of_another_change_confirms_nothing(home: Home) -> None:
 def test_a_change_that_is_taken_back_is_forgotten(home: Home) -> None:
     see(home, ("A", "a@x.example"))
     see(home, ("A", "b@x.example"))
-    tell(home)
+    announce(home)
     assert see(home, ("A", "a@x.example"), at=NOW + HOUR) == frozenset()
     assert see(home, ("A", "b@x.example"), at=NOW + 48 * HOUR) == {"A"}, "and begins anew"
 
