@@ -14,6 +14,7 @@ from amkpi.core.storage.transactions import registered
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Extract
 from amkpi.ingestion.delivery_log import Delivery
 from amkpi.ingestion.mappings.apply import apply
+from amkpi.ingestion.mappings.cells import SHORTENED
 from amkpi.ingestion.mappings.model import Mapping
 from amkpi.ingestion.readers import CANONICAL, Content, TextRows, Unreadable, batch_schema, loose, open_text
 from amkpi.ingestion.readers.decompression import DEFAULT_LIMIT, WORKBOOKS, ending
@@ -47,6 +48,8 @@ def write_file(
         else repeated_keys.find(connection, extract, delivery.delivery)
     )
     notes = [*rows.tally.notes, *([repeated.note] if repeated.undecided or repeated.summed else [])]
+    if source is None:
+        notes += _notes_on_shortened_ids(connection, extract, delivery)
     if source and any(rule.id_from for rule in source.columns.values()):
         notes += _notes_on_other_formats(connection, delivery)
     return replace(
@@ -78,6 +81,24 @@ def _notes_on_other_formats(connection: duckdb.DuckDBPyConnection, delivery: Del
         f"id_from: the file before was a {before}, this one is a {now}: a date or a number that they write in different"
         " ways gives the same row another id, so that it would count twice"
     ]
+
+
+def _notes_on_shortened_ids(connection: duckdb.DuckDBPyConnection, extract: Extract, delivery: Delivery) -> list[str]:
+    """What to know about ids such as 1.23457E+11. A mapping refuses them; an extract may have such a text as an id."""
+    found = []
+    for column in extract.columns:
+        if column.type == "text" and (column.name in extract.key or column.references):
+            is_shortened = f"contains({column.name}, '+') and regexp_full_match(trim({column.name}), '{SHORTENED}')"
+            ((count, first),) = connection.execute(
+                f"select count(*), min({column.name}) from raw.{extract.name} where _delivery = ? and {is_shortened}",
+                [delivery.delivery],
+            ).fetchall()
+            if count:
+                found.append(
+                    f"{column.name}: {count} rows have an id such as {first}, which a spreadsheet has shortened: format"
+                    " the column as text, and export it again"
+                )
+    return found
 
 
 def _format(file_name: str) -> str:

@@ -28,7 +28,8 @@ from amkpi.ingestion.readers.record_batches import (
 _ISO = date_formats(("iso",))
 _PLAIN = NumberFormat()
 # A spreadsheet shows a long number like this, and writes it like this into a CSV: its last digits are lost.
-_SHORTENED = re.compile(r"[0-9]([.,][0-9]+)?[eE]\+[0-9]{1,3}")
+SHORTENED = r"[0-9]([.,][0-9]+)?[eE]\+[0-9]{1,3}"
+_SHORTENED = re.compile(SHORTENED)
 
 # The kind of a text that an expression made of a cell that is a number or a date in its file.
 MIXED = "x"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -16,6 +17,7 @@ _NAMED = ("d/MMM/yy", "d/MMM/yyyy", "d-MMM-yyyy", "d MMM yyyy", "MMM d, yyyy", "
 _TIMES = ("", " H:mm", " H:mm:ss", " h:mm a", " h:mm:ss a")
 _CANDIDATES = ("iso", *(f"{day}{time}" for day in (*_DAYS, *_NAMED) for time in _TIMES), "epoch", "epoch_ms", "excel")
 _MOST_FORMATS = 4
+_THREE_DECIMALS = re.compile(r"-?[0-9]+\.[0-9]{3}")
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,12 @@ def other_numbers(chosen: NumberFormat | None, cells: Sequence[Cell]) -> str | N
 
     chosen: None for numbers as an extract has them.
     """
+    typed = {cell.text for cell in cells if cell.kind in NUMBERS and "." in cell.text}
+    if len(typed) > 1 and all(_THREE_DECIMALS.fullmatch(text) for text in typed):
+        return (
+            f"all numbers with decimals have exactly three, such as {min(typed)}: another program may have read a point"
+            " between thousands as a decimal sign"
+        )
     form = NumberFormat() if chosen is None else replace(chosen, scale=Decimal(1))
     texts = list(dict.fromkeys(cell.text for cell in cells if cell.kind not in NUMBERS))
     own = {text: read for text in texts if (read := form.read(text)) is not None}

@@ -11,9 +11,12 @@ import pytest
 import yaml
 
 from amkpi.core.paths import SHIPPED_MAPPINGS
+from amkpi.ingestion.mappings.drafts import guesses
 from amkpi.ingestion.mappings.drafts.review import HeldBack, MappingReview, review
+from amkpi.ingestion.mappings.drafts.sample import Cell
 from amkpi.ingestion.mappings.files import from_text
 from amkpi.ingestion.mappings.schema import schema
+from amkpi.ingestion.readers.record_batches import NUMBER, NUMBER_1904
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 MAPPING = """
@@ -101,6 +104,16 @@ def test_dates_that_only_one_format_reads_are_no_doubt(tmp_path: Path) -> None:
     file = tmp_path / "deals.csv"
     file.write_text(ROWS.replace("5/4/2026", "25/4/2026").replace("2.600", '"2.600,5"'), encoding="utf-8")
     assert review(file, from_text("deals", MAPPING, "deals.yml", ZONE)).doubts == []
+
+
+def test_typed_numbers_of_which_all_have_three_decimals_are_a_doubt() -> None:
+    def doubt(*texts: str, kind: str = NUMBER) -> str | None:
+        return guesses.other_numbers(None, [Cell(text, kind) for text in texts])
+
+    assert "all numbers with decimals have exactly three, such as 12.125" in str(doubt("450.125", "12.125", "7"))
+    assert "all numbers" in str(doubt("450.125", "12.125", kind=NUMBER_1904))
+    assert doubt("450.125", "12.5") is None
+    assert doubt("12.125", "7") is None
 
 
 def test_the_schema_accepts_the_shipped_mappings_and_refuses_unknown_keys() -> None:
