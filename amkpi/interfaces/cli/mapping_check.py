@@ -149,7 +149,7 @@ def _table(source: Mapping, found: MappingReview) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("column")
     table.add_column(f"native → value, first {SHOWN_ROWS} rows", overflow="fold")
-    table.add_column("lowest … highest")
+    table.add_column("lowest … highest, if not held back")
     for name, pairs in found.values.items():
         shown = [_pair(native, value) for native, value in pairs[:_MOST_PAIRS]]
         if len(pairs) > _MOST_PAIRS:

@@ -76,13 +76,16 @@ def draft_of(sample: Sample, extract: Extract, file_pattern: str) -> str:
         word = re.escape(sample.total[1].split()[0].rstrip(":"))
         where = f"column: {_quoted(sample.total[0])}, matches: {_quoted('^' + word)}"
         head.append(f"stop_at: {{ {where} }}  # CHECK: the first row below the data")
+    used = {title for line in lines for title in sample.columns if title in line.rule or _quoted(title) in line.rule}
+    merged = ", ".join(_quoted(title) for title in sample.merged if title in used)
+    if merged:
+        head.append(f"fill_down: [{merged}]  # CHECK: cells are merged, so each row takes the value above")
     if has_offset:
         head.append("time_zone: local  # the agency's day of a moment; as_written keeps the day that is written")
     body = ["", "columns:"]
     for line in lines:
         remark = f"  # {line.remark}" if line.remark else ""
         body += [f"  {line.column}: {line.rule}{remark}", *(f"  # {text}" for text in line.more)]
-    used = {title for line in lines for title in sample.columns if title in line.rule or _quoted(title) in line.rule}
     unused = [title.strip() for title in sample.header if title.strip() and title.strip() not in used]
     if unused:
         body += ["", "# Not used:", *(f"#   {_quoted(title)}" for title in unused)]

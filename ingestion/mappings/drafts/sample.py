@@ -13,7 +13,7 @@ from amkpi.ingestion.mappings.names import clean_cell
 from amkpi.ingestion.readers import Content, Layout, TextRows, examine, loose, open_text
 from amkpi.ingestion.readers.decompression import WORKBOOKS
 from amkpi.ingestion.readers.layout import Header
-from amkpi.ingestion.readers.record_batches import TEXT
+from amkpi.ingestion.readers.record_batches import MERGED_CELL, TEXT
 from amkpi.ingestion.readers.workbook import sheet_names
 
 MOST_ROWS = 2_000
@@ -31,6 +31,9 @@ class Cell:
     kind: str = TEXT
 
 
+_MERGED = Cell(MERGED_CELL)
+
+
 @dataclass(frozen=True)
 class Sample:
     """The first rows of a native file.
@@ -38,7 +41,7 @@ class Sample:
     sheet: its name, if the workbook has several; None else. header_row: the line or row of the header; None if it is
     the first one. columns: by title, the cell of each row,
     None where it is empty. total: the column and the text of the first row that looks like a total, if there is one.
-    notes: of the reader.
+    notes: of the reader. merged: the titles of the columns with merged cells, which are empty but for the first.
     """
 
     header: tuple[str, ...]
@@ -47,6 +50,7 @@ class Sample:
     columns: dict[str, tuple[Cell | None, ...]]
     total: tuple[str, str] | None
     notes: tuple[str, ...]
+    merged: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -93,8 +97,10 @@ def sample_in(path: Path, known: frozenset[str], layout: Layout) -> Sample:
         for place, title in enumerate(titles)
         if title and names.count(loose(title)) == 1
     }
+    merged = tuple(title for title, cells in columns.items() if _MERGED in cells)
+    columns = {title: tuple(None if cell == _MERGED else cell for cell in cells) for title, cells in columns.items()}
     sheet = layout.sheet if isinstance(layout.sheet, str) else None
-    return Sample(rows.header, sheet, layout.header.row, columns, total, tuple(rows.tally.notes))
+    return Sample(rows.header, sheet, layout.header.row, columns, total, tuple(rows.tally.notes), merged)
 
 
 def _header_row(rows: TextRows) -> int | None:

@@ -92,7 +92,10 @@ _WORDS: dict[str, dict[str, tuple[str, ...]]] = {
         "won": ("won", "closed won", "đã ký", "thắng", "thành công", "signed", "accepted", "chốt thành công"),
         "lost": ("lost", "closed lost", "thua", "thất bại", "rejected", "declined", "mất"),
         "withdrawn": ("withdrawn", "cancelled", "canceled", "abandoned", "hủy", "huỷ", "rút", "đã hủy", "đã huỷ"),
-        "open": ("open", "new", "mới", "proposal", "negotiation", "qualification", "prospecting", "đang xử lý"),
+        "open": (
+            *("open", "new", "mới", "proposal", "negotiation", "qualification", "prospecting", "đang xử lý"),
+            *("đang thương lượng", "thương lượng", "đang đàm phán", "đàm phán", "đã gửi báo giá", "chờ phản hồi"),
+        ),
     },
     "kind": {
         "new_business": ("new business", "new", "new customer", "newbusiness", "mới", "khách mới", "khách hàng mới"),

@@ -10,6 +10,7 @@ import xlsxwriter
 
 from amkpi.ingestion.contracts.extracts import EXTRACTS
 from amkpi.ingestion.mappings.drafts.draft import draft
+from amkpi.ingestion.mappings.drafts.review import review
 from amkpi.ingestion.mappings.files import from_text
 from amkpi.ingestion.mappings.model import Mapping
 from tests.paths import REAL_EXPORTS as REAL
@@ -164,6 +165,23 @@ def test_a_header_below_titles_and_totals_are_found(tmp_path: Path) -> None:
     assert "header: { row: 3 }" in text
     assert 'stop_at: { column: "Mã kh", matches: "^Tổng" }' in text
     assert "different in all rows (2)" in line(text, "client_id")
+
+
+def test_merged_cells_are_filled_down(tmp_path: Path) -> None:
+    path = tmp_path / "x.xlsx"
+    with xlsxwriter.Workbook(str(path)) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["Mã chi phí", "Mã dự án", "Ghi chú"])
+        sheet.write_column(1, 0, ["CP1", "CP2", "CP3"])
+        sheet.merge_range(1, 1, 2, 1, "DA01")
+        sheet.merge_range(1, 2, 2, 2, "x")
+        sheet.write(3, 1, "DA02")
+    text = draft(path, EXTRACTS["project_costs"], "x*.xlsx")
+    # Only where the mapping uses the column.
+    assert 'fill_down: ["Mã dự án"]  # CHECK' in text
+    assert "Ghi chú" not in text.split("# Not used:")[0]
+    mapping = from_text("draft", text, "draft.yml", ZONE)
+    assert [pair for pair, _ in review(path, mapping).values["project_id"]] == ["DA01", "DA02"]
 
 
 def test_the_sheet_with_the_columns_is_found_and_a_year_in_the_name_may_change(tmp_path: Path) -> None:
