@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from amkpi.ingestion.mappings.names import clean_cell
-from amkpi.ingestion.readers import Content, Layout, TextRows, examine, loose, open_text
+from amkpi.ingestion.readers import Content, Layout, TextRows, Unreadable, examine, loose, open_text
 from amkpi.ingestion.readers.decompression import WORKBOOKS
 from amkpi.ingestion.readers.layout import Header
 from amkpi.ingestion.readers.record_batches import MERGED_CELL, TEXT
@@ -78,7 +78,11 @@ def take_sample(path: Path, known: frozenset[str], fitness: Callable[[Sequence[s
 
 def _sample_of_sheet(path: Path, content: Content, known: frozenset[str], sheet: str | None) -> Sample:
     first = Layout(sheet=sheet, header=Header(row=1), native=True)
-    row = _header_row(open_text(path, content, known, layout=first))
+    try:
+        row = _header_row(open_text(path, content, known, layout=first))
+    except Unreadable:
+        # Line 1 is blank, or the one in which Excel names the delimiter: the reader looks further by itself.
+        row = None
     # A header in the first row that is not empty needs no key.
     return sample_in(path, known, Layout(sheet=sheet, header=Header(row=row), native=True))
 

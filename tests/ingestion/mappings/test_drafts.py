@@ -167,6 +167,12 @@ def test_a_header_below_titles_and_totals_are_found(tmp_path: Path) -> None:
     assert "different in all rows (2)" in line(text, "client_id")
 
 
+def test_a_first_line_without_names_is_no_obstacle(tmp_path: Path) -> None:
+    for first in ("sep=;", ""):
+        text = text_of(tmp_path, "clients", f"{first}\nMã khách hàng;Tên khách hàng\nC1;Hoa Mai\n")
+        assert line(text, "client_id").startswith('client_id: "Mã khách hàng"'), first
+
+
 def test_merged_cells_are_filled_down(tmp_path: Path) -> None:
     path = tmp_path / "x.xlsx"
     with xlsxwriter.Workbook(str(path)) as book:
