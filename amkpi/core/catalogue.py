@@ -30,8 +30,8 @@ CreditRule = Literal[
     "owner_or_manager", "signing_owner_or_manager", "project_owner_or_manager", "manager_on_opening", "person_reviewed"
 ]
 
-# What a mail names of a value that misses its target; amkpi/scorecards/todos/records.py describes them. `records` are the
-# records that keep the value from its target, in the same words for every KPI.
+# What a mail names of a value that misses its target; amkpi/scorecards/todos/records.py describes them. `records` are
+# the records that keep the value from its target, in the same words for every KPI.
 DriverKind = Literal[
     "cancellations_and_gaps",
     "lost_clients",
