@@ -286,6 +286,12 @@ class Pages(Group):
         min_length=1,
         description="the claim with the reader's address; `email` counts only where the provider has verified it",
     )
+    static_months: Annotated[int, FlatName("pages_static_months"), RESULT_NEUTRAL] = Field(
+        default=2,
+        ge=1,
+        le=120,
+        description="how many months `amkpi pages` writes, with the quarters and years around them",
+    )
 
 
 class Schedule(Group):

@@ -7,8 +7,8 @@ not count and why, and the rows in quarantine. Of a closed period the records co
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -186,32 +186,46 @@ def explain(run: Run, kpi: str, staff_id: str | None, period: str, scope: Scope 
         )
     question = Question(find_kpi(kpi), chosen, staff_id, find_period(period))
     with published(run.home, run.settings) as connection:
-        ((identity, as_of, currency),) = connection.execute(
-            "select publication_id, as_of, reporting_currency from publication"
-        ).fetchall()
-        full_name = _find_person(connection, staff_id) if staff_id else None
-        value = _value(connection, question, full_name)
-        act = closings.act_of(connection, question.period)
-        with opened(run.home, act, run.settings.timezone) if act else nullcontext(connection) as records:
-            return Explanation(
-                question=question,
-                full_name=full_name,
-                publication_id=identity,
-                as_of=as_of,
-                currency=currency,
-                value=value,
-                target_spans=read_target_spans(
-                    records, question.kpi.name, chosen, staff_id, question.period.grain, question.period.start
-                ),
-                counted=_counted(records, question),
-                excluded=_excluded(records, question),
-                quarantined=_quarantined(connection, question.kpi),
-                closing=closings.read_closing(
-                    connection, records, act, question.kpi.name, chosen, staff_id, question.period
-                )
-                if act
-                else None,
+        return explained(connection, question, lambda n: opened(run.home, n, run.settings.timezone))
+
+
+def explained(
+    connection: duckdb.DuckDBPyConnection,
+    question: Question,
+    closing_file: Callable[[int], AbstractContextManager[duckdb.DuckDBPyConnection]],
+) -> Explanation:
+    """Explain a value of an open publication.
+
+    connection: with the marts on its search path. closing_file: opens the file of an act, by its number. Raises
+    AmkpiError where the person is unknown or there is no such value, ClosingsBroken where a closing file is missing.
+    """
+    ((identity, as_of, currency),) = connection.execute(
+        "select publication_id, as_of, reporting_currency from publication"
+    ).fetchall()
+    staff_id = question.staff_id
+    full_name = _find_person(connection, staff_id) if staff_id else None
+    value = _value(connection, question, full_name)
+    act = closings.act_of(connection, question.period)
+    with closing_file(act) if act else nullcontext(connection) as records:
+        return Explanation(
+            question=question,
+            full_name=full_name,
+            publication_id=identity,
+            as_of=as_of,
+            currency=currency,
+            value=value,
+            target_spans=read_target_spans(
+                records, question.kpi.name, question.scope, staff_id, question.period.grain, question.period.start
+            ),
+            counted=_counted(records, question),
+            excluded=_excluded(records, question),
+            quarantined=_quarantined(connection, question.kpi),
+            closing=closings.read_closing(
+                connection, records, act, question.kpi.name, question.scope, staff_id, question.period
             )
+            if act
+            else None,
+        )
 
 
 def _find_person(connection: duckdb.DuckDBPyConnection, staff_id: str) -> str:

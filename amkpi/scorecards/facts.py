@@ -81,6 +81,9 @@ class EvidenceRecord:
     done_date: date | None = None
     days_late: int | None = None
     amount: float | None = None
+    kind: str | None = None
+    file_name: str | None = None
+    line_number: int | None = None
 
     @property
     def excess(self) -> float:
@@ -208,11 +211,11 @@ def read_publication(connection: duckdb.DuckDBPyConnection) -> Publication:
     return Publication(*row)
 
 
-def read_facts(connection: duckdb.DuckDBPyConnection, period: Period, run: Run) -> Facts:
+def read_facts(connection: duckdb.DuckDBPyConnection, period: Period, run: Run, history: int = 6) -> Facts:
     """Read the facts of a period from the open publication, and the names of a closed one from its closing file.
 
-    connection: from `amkpi.publishing.reader.published`, with the marts on its search path. Raises ClosingsBroken where
-    the closing file cannot be read.
+    connection: from `amkpi.publishing.reader.published`, with the marts on its search path. history: of so many periods
+    the lines are read. Raises ClosingsBroken where the closing file cannot be read.
     """
     today, as_closed = read_names(connection), None
     closing = read_closing(connection, period)
@@ -234,7 +237,7 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period, run: Run) 
         for scope, staff_id, kpi, start, *rest in connection.execute(
             "select scope, staff_id, kpi, period_start, target, attainment, weight, change, status"
             " from scorecard_lines where period_grain = ? and period_start between ? and ?",
-            [period.grain, period.before(5).start, period.start],
+            [period.grain, period.before(history - 1).start, period.start],
         ).fetchall()
     }
     scores = {
@@ -288,7 +291,9 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period, run: Run) 
     )
 
 
-_DETAILS = ("record_name", "state", "due_date", "done_date", "days_late", "amount")
+_DETAILS = (
+    "record_name", "state", "due_date", "done_date", "days_late", "amount", "kind", "file_name", "line_number",
+)  # fmt: skip
 
 
 def _records(connection: duckdb.DuckDBPyConnection, period: Period) -> tuple[EvidenceRecord, ...]:

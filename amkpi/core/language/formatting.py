@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+from functools import lru_cache
 
 from babel.dates import format_skeleton
 from babel.numbers import format_decimal, get_currency_symbol
@@ -22,6 +23,12 @@ def number(value: float | Decimal, places: int, language: Language) -> str:
     step = Decimal(1).scaleb(-places)
     exact = value if isinstance(value, Decimal) else Decimal(repr(value))
     rounded = exact.quantize(step, ROUND_HALF_UP) if abs(exact) < 10**15 else exact.to_integral_value()
+    return _formatted(rounded, places, language)
+
+
+@lru_cache(maxsize=65536)
+def _formatted(rounded: Decimal, places: int, language: Language) -> str:
+    """A rounded number in the language's signs. Babel takes 0.3 ms for it, and a page has hundreds of numbers."""
     return format_decimal(rounded, format="#,##0." + "0" * places if places else "#,##0", locale=language)
 
 

@@ -61,6 +61,12 @@ class Period:
         length = {"month": 1, "quarter": 3}.get(grain, 12)
         return cls(grain, _months_after(month, 1 - length), _months_after(month, 1) - timedelta(days=1))
 
+    @classmethod
+    def starting(cls, grain: str, start: date) -> Period:
+        """The period of that grain whose first day this is."""
+        length = {"month": 1, "quarter": 3}.get(grain, 12)
+        return cls.ending(grain, _months_after(start, length - 1))
+
     def before(self, count: int = 1) -> Period:
         """The period so many before this one; trailing ones step by a month."""
         step = {"quarter": 3, "year": 12}.get(self.grain, 1)

@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Set
 
 from amkpi.core.language.names import plain
-from amkpi.core.language.translator import Message
+from amkpi.core.language.translation import Language
+from amkpi.core.language.translator import Message, Translator
 from amkpi.scorecards.context import ReaderContext
 from amkpi.scorecards.facts import FailedExpectation, QuarantineEntry
 
@@ -69,6 +70,16 @@ _REASONS = {
     "unknown_reference": Message("it names something that was never delivered"),
     "missing_fx_rate": Message("there is no exchange rate for its day"),
 }
+
+
+def extract_name(extract: str, language: Language) -> str:
+    """An extract in words."""
+    return Translator(language).t(_EXTRACTS[extract]) if extract in _EXTRACTS else plain(extract)
+
+
+def reason_name(reason: str, language: Language) -> str:
+    """Why a row is in quarantine, in words."""
+    return Translator(language).t(_REASONS[reason]) if reason in _REASONS else plain(reason)
 
 
 def data_warnings(context: ReaderContext) -> tuple[str, ...]:

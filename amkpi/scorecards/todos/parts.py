@@ -59,31 +59,34 @@ def _part(context: ReaderContext, member: ScopeMember) -> TodoPart:
     found = standing(context, member)
     # In the first days nothing is judged, but what has gone wrong already is shown.
     chosen = found.undecided if context.facts.is_too_early(member) else found.missed
-    items = [_missed_kpi(context, member, kpi) for kpi in chosen]
+    items = [missed_kpi(context, member, kpi) for kpi in chosen]
     if context.facts.is_too_early(member):
         items = [item for item in items if any(todo.state in FACTS for todo in item.todos)]
     return TodoPart(
         scope=member.scope,
         staff_id=member.staff_id,
         name=context.title_for_reader(member),
-        title=_title(context, member, found, bool(items)),
+        title=title(context, member, found, bool(items)),
         items=tuple(items[:MOST_KPIS]),
     )
 
 
-def _title(context: ReaderContext, member: ScopeMember, found: Standing, waits: bool) -> str:
-    """How many KPIs need attention, or why none does. waits: something is to be done although nothing is judged yet."""
+def title(context: ReaderContext, member: ScopeMember, found: Standing, waits: bool, most: int = MOST_KPIS) -> str:
+    """How many KPIs need attention, or why none does.
+
+    waits: something is to be done although nothing is judged yet. most: how many KPIs are shown.
+    """
     t, n = context.t, context.n
     if context.facts.is_too_early(member):
         return t("Too early to judge; this already waits") if waits else t("Too early to judge")
-    if found.missed and len(found.missed) <= MOST_KPIS:
+    if found.missed and len(found.missed) <= most:
         return n("{n} KPI needs attention", "{n} KPIs need attention", len(found.missed))
     if found.missed:
         return n(
             "{n} KPI needs attention; these {most} cost the most points",
             "{n} KPIs need attention; these {most} cost the most points",
             len(found.missed),
-            most=context.figures.number(MOST_KPIS),
+            most=context.figures.number(most),
         )
     if all((context.line(member, kpi) or NO_LINE).attainment is None for kpi in kpis()):
         return t("No KPI has a target to be compared with")
@@ -96,7 +99,8 @@ def _title(context: ReaderContext, member: ScopeMember, found: Standing, waits: 
     return t("Nothing needs attention: no KPI is below its target")
 
 
-def _missed_kpi(context: ReaderContext, member: ScopeMember, kpi: Kpi) -> MissedKpi:
+def missed_kpi(context: ReaderContext, member: ScopeMember, kpi: Kpi) -> MissedKpi:
+    """A KPI that is below its target, or may stay so, with its first records."""
     line, value = context.line(member, kpi), context.value(member, kpi)
     assert line is not None
     assert value is not None

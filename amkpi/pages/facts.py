@@ -1,0 +1,121 @@
+"""What pages read of a publication once: who has a scorecard in which periods, the people, and the clients."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+
+from amkpi.access.names import Names, read_names
+from amkpi.core.catalogue import kpis
+from amkpi.core.language.periods import GRAINS, Period
+from amkpi.core.run import Run
+from amkpi.scorecards.facts import Facts, Publication, ScopeMember, read_facts, read_publication
+
+# Of the charts.
+PERIODS_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Client:
+    """A row of dim_client."""
+
+    client_id: str
+    name: str
+    manager_id: str | None
+    industry: str | None
+    is_active: bool | None
+
+
+@dataclass(frozen=True)
+class Index:
+    """What a publication has.
+
+    members: the periods in which each has a scorecard, as (grain, first day). credited: by client, who has the credit
+    for a record of it. whole_clients: those of whom
+    every record may be read.
+    """
+
+    publication: Publication
+    names: Names
+    members: Mapping[ScopeMember, Collection[tuple[str, date]]]
+    clients: Mapping[str, Client]
+    credited: Mapping[str, Collection[str | None]]
+    whole_clients: Collection[str]
+    periods: tuple[Period, ...]
+
+    def has(self, member: ScopeMember, period: Period) -> bool:
+        """Whether the member has a scorecard of the period."""
+        return (period.grain, period.start) in self.members.get(member, ())
+
+
+@dataclass(frozen=True)
+class PeriodFacts:
+    """The facts of a period.
+
+    revenue: by client and person, what was signed in the twelve months to its close. intervals: the 95% Wilson interval
+    of each member and KPI, None where the KPI has none.
+    """
+
+    facts: Facts
+    revenue: Mapping[tuple[str, str | None], float]
+    intervals: Mapping[tuple[ScopeMember, str], tuple[float | None, float | None]]
+
+
+def read_period(connection: duckdb.DuckDBPyConnection, period: Period, run: Run) -> PeriodFacts:
+    """Read a period of an open publication. run: says where its closing files are. Raises ClosingsBroken."""
+    facts = read_facts(connection, period, run, history=PERIODS_SHOWN)
+    year = Period.holding("trailing_12m", facts.close)
+    revenue = connection.execute(
+        "select client_id, staff_id, sum(numerator) from kpi_evidence where list_contains(?, kpi)"
+        " and period_grain = 'trailing_12m' and period_start = ? and client_id is not null"
+        " group by client_id, staff_id",
+        [[kpi.name for kpi in kpis() if kpi.is_of_signings], year.start],
+    ).fetchall()
+    intervals = {
+        (ScopeMember(scope, staff_id), kpi): (low, high)
+        for scope, staff_id, kpi, low, high in connection.execute(
+            "select scope, staff_id, kpi, wilson_low, wilson_high from kpi_values"
+            " where period_grain = ? and period_start = ? and wilson_low is not null",
+            [period.grain, period.start],
+        ).fetchall()
+    }
+    return PeriodFacts(facts, {(client_id, staff_id): amount for client_id, staff_id, amount in revenue}, intervals)
+
+
+def read_index(connection: duckdb.DuckDBPyConnection) -> Index:
+    """Read the index of an open publication."""
+    publication = read_publication(connection)
+    members: dict[ScopeMember, set[tuple[str, date]]] = {}
+    found: set[tuple[str, date, date]] = set()
+    for scope, staff_id, grain, start, end in connection.execute(
+        "select scope, staff_id, period_grain, period_start, period_end from scorecards"
+    ).fetchall():
+        members.setdefault(ScopeMember(scope, staff_id), set()).add((grain, start))
+        found.add((grain, start, end))
+    clients = {
+        row[0]: Client(*row)
+        for row in connection.execute(
+            "select client_id, coalesce(client_name, client_id), manager_id, industry, is_active from dim_client"
+        ).fetchall()
+    }
+    credited: dict[str, set[str | None]] = {}
+    for client_id, staff_id in connection.execute(
+        "select distinct client_id, staff_id from kpi_evidence where period_grain = 'month' and client_id is not null"
+        " union select client_id, staff_id from contract_overview"
+        " union select client_id, staff_id from project_overview"
+        " union select client_id, staff_id from proposal_overview"
+        " union select client_id, staff_id from survey_overview"
+    ).fetchall():
+        credited.setdefault(client_id, set()).add(staff_id)
+    return Index(
+        publication=publication,
+        names=read_names(connection),
+        members=members,
+        clients=clients,
+        credited=credited,
+        whole_clients=frozenset(clients),
+        periods=tuple(Period(*each) for each in sorted(found, key=lambda each: (GRAINS.index(each[0]), each[1]))),
+    )

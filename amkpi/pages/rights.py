@@ -1,0 +1,144 @@
+"""The facts of a publication as one reader may see them. All pages are composed from these, so that none can leak.
+
+This is the only module of the pages that asks what a reader may see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from amkpi.access.names import Names
+from amkpi.access.reader import Reader
+from amkpi.explain.evidence import Explanation
+from amkpi.pages.facts import Index, PeriodFacts
+from amkpi.scorecards.closings import Adjustment, Closings
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Readable(Mapping[K, V]):
+    """A mapping with those entries whose keys a reader may see; every other key is missing."""
+
+    def __init__(self, everything: Mapping[K, V], allowed: Callable[[K], bool]) -> None:
+        self._everything = everything
+        self._allowed = allowed
+
+    def __getitem__(self, key: K) -> V:
+        if not self._allowed(key):
+            raise KeyError(key)
+        return self._everything[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._everything and self._allowed(key)  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[K]:
+        return filter(self._allowed, self._everything)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def readable_index(index: Index, reader: Reader) -> Index:
+    """The members, people and clients of a publication that a reader may see.
+
+    A client is visible to who sees the company, may read a record of it, or may read the person who manages it.
+    """
+    clients = frozenset(
+        client_id
+        for client_id, client in index.clients.items()
+        if reader.company
+        or client.manager_id in reader.people
+        or any(reader.may_read_record(staff_id) for staff_id in index.credited.get(client_id, ()))
+    )
+    return replace(
+        index,
+        names=_names(index.names, reader, clients),
+        members=Readable(index.members, lambda member: reader.may_read(member.scope, member.staff_id)),
+        clients=Readable(index.clients, clients.__contains__),
+        credited={},
+        whole_clients=frozenset(
+            client_id
+            for client_id in clients
+            if reader.company or all(reader.may_read_record(staff_id) for staff_id in index.credited.get(client_id, ()))
+        ),
+    )
+
+
+def readable_period(period: PeriodFacts, index: Index, reader: Reader) -> PeriodFacts:
+    """The facts of a period as a reader may see them. index: as `readable_index` gives it."""
+    facts, clients = period.facts, frozenset(index.clients)
+    revenue: dict[str, float] = {}
+    for (client_id, staff_id), amount in period.revenue.items():
+        if reader.may_read_record(staff_id):
+            revenue[client_id] = revenue.get(client_id, 0.0) + amount
+    seen = replace(
+        facts,
+        today=_names(facts.today, reader, clients),
+        as_closed=_names(facts.as_closed, reader, clients) if facts.as_closed else None,
+        values=Readable(facts.values, lambda key: reader.may_read(key[0].scope, key[0].staff_id)),
+        lines=Readable(facts.lines, lambda key: reader.may_read(key[0].scope, key[0].staff_id)),
+        scores=Readable(facts.scores, lambda key: reader.may_read(key[0].scope, key[0].staff_id)),
+        records=tuple(record for record in facts.records if reader.may_read_record(record.staff_id)),
+        client_revenue=revenue,
+        closings=_closings(facts.closings, reader),
+    )
+    intervals = Readable(period.intervals, lambda key: reader.may_read(key[0].scope, key[0].staff_id))
+    return PeriodFacts(seen, {}, intervals)
+
+
+def readable_explanation(explanation: Explanation, reader: Reader) -> Explanation:
+    """An explanation without the records that a reader may not see; places in files only for who reads everything."""
+    closing = explanation.closing
+    if closing is not None:
+        closing = replace(
+            closing, records=tuple(record for record in closing.records if reader.may_read_record(record.staff_id))
+        )
+    return replace(
+        explanation,
+        excluded=tuple(record for record in explanation.excluded if reader.may_read_record(record.staff_id)),
+        quarantined=explanation.quarantined if reader.company or reader.data else (),
+        closing=closing,
+    )
+
+
+def readable_rows(rows: Iterable[tuple[Any, ...]], reader: Reader) -> list[tuple[Any, ...]]:
+    """The rows of a mart about members, each with scope and staff_id first, that a reader may see."""
+    return [row for row in rows if reader.may_read(row[0], row[1])]
+
+
+def readable_records(rows: Iterable[tuple[Any, ...]], reader: Reader) -> list[tuple[Any, ...]]:
+    """The rows of a mart about records, each with the staff_id of who has the credit first, that a reader may see."""
+    return [row for row in rows if reader.may_read_record(row[0])]
+
+
+def readable_client_sums(sums: Mapping[str, V], index: Index) -> Mapping[str, V]:
+    """Sums over clients, by client id, for clients of whom the reader may read every record. index: of the reader."""
+    return Readable(sums, index.whole_clients.__contains__)
+
+
+def _names(names: Names, reader: Reader, clients: frozenset[str]) -> Names:
+    return replace(
+        names,
+        people=Readable(names.people, reader.may_name),
+        clients=Readable(names.clients, clients.__contains__),
+    )
+
+
+def _closings(closings: Closings, reader: Reader) -> Closings:
+    return replace(
+        closings,
+        adjustments=tuple(
+            _adjustment(each, reader) for each in closings.adjustments if reader.may_read(each.scope, each.staff_id)
+        ),
+        scores=tuple(each for each in closings.scores if reader.may_read(each.scope, each.staff_id)),
+    )
+
+
+def _adjustment(adjustment: Adjustment, reader: Reader) -> Adjustment:
+    """Without the records of a team, which may be those of people who have left it."""
+    if reader.company or adjustment.scope == "own":
+        return adjustment
+    return replace(adjustment, records=())

@@ -1,0 +1,1 @@
+"""The sections that pages share: the frame, scorecards, matrices, to-dos, and tables of records."""

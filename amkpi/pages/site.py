@@ -1,0 +1,170 @@
+"""The pages of one publication, for every reader. Safe for threads; the file is open only while something is read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from amkpi.access.names import Names
+from amkpi.access.reader import Reader
+from amkpi.core.errors import AmkpiError
+from amkpi.core.home import Home
+from amkpi.core.language.periods import Period
+from amkpi.core.language.translation import LANGUAGES, Language
+from amkpi.core.run import Run
+from amkpi.core.settings import Settings
+from amkpi.pages.cache import Cache
+from amkpi.pages.compose.pages import page_of, paths_of
+from amkpi.pages.facts import Index, PeriodFacts, read_index, read_period
+from amkpi.pages.paths import FRONT, PagePath, parse
+from amkpi.pages.render.html import ASSETS, asset, front, html
+from amkpi.pages.rights import readable_index, readable_period
+from amkpi.pages.sections.context import PageContext, recipient_of
+from amkpi.publishing.reader import opened_publication
+
+_MOST_PERIODS = 12
+_MOST_READERS = 200
+_MOST_READER_PERIODS = 100
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A page or file: its media type with the character set, and its bytes."""
+
+    media_type: str
+    body: bytes
+
+
+class Closed(AmkpiError):
+    """The site was closed: another publication is current."""
+
+
+class Site:
+    """The pages of one publication. `open_site` makes it."""
+
+    def __init__(self, file: Path, settings: Settings, shown: Callable[[Period], bool]) -> None:
+        self._file = file
+        self._settings = settings
+        self._closed = threading.Event()
+        self._periods: Cache[Period, PeriodFacts] = Cache(_MOST_PERIODS)
+        self._readers: Cache[Reader, Index] = Cache(_MOST_READERS)
+        self._reader_periods: Cache[tuple[Reader, Period], PeriodFacts] = Cache(_MOST_READER_PERIODS)
+        with self.connection() as connection:
+            self._index = read_index(connection)
+        self._shown = tuple(period for period in self._index.periods if shown(period))
+
+    @property
+    def publication_id(self) -> str:
+        """The id of the publication."""
+        return self._index.publication.publication_id
+
+    @property
+    def names(self) -> Names:
+        """The people of the publication, for `reader_of`."""
+        return self._index.names
+
+    def page(self, reader: Reader, path: str) -> Answer | None:
+        """The page or file of a path; None where there is none, or this reader has no right to it.
+
+        Raises Closed after `close`, AmkpiError where the file cannot be read.
+        """
+        if self._closed.is_set():
+            raise Closed(f"the pages of publication {self.publication_id} were closed")
+        if path in ("", FRONT):
+            return Answer("text/html; charset=utf-8", front(self.language_of(reader)))
+        if path in ASSETS:
+            return Answer(*asset(path))
+        wanted = parse(path)
+        if wanted is None:
+            return None
+        context = self._context(reader, wanted)
+        if context is None:
+            return None
+        page = page_of(context, self)
+        if page is None:
+            return None
+        if isinstance(page, bytes):
+            return Answer("text/csv; charset=utf-8", page)
+        return Answer("text/html; charset=utf-8", html(page))
+
+    def paths(self, reader: Reader) -> Iterator[str]:
+        """Every page and file that this reader can reach."""
+        yield FRONT
+        yield from ASSETS
+        index = self._index_of(reader)
+        for language in LANGUAGES:
+            for path in paths_of(index, reader, language, self._shown):
+                yield str(path)
+
+    def language_of(self, reader: Reader) -> Language:
+        """The language of the reader: of the staff extract, else the default of the mails."""
+        person = self.names.people.get(reader.staff_id or "")
+        locale = (person.locale or "" if person else "").strip().lower().replace("_", "-").split("-")[0]
+        return next((each for each in LANGUAGES if each == locale), self._settings.scorecards.language)
+
+    def close(self) -> None:
+        """Give no more pages, and forget what was read. Pages that are being made are finished."""
+        self._closed.set()
+        for cache in (self._periods, self._readers, self._reader_periods):
+            cache.clear()
+
+    @contextmanager
+    def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The publication, open for a short reading."""
+        with opened_publication(self._file, self._settings.timezone) as connection:
+            yield connection
+
+    @property
+    def run(self) -> Run:
+        """Where the closing files of the publication are."""
+        home = Home.at(self._file.parent.parent)
+        return Run(home, self._settings, self._index.publication.as_of)
+
+    def _context(self, reader: Reader, path: PagePath) -> PageContext | None:
+        """What a page is composed from; None where the period has no pages."""
+        index = self._index_of(reader)
+        period = path.period or self.first_period
+        if period is None or (path.period is not None and period not in self._shown):
+            return None
+        read = self._reader_periods.get((reader, period), lambda: readable_period(self._period(period), index, reader))
+        return PageContext(
+            facts=read.facts,
+            recipient=recipient_of(reader, index, path.language),
+            path=path,
+            index=index,
+            shown=frozenset(self._shown),
+            intervals=read.intervals,
+        )
+
+    def _index_of(self, reader: Reader) -> Index:
+        return self._readers.get(reader, lambda: readable_index(self._index, reader))
+
+    def _period(self, period: Period) -> PeriodFacts:
+        def read() -> PeriodFacts:
+            with self.connection() as connection:
+                return read_period(connection, period, self.run)
+
+        return self._periods.get(period, read)
+
+    @property
+    def first_period(self) -> Period | None:
+        """The period that readers see first: the month of the data, or the one before in its first days."""
+        as_of = self._index.publication.as_of
+        month = Period.holding("month", as_of)
+        early = as_of.day < self._settings.scorecards.min_days_for_score
+        wanted = [month.before(), month] if early and as_of < month.end else [month]
+        return next((period for period in wanted if period in self._shown), self._shown[0] if self._shown else None)
+
+
+def open_site(file: Path, settings: Settings, shown: Callable[[Period], bool] | None = None) -> Site:
+    """The pages of a publication.
+
+    file: HOME/published/kpi_….duckdb. shown: which periods have pages; all without it. Raises AmkpiError where the file
+    cannot be read.
+    """
+    return Site(file, settings, shown or (lambda period: True))

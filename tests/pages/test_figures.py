@@ -1,0 +1,198 @@
+"""Every number on every page is the number of the marts, and no other number is there."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from amkpi.access.reader import Reader, reader_of
+from amkpi.core.language.periods import Period
+from amkpi.core.settings import Settings
+from amkpi.pages.paths import parse
+from amkpi.pages.site import Site
+from tests.pages.conftest import ANALYST
+from tests.pages.reading import Document, Marts, Seen, read, shown
+
+pytestmark = pytest.mark.xdist_group("pages")
+
+OF_MEMBER = ("scope", "staff_id", "period_grain", "period_start")
+OF_KPI = ("kpi", *OF_MEMBER)
+# Rounded so that a figure below an edge does not look as if it reached it: less exact by up to a whole last place.
+ROUNDED_TO_AN_EDGE = {"scorecard_lines.attainment", "scorecards.weight_covered", "scorecards.weighted_score"}
+# The key of each mart about records.
+KEYS = {
+    "client_overview": "client_id", "contract_overview": "contract_id", "project_overview": "project_id",
+    "proposal_overview": "proposal_id", "survey_overview": "response_id",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def analyst(site: Site, settings: Settings) -> Reader:
+    """Somebody who reads every page."""
+    found = reader_of(site.names, ANALYST, settings)
+    assert found is not None
+    return replace(found, **all_rights(site))
+
+
+def all_rights(site: Site) -> dict[str, object]:
+    everybody = frozenset(site.names.people)
+    return {"people": everybody, "teams": everybody, "named": everybody, "company": True, "data": True}
+
+
+def pages(site: Site, reader: Reader) -> Iterator[tuple[str, Document]]:
+    for path in site.paths(reader):
+        if path.endswith(".html") and path != "index.html":
+            answer = site.page(reader, path)
+            assert answer is not None, path
+            yield path, read(answer.body)
+
+
+def expected(seen: Seen, path: str, marts: Marts) -> float | None:
+    """The number of the marts that a figure is of; NaN where only a set of numbers can be asked for."""
+    table, _, column = seen.of.partition(".")
+    subject = {"staff": "", "day": "", **seen.subject}
+    member = tuple(subject.get(name, "") for name in ("scope", "staff", "grain", "start"))
+    if seen.of == "scorecards.change":
+        now, before = (_score(marts, member, back) for back in (0, 1))
+        return None if now is None or before is None else abs(now - before)
+    if seen.of == "scorecards.loss":
+        lines = [row for key, row in marts.by("scorecard_lines", *OF_KPI).items() if key[1:] == member]
+        lines = [row for row in lines if row["attainment"] is not None]
+        (line,) = [row for row in lines if row["kpi"] == subject["kpi"]]
+        return 100 * line["weight"] * max(0.0, 1 - line["attainment"]) / math.fsum(row["weight"] for row in lines)
+    if table == "scorecards":
+        row = marts.by(table, *OF_MEMBER)[member]
+        number: float | None = row[column]
+        # A score that is not rated is not shown.
+        return None if column == "weighted_score" and row["rating"] is None else number
+    if table in ("kpi_values", "scorecard_lines"):
+        number = marts.by(table, *OF_KPI)[(subject["kpi"], *member)][column]
+        return number if number is None or column != "change" else abs(number)
+    if table == "kpi_evidence" and subject.get("record"):
+        key = (subject["kpi"], subject["grain"], subject["start"], subject["record"], subject["day"])
+        rows = marts.by(table, "kpi", "period_grain", "period_start", "source_id", "event_date")
+        return float(rows[key][column])
+    if table in KEYS:
+        by = marts.by(table, KEYS[table])
+        if subject.get("record"):
+            number = by[(subject["record"],)][column]
+            return number
+        wanted = parse(path)
+        assert wanted is not None
+        (row,) = [row for key, row in by.items() if _key(key[0]) == wanted.key]
+        number = row[column]
+        return number
+    return math.nan
+
+
+def _key(identity: str) -> str:
+    from amkpi.pages.paths import key_of
+
+    return key_of(identity)
+
+
+def _score(marts: Marts, member: tuple[str, ...], back: int) -> float | None:
+    scope, staff, grain, start = member
+    period = Period.starting(grain, date.fromisoformat(start)).before(back)
+    found = marts.by("scorecards", *OF_MEMBER).get((scope, staff, grain, str(period.start)))
+    return found["weighted_score"] if found and found["rating"] is not None else None
+
+
+def check(path: str, document: Document, marts: Marts) -> Counter[str]:
+    """Compare each figure with the marts and with its own text; count them by column."""
+    counted: Counter[str] = Counter()
+    language = path[:2]
+    for seen in document.figures:
+        counted[seen.of] += 1
+        number = expected(seen, path, marts)
+        if number is None:
+            assert seen.raw == "", (path, seen)
+        elif not math.isnan(number):
+            given = abs(float(seen.raw)) if seen.of.endswith(".change") else float(seen.raw)
+            assert math.isclose(given, number, rel_tol=1e-12, abs_tol=1e-9), (path, seen, number)
+        if seen.number is None:
+            assert not re.search(r"\d", seen.text), (path, seen)
+            continue
+        figure, half = shown(seen.text, language)
+        most = float(half) * (2 if seen.of in ROUNDED_TO_AN_EDGE else 1)
+        assert abs(float(figure) - seen.number) <= most * 1.000001 + 1e-9, (path, seen, figure)
+    return counted
+
+
+def test_every_figure_of_the_company_and_of_a_person_is_the_number_of_the_marts(
+    site: Site, analyst: Reader, marts: Marts
+) -> None:
+    wanted = [
+        path
+        for path in site.paths(analyst)
+        if path.startswith("vi/") and ("/all/2026-09" in path or "/overview/" in path or "/person/a00" in path
+                                       or "/client" in path or path in ("vi/changes.html", "vi/data.html"))
+    ]  # fmt: skip
+    counted: Counter[str] = Counter()
+    for path in wanted:
+        if path.endswith(".html"):
+            answer = site.page(analyst, path)
+            assert answer is not None
+            counted += check(path, read(answer.body), marts)
+    for of in ("kpi_values.value", "scorecard_lines.target", "scorecards.weighted_score", "kpi_evidence.numerator",
+               "contract_overview.amount", "client_overview.revenue_12m", "kpi_values.wilson_low"):  # fmt: skip
+        assert counted[of] > 0, of
+
+
+@pytest.mark.slow
+def test_every_figure_of_every_page_is_the_number_of_the_marts(site: Site, analyst: Reader, marts: Marts) -> None:
+    counted: Counter[str] = Counter()
+    for path, document in pages(site, analyst):
+        counted += check(path, document, marts)
+    assert counted.total() > 20_000
+
+
+def test_no_page_has_a_number_that_is_not_marked(site: Site, analyst: Reader) -> None:
+    for path in site.paths(analyst):
+        if "2026-09.html" in path or path.count("/") == 1:
+            answer = site.page(analyst, path)
+            assert answer is not None
+            if path.endswith(".html") and path != "index.html":
+                assert read(answer.body).loose == [], path
+
+
+def test_the_text_of_a_chart_has_the_figures_of_its_marks(site: Site, analyst: Reader) -> None:
+    answer = site.page(analyst, "vi/overview/2026-09.html")
+    assert answer is not None
+    document = read(answer.body)
+    (rest,) = [each.text for each in document.all("desc") if each.attributes["id"] == "chart-text"]
+    marks = [each.text for each in document.all("text") if "data-value" in each.attributes]
+    assert marks
+    for mark in marks:
+        _, found, rest = rest.partition(mark)
+        assert found, mark
+
+
+def test_the_csv_of_a_kpi_adds_up_to_its_value(site: Site, analyst: Reader, marts: Marts) -> None:
+    import csv
+    import io
+
+    found = 0
+    for path in site.paths(analyst):
+        if not path.endswith(".csv") or not path.startswith("en/") or "2026-09" not in path or "collaboration" in path:
+            continue
+        wanted, answer = parse(path), site.page(analyst, path)
+        assert wanted is not None
+        assert answer is not None
+        rows = list(csv.DictReader(io.StringIO(answer.body.decode("utf-8-sig"))))
+        total = math.fsum(float(row["numerator"]) for row in rows)
+        (value,) = [
+            row["numerator"]
+            for key, row in marts.by("kpi_values", *OF_KPI).items()
+            if key[0] == wanted.kpi and key[1] == wanted.scope and (key[2] == "" or _key(key[2]) == wanted.key)
+            and key[3] == wanted.period.grain and key[4] == str(wanted.period.start)  # type: ignore[union-attr]
+        ]  # fmt: skip
+        assert math.isclose(total, value, rel_tol=1e-9, abs_tol=1e-6), path
+        found += len(rows)
+    assert found > 50
