@@ -21,6 +21,7 @@ FAULTS: list[tuple[str, str | None, list[str]]] = [
         [
             # M1 reports to A1, who reports to M1; R1 is below the loop and not a part of it.
             "insert into intermediate.int_management_chain"
+            " (staff_id, manager_id, valid_from, valid_to, is_account_staff, is_loop)"
             " select staff_id, manager_id, date '2025-01-01', date '9999-12-31', true, true"
             " from (values ('A1', 'A1'), ('M1', 'M1'), ('R1', 'M1')) as loops (staff_id, manager_id)"
         ],
