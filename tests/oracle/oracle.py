@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from .contract import KPIS
+from .details import Details, client_rows, contract_rows, project_rows, proposal_rows, survey_rows
 from .measures import measure_rows
 from .records import Counted, evidence_rows, value_rows
 from .rows import ledger, quarantine, read_runs
@@ -36,6 +37,11 @@ class Marts:
     quarantined_rows: list[MartRow]
     dim_staff: list[MartRow]
     dim_client: list[MartRow]
+    client_overview: list[MartRow]
+    project_overview: list[MartRow]
+    contract_overview: list[MartRow]
+    proposal_overview: list[MartRow]
+    survey_overview: list[MartRow]
     manager_loop: bool
 
 
@@ -61,10 +67,11 @@ def compute(
         for place in found
         for kpi in KPIS
     }
+    details = Details(world, rows, counted)
     cards, lines = score_rows(world, values)
     return Marts(
         kpi_values=value_rows(values, as_of),
-        kpi_evidence=evidence_rows(counted),
+        kpi_evidence=evidence_rows(counted, details.columns),
         scorecards=cards,
         scorecard_lines=lines,
         supporting_measures=measure_rows(world, counted, places),
@@ -72,6 +79,11 @@ def compute(
         quarantined_rows=quarantine(rows),
         dim_staff=_dim_staff(world),
         dim_client=_dim_client(world),
+        client_overview=client_rows(details),
+        project_overview=project_rows(details),
+        contract_overview=contract_rows(details),
+        proposal_overview=proposal_rows(details),
+        survey_overview=survey_rows(details),
         manager_loop=any(world.staff.loops(day) for day in world.staff.epochs if day <= as_of),
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
@@ -315,8 +315,18 @@ def value_rows(values: Mapping[tuple[str, Place, Period], Value], as_of: date) -
     return found
 
 
-def evidence_rows(counted: Counted) -> list[dict[str, object]]:
-    """`kpi_evidence`: a row a record and period; KPI 8 a row a person and period that has reviews."""
+# The columns of the evidence that say what became of a record; KPI 8 has none of them.
+TOLD = (
+    "record_name", "client_name", "state", "due_date", "done_date", "days_late", "amount", "team_path", "file_name",
+    "line_number", "kind",
+)  # fmt: skip
+
+
+def evidence_rows(counted: Counted, told: Callable[[Record, Period], dict[str, object]]) -> list[dict[str, object]]:
+    """`kpi_evidence`: a row a record and period; KPI 8 a row a person and period that has reviews.
+
+    told: what became of a record, the columns `TOLD`.
+    """
     by_month: dict[int, list[Record]] = defaultdict(list)
     for record in counted.dated:
         by_month[month_of(record.event)].append(record)
@@ -336,6 +346,7 @@ def evidence_rows(counted: Counted) -> list[dict[str, object]]:
                     "source_id": record.source,
                     "numerator": number(record.numerator),
                     "denominator": number(record.denominator),
+                    **told(record, period),
                 }
             )
         people = {person for month in period.months for person in counted.people.get(month, ())}
@@ -354,6 +365,7 @@ def evidence_rows(counted: Counted) -> list[dict[str, object]]:
                         "source_id": None,
                         "numerator": number(value.numerator),
                         "denominator": None,
+                        **dict.fromkeys(TOLD),
                     }
                 )
     return found

@@ -18,7 +18,8 @@ KEYS = {
     "kpi_values": ("kpi", "scope", "staff_id", "period_grain", "period_start"),
     "scorecards": ("scope", "staff_id", "period_grain", "period_start"),
     "scorecard_lines": ("kpi", "scope", "staff_id", "period_grain", "period_start"),
-    # A contract may be signed and cancelled on one day: the one that adds less is the first of the two.
+    # A contract may be signed and cancelled on one day: the one that adds less is the first of the two, and of two that
+    # add nothing the cancellation.
     "kpi_evidence": ("kpi", "staff_id", "source_extract", "source_id", "period_grain", "period_start", "event_date",
                      "time"),
     "supporting_measures": ("measure", "scope", "staff_id", "period_grain", "period_start"),
@@ -26,6 +27,11 @@ KEYS = {
     "quarantined_rows": ("extract", "file_name", "line_number"),
     "dim_staff": ("staff_id",),
     "dim_client": ("client_id",),
+    "client_overview": ("client_id",),
+    "project_overview": ("project_id",),
+    "contract_overview": ("contract_id",),
+    "proposal_overview": ("proposal_id",),
+    "survey_overview": ("response_id",),
 }  # fmt: skip
 
 
@@ -33,7 +39,9 @@ def keyed(table: str, rows: Iterable[Mapping[str, Any]]) -> dict[tuple[Any, ...]
     """The rows by their key. `time`: a file that is delivered again, or a record that counts again, is numbered."""
     found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     times: Counter[tuple[Any, ...]] = Counter()
-    for row in sorted(rows, key=lambda row: row["numerator"] or 0) if table == "kpi_evidence" else rows:
+    if table == "kpi_evidence":
+        rows = sorted(rows, key=lambda row: (row["numerator"] or 0, row["state"] or ""))
+    for row in rows:
         same_key = tuple(row[name] for name in KEYS[table] if name != "time")
         times[same_key] += 1
         full = {**row, "time": times[same_key]}
@@ -60,7 +68,8 @@ def differences(agency: Agency, oracle: Marts) -> list[str]:
         found += [f"{table}: only here {key}" for key in mine.keys() - theirs.keys()]
         for key in theirs.keys() & mine.keys():
             for column, expected in theirs[key].items():
-                scale = abs(mine[key].get("value") or 0) if column == "change" else 0.0
+                of = {"change": "value", "amount": "numerator", "over_budget": "cost"}.get(column, "")
+                scale = abs(mine[key].get(of) or 0.0)
                 if column in mine[key] and not same(mine[key][column], expected, scale):
                     found.append(f"{table} {key}: {column} is {mine[key][column]!r}, expected {expected!r}")
     return found
