@@ -32,13 +32,14 @@ RUN cd /tmp && export PYTHONDONTWRITEBYTECODE=1 AMKPI_HOME=/tmp/gate GX_ANALYTIC
  && /opt/venv/bin/amkpi sample /tmp/gate/landing --months 3 --scale 0.1 --as-of 2026-10-17 \
  && AMKPI_SETTLE_SECONDS=0 /opt/venv/bin/amkpi run --as-of 2026-10-17 \
  && /opt/venv/bin/amkpi scorecards --as-of 2026-10-17 \
- && /opt/venv/bin/python -c "import asyncpg, psycopg2, airflow.executors.local_executor, \
+ && /opt/venv/bin/python -c "import asyncpg, psycopg2, authlib.integrations.starlette_client, amkpi.interfaces.web.server, airflow.executors.local_executor, \
 airflow.providers.fab.auth_manager.fab_auth_manager, airflow.providers.smtp.hooks.smtp"
 
 FROM ${BASE_IMAGE}
 # A new volume gets the owner of its folder in the image, so the folders are made here. Airflow's own image runs as 50000:0 too.
 RUN useradd --uid 50000 --gid 0 --home-dir /home/airflow --create-home --shell /usr/sbin/nologin airflow \
- && install -d -o 50000 -g 0 -m 0775 /opt/airflow /opt/airflow/logs /agency /agency/published /landing /backups
+ && install -d -o 50000 -g 0 -m 0775 /opt/airflow /opt/airflow/logs /agency /agency/published /agency/state /landing \
+      /backups
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/amkpi /opt/amkpi
 COPY stack/airflow/ /opt/airflow/

@@ -219,7 +219,8 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period, run: Run, 
     """
     today, as_closed = read_names(connection), None
     closing = read_closing(connection, period)
-    if closing is not None:
+    # Whoever sees only the publications, as the pages in their container do, has no closing file: today's names then.
+    if closing is not None and run.home.closed.is_dir():
         with opened(run.home, closing.n, run.settings.timezone) as closing_file:
             as_closed = read_names(closing_file)
     closings = read_closings(connection, period, closing, [today, *([as_closed] if as_closed else [])])

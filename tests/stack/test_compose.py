@@ -101,8 +101,10 @@ def test_all_of_airflow_is_there_and_the_database_that_it_needs() -> None:
 def test_postgres_is_in_the_inner_network_alone_and_the_api_alone_is_published() -> None:
     assert SERVICES["postgres"]["networks"] == ["back"]
     assert COMPOSE["networks"]["back"] == {"internal": True}
-    assert {name for name, service in SERVICES.items() if "ports" in service} == {"api-server", "mail"}
-    assert [name for name, service in SERVICES.items() if "web" in service.get("networks", [])] == ["api-server"]
+    assert {name for name, service in SERVICES.items() if "ports" in service} == {"api-server", "mail", "pages"}
+    in_web = [name for name, service in SERVICES.items() if "web" in service.get("networks", [])]
+    assert in_web == ["api-server", "pages"]
+    assert "back" not in SERVICES["pages"]["networks"]
 
 
 def test_only_who_publishes_can_write_what_is_published() -> None:
@@ -112,9 +114,11 @@ def test_only_who_publishes_can_write_what_is_published() -> None:
         for source, _, mode in map(parts, service.get("volumes", []))
         if source == "published"
     }
-    assert modes == {"init": "rw", "scheduler": "rw", "reader": "ro"}
+    assert modes == {"init": "rw", "scheduler": "rw", "reader": "ro", "pages": "ro"}
     # A reader sees nothing else of the agency.
     assert [parts(mount)[0] for mount in SERVICES["reader"]["volumes"]] == ["published"]
+    # The pages also have their own sessions, and nothing else.
+    assert [parts(mount)[0] for mount in SERVICES["pages"]["volumes"]] == ["published", "pages"]
 
 
 def test_what_lasts_lies_in_named_volumes_and_what_does_not_in_memory() -> None:
@@ -129,9 +133,9 @@ def test_every_secret_is_a_file_and_whoever_uses_one_says_so() -> None:
     for name, secret in declared.items():
         assert secret == {"file": f"${{SECRETS_DIR:-./secrets}}/{name}"}
     assert {name for service in SERVICES.values() for name in service.get("secrets", [])} == declared.keys()
-    # The administrator's password and the mail server's are the init's alone.
-    for name in ("admin_password", "amkpi_smtp"):
-        assert [service for service, told in SERVICES.items() if name in told.get("secrets", [])] == ["init"]
+    # The administrator's password is the init's alone; the pages send mails too.
+    for name, holders in {"admin_password": ["init"], "amkpi_smtp": ["init", "pages"], "pages_oidc": ["pages"]}.items():
+        assert [service for service, held in SERVICES.items() if name in held.get("secrets", [])] == holders
 
 
 def test_airflow_reads_its_secrets_from_files_that_its_services_have() -> None:
@@ -164,7 +168,7 @@ def test_the_example_names_every_variable_of_the_compose_file() -> None:
 
 def test_the_image_is_named_by_the_version_of_what_is_in_it() -> None:
     built = [name for name, service in SERVICES.items() if f":-amkpi:{__version__}}}" in service["image"]]
-    assert built == ["init", "api-server", "scheduler", "dag-processor", "triggerer", "reader"]
+    assert built == ["init", "api-server", "scheduler", "dag-processor", "triggerer", "reader", "pages"]
 
 
 def test_the_image_runs_the_python_of_its_lock_as_nobody_special() -> None:

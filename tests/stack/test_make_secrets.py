@@ -21,11 +21,11 @@ def test_each_secret_of_the_compose_file_is_made_and_random(tmp_path: Path) -> N
     one, other = make(tmp_path / "one"), make(tmp_path / "other")
     declared = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["secrets"]
     assert one.keys() == declared.keys()
-    for name in one.keys() - {"amkpi_smtp"}:
+    for name in one.keys() - {"amkpi_smtp", "pages_oidc"}:
         assert len(one[name]) >= 24
         assert one[name] != other[name]
     assert len(base64.urlsafe_b64decode(one["fernet_key"])) == 32
-    assert one["amkpi_smtp"] == ""
+    assert one["amkpi_smtp"] == one["pages_oidc"] == ""
 
 
 def test_only_its_owner_comes_near_them(tmp_path: Path) -> None:
