@@ -11,7 +11,7 @@ import click
 
 from amkpi import __version__
 from amkpi.core.errors import AmkpiError
-from amkpi.interfaces.cli.commands import closing, inspection, mail, operation, pages, run, sample, sources
+from amkpi.interfaces.cli.commands import closing, inspection, mail, operation, pages, run, sample, serve, sources
 from amkpi.interfaces.cli.options import as_of_option, home_option, landing_option
 
 
@@ -49,7 +49,7 @@ for command in (
     *(run.run, run.load, run.build, run.audit, run.publish),
     *(inspection.status, inspection.query, inspection.explain, inspection.quarantine),
     *(mail.scorecards, mail.addresses, mail.alerts, mail.alarms),
-    *(pages.pages,),
+    *(pages.pages, serve.serve),
     *(closing.close, closing.reopen),
     *(operation.replay, operation.rebuild, operation.backup, operation.restore),
     *(sample.sample, sources.sources),

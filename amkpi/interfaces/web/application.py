@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from amkpi.core.home import Home
+from amkpi.core.language.translator import Translator
 from amkpi.core.run import Run
 from amkpi.core.settings import Settings
 from amkpi.interfaces.web.access_log import AccessLog
@@ -29,6 +31,8 @@ from amkpi.interfaces.web.sign_in import SignIn, standing, to_sign_in
 from amkpi.interfaces.web.sign_ins import SignIns
 from amkpi.scorecards.mail.smtp import Server
 
+# The place in `amkpi/pages/render/templates/base.html.j2` for what only a server can show.
+SESSION_MARK = b"<!-- session -->"
 # What the pages need to look and work as they should. It is the same for every reader.
 ASSETS = "/assets/"
 
@@ -113,7 +117,15 @@ class Application:
         if answer is None:
             return not_found(self.sign_in.language(request), root_of(request))
         headers = {"cache-control": "private, max-age=300"} if request.url.path.startswith(ASSETS) else {}
-        return Response(answer.body, media_type=answer.media_type, headers=headers)
+        return Response(self._with_sign_out(request, answer.body), media_type=answer.media_type, headers=headers)
+
+    def _with_sign_out(self, request: Request, body: bytes) -> bytes:
+        """A page with the way out of the session, where its template has the place for it."""
+        if SESSION_MARK not in body:
+            return body
+        t = Translator(self.sign_in.language(request)).t
+        link = f'<a href="{root_of(request)}sign-out">{escape(t("Sign out"))}</a>'
+        return body.replace(SESSION_MARK, f'<nav class="session">{link}</nav>'.encode(), 1)
 
     def _http_error(self, request: Request, error: Exception) -> Response:
         """What Starlette refuses: a method that a page does not have."""

@@ -247,6 +247,18 @@ def test_an_old_file_is_not_held_open_while_nobody_asks(serving: Serving, monkey
         assert open_files() == {str(file)}
 
 
+def test_a_request_keeps_the_file_that_it_reads_and_closes_it_at_its_end(serving: Serving) -> None:
+    current = CurrentSite(serving.home, serving.settings, serving._open)
+    with current.lent() as old:
+        file = serving.publish("B")
+        with current.lent() as new:
+            assert (old.publication_id, new.publication_id) == ("A", "B")
+            assert len(open_files()) == 2
+        assert not serving.sites[0].opened.closed
+    assert open_files() == {str(file)}
+    current.close()
+
+
 def test_a_publication_that_cannot_be_read_leaves_readers_the_one_before(
     serving: Serving, caplog: pytest.LogCaptureFixture
 ) -> None:
