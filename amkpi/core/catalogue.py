@@ -30,19 +30,6 @@ CreditRule = Literal[
     "owner_or_manager", "signing_owner_or_manager", "project_owner_or_manager", "manager_on_opening", "person_reviewed"
 ]
 
-# What a mail names of a value that misses its target; amkpi/scorecards/todos/records.py describes them. `records` are
-# the records that keep the value from its target, in the same words for every KPI.
-DriverKind = Literal[
-    "cancellations_and_gaps",
-    "lost_clients",
-    "late_projects",
-    "poor_responses",
-    "proposals_not_won",
-    "clients_not_expanded",
-    "overruns",
-    "people_below_target",
-    "records",
-]
 # Why a value of a private KPI is hidden although there are records; int_kpi_values decides it.
 HIDING_REASONS = frozenset({"too_few_raters", "period_running"})
 
@@ -96,7 +83,6 @@ class Kpi(BaseModel):
     timing: Timing
     credit_rule: CreditRule
     private: bool
-    drivers: DriverKind
     source_extract: str
     reads: tuple[str, ...] = Field(min_length=1)
     corrected_by: Mapping[str, str] = Field(min_length=1)

@@ -232,6 +232,12 @@ class Mail(Group):
     operator: Annotated[str, FlatName("operator_email"), RESULT_NEUTRAL] = Field(
         default="", description="the address of who runs the pipeline and gets the alerts; empty: nobody"
     )
+    reply_to: Annotated[str, FlatName("mail_reply_to"), RESULT_NEUTRAL] = Field(
+        default="", description="the address that gets the answers of readers; empty: the operator's"
+    )
+    unsubscribed: Annotated[TextList, FlatName("mail_unsubscribed"), RESULT_NEUTRAL] = Field(
+        default=(), description="staff ids of those who asked to get no more scorecards by mail"
+    )
     server_file: Annotated[str, FlatName("mail_server_file"), RESULT_NEUTRAL] = Field(
         default="",
         description="a file with the mail server's address, for commands where AIRFLOW_CONN_AMKPI_SMTP is not set",

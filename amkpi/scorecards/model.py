@@ -65,7 +65,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Todo:
-    """A record that keeps a KPI from its target. what: its state and, where it has one, the sum.
+    """A record that keeps a KPI from its target. what: its state and, where it has one, the sum; empty for a remark.
 
     about: name, client and person. The ids are of the record; staff_id is None where the reader may not know it.
     """
@@ -77,6 +77,11 @@ class Todo:
     client_id: str | None
     source_id: str | None
     staff_id: str | None
+
+    @property
+    def separator(self) -> str:
+        """What is between the two; empty where there is only one."""
+        return " · " if self.what and self.about else ""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from amkpi.core.storage.closing_register import Act, ClosedPeriod
 
 AS_OF = date(2026, 10, 17)
 NOW = datetime(2026, 10, 19, 1, 0, tzinfo=UTC)
+PROJECT_STATES = ("overdue", "delivered_late", "cancelled")
 ID = "00112233445566aa"
 HOSTILE = ("<b>Trà Xanh</b>", "=cmd|' /C calc'!A0", "日本広告")
 # Every letter of Vietnamese with every tone.
@@ -47,7 +48,8 @@ create table marts.scorecards (scope varchar, staff_id varchar, period_grain var
     is_provisional boolean);
 create table marts.kpi_evidence (kpi varchar, staff_id varchar, client_id varchar, event_date date,
     period_grain varchar, period_start date, source_extract varchar, source_id varchar, numerator double,
-    denominator double);
+    denominator double, record_name varchar, client_name varchar, state varchar, due_date date, done_date date,
+    days_late bigint, amount double, kind varchar);
 create table marts.closings (n integer, period_grain varchar, period_start date, closed_at timestamptz,
     closed_by varchar, as_of date, reopened_at timestamptz);
 create table marts.adjustments (kpi varchar, scope varchar, staff_id varchar, period_grain varchar, period_start date,
@@ -198,19 +200,33 @@ class Marts:
         day = period.start.replace(day=11)
         for number, _ in enumerate(self.clients):
             client, key = f"C{number}", f"{staff_id}-{period.start.month}-{number}"
+            state = PROJECT_STATES[number % 3]
+            late = {"overdue": (self.as_of - day).days, "delivered_late": 4}.get(state)
+            delivered = day.replace(day=15) if state == "delivered_late" else None
+            proposal = ("open", "lost", "withdrawn")[number % 3]
+            decided = None if proposal == "open" else day.replace(day=20)
+            project, worth = f"Ra mắt {number}", 1e8 * (number - 1)
             rows = (
-                ("client_revenue", "contracts", f"HD{key}", 1e8 * (number - 1), None),
-                ("client_retention_rate", "clients", client, float(number % 2), 1.0),
-                ("on_time_delivery_rate", "projects", f"DA{key}", 0.0, 1.0),
-                ("client_satisfaction", "client_surveys", f"KS{key}", float(number % 2), 1.0),
-                ("contract_win_rate", "proposals", f"DX{key}", 0.0, 1.0),
-                ("upsell_cross_sell_rate", "clients", client, 0.0, 1.0),
-                ("cost_to_budget_ratio", "projects", f"DA{key}", 1.2e8, 1e8),
-            )
-            for kpi, extract, source_id, numerator, denominator in rows:
+                ("client_revenue", "contracts", f"HD{key}", worth, None, None,
+                 "cancelled" if number == 0 else "signed", None, day, None, worth, "upsell"),
+                ("client_retention_rate", "clients", client, float(number % 2), 1.0, None,
+                 "retained" if number % 2 else "lost_client", day, None if number % 2 else day, None, 3e8, None),
+                ("on_time_delivery_rate", "projects", f"DA{key}", 0.0, 1.0, project, state, day, delivered, late, None,
+                 None),
+                ("client_satisfaction", "client_surveys", f"KS{key}", float(number % 2), 1.0, project,
+                 "satisfied" if number % 2 else "not_satisfied", None, day, None, None, None),
+                ("contract_win_rate", "proposals", f"DX{key}", 0.0, 1.0, None, proposal, None, decided, None,
+                 2e8 + number, "renewal"),
+                ("upsell_cross_sell_rate", "clients", client, 0.0, 1.0, None, "not_expanded", None, None, None, None,
+                 None),
+                ("cost_to_budget_ratio", "projects", f"DA{key}", 1.2e8, 1e8, project, "over_budget", day, day, None,
+                 2e7, None),
+            )  # fmt: skip
+            for kpi, extract, source_id, numerator, denominator, *details in rows:
                 event = day.replace(day=15) if kpi == "cost_to_budget_ratio" else day
+                name, *others = details
                 self._add("kpi_evidence", kpi, staff_id, client, event, "month", period.start, extract, source_id,
-                          numerator, denominator)  # fmt: skip
+                          numerator, denominator, name, None, *others)  # fmt: skip
 
 
 def publish(home: Home, **changes: object) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from email import message_from_bytes
@@ -46,10 +46,12 @@ def sent(publication: Path, tmp_path_factory: pytest.TempPathFactory) -> Mails:
     return mails(made, workbook=True)
 
 
-def mails(run: Run, folder: str = "outbox", period: str = "2026-09", **options: object) -> dict[str, EmailMessage]:
-    """Every mail of a period, parsed, by staff_id."""
+def mails(
+    run: Run, folder: str = "outbox", period: str = "2026-09", to: Sequence[str] = (), **options: object
+) -> dict[str, EmailMessage]:
+    """Every mail of a period, parsed, by staff_id. to: only these people."""
     outbox = run.home.root / folder
-    write_to_outbox(run, outbox, period=period, options=Options(**options))  # type: ignore[arg-type]
+    write_to_outbox(run, outbox, period=period, to=to, options=Options(**options))  # type: ignore[arg-type]
     found = {}
     for path in sorted(outbox.glob("*.eml")):
         parsed = message_from_bytes(path.read_bytes(), policy=default)
@@ -463,8 +465,39 @@ def test_each_mail_has_the_headers_of_a_machine_s_mail_and_one_reader(run: Run) 
         assert mail["Bcc"] is None
         assert mail["Auto-Submitted"] == "auto-generated"
         assert mail["List-ID"]
-        assert "mailto:ops@agency.example" in mail["List-Unsubscribe"]
+        assert mail["List-Unsubscribe"] == f"<mailto:ops@agency.example?subject=unsubscribe%20{staff_id}>"
         assert mail["Reply-To"] == "ops@agency.example"
+
+
+def test_answers_go_to_the_address_of_the_setting_and_not_to_the_operator(run: Run) -> None:
+    options = {"operator_email": "ops@agency.example", "reply_to": "Chị Hoa <hoa@agency.example>"}
+    mail = mails(run, to=("M2",), **options)["M2"]
+    assert [address.addr_spec for address in mail["Reply-To"].addresses] == ["hoa@agency.example"]
+    assert mail["List-Unsubscribe"] == "<mailto:hoa@agency.example?subject=unsubscribe%20M2>"
+    assert "To get no more of these mails, answer with the word unsubscribe." in read(part(mail, "html"))
+
+
+def test_who_asked_for_no_more_mails_gets_none_and_the_operator_sees_it(run: Run) -> None:
+    options = Options(unsubscribed=("M2", "nobody"))
+    report = write_to_outbox(run, run.home.root / "outbox", period="2026-09", options=options)
+    outcomes = {result.staff_id: result.outcome for result in report.results}
+    assert outcomes["M2"] == "unsubscribed"
+    assert not list((run.home.root / "outbox").glob("*M2*"))
+    assert [result.staff_id for result in report.problems] == ["nobody"], "a wrong id is no silent one"
+    # Not even when named: only the setting changes it.
+    assert (
+        write_to_outbox(run, run.home.root / "o", period="2026-09", to=("M2",), options=options).count("written") == 0
+    )
+
+
+def test_a_mail_links_to_the_overview_of_its_language_where_there_are_pages(run: Run, sent: Mails) -> None:
+    mail = mails(run, to=("D1", "M2"), pages_url="https://kpi.agency.example/p/")
+    for staff_id, language in (("D1", "vi"), ("M2", "en")):
+        link = f"https://kpi.agency.example/p/{language}/index.html"
+        page = Page(part(mail[staff_id], "html"))
+        assert [value for name, value in page.attributes if name == "href"] == [link]
+        assert link in part(mail[staff_id], "plain")
+    assert "href" not in part(sent["D1"], "html")
 
 
 def test_a_mail_whose_envelope_and_payload_differ_is_not_sent(run: Run) -> None:

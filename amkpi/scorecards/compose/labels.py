@@ -35,8 +35,14 @@ def labels(context: ReaderContext) -> dict[str, str]:
         "definitions": t("What the KPIs mean"),
         "page": t("page"),
         "footer": t("Internal. Do not forward: this mail was made for you alone."),
-        "compared": t(
-            "Better and worse: against {period}; pp: percentage points. Attained: per cent of target.", period=before
+        "unsubscribe": t("To get no more of these mails, answer with the word unsubscribe."),
+        "compared": (
+            t("Attained: per cent of target.")
+            if context.is_partial
+            else t(
+                "Better and worse: against {period}; pp: percentage points. Attained: per cent of target.",
+                period=before,
+            )
         ),
         "publication": t("Publication"),
         "evidence": t("Evidence"),

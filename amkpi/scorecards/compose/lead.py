@@ -65,7 +65,7 @@ def tiles(context: ReaderContext, main: ScopeMember, people: Sequence[str]) -> t
         note = ", ".join(part for part in (missed, undecided) if part)
         found.append(Tile(t("KPIs on target"), f"{figures.number(met)}/{figures.number(scored)}", note))
     ratings = Counter(context.score(ScopeMember("own", each)).rating for each in people)
-    rated = [f"{band} {figures.number(ratings[band])}" for band in _bands(context) if ratings[band]]
+    rated = [f"{band}\u00a0{figures.number(ratings[band])}" for band in _bands(context) if ratings[band]]
     if rated:
         without = context.n("{n} not rated", "{n} not rated", ratings[""]) if ratings[""] else ""
         found.append(Tile(t("Ratings of the people"), " · ".join(rated), without))

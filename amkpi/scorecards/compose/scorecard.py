@@ -30,10 +30,12 @@ def compose(
     recipient: Recipient,
     restated: Sequence[RestatedLine] = (),
     why: Callable[[RestatedLine], Why] = unknown_cause,
+    pages_url: str = "",
 ) -> Scorecard | None:
     """The scorecard of one recipient, or None where the marts have no row for them in the period.
 
     restated: what differs from what this reader was last sent of periods that were over. why: the cause of that.
+    pages_url: the address of the pages; empty where there are none.
     """
     context = ReaderContext(facts, recipient)
     members = context.members()
@@ -92,7 +94,7 @@ def compose(
         evidence=evidence(context, main),
         sent_figures=changes.sent_figures(context, members, people, restated),
         labels=labels(context),
-        link="",
+        link=f"{pages_url.rstrip('/')}/{recipient.language}/index.html" if pages_url else "",
     )
 
 

@@ -112,9 +112,10 @@ def sender_address(given: str) -> Address:
 def message(card: Scorecard, options: Options) -> OutgoingMail:
     """The message of a scorecard.
 
-    The operator of the options gets the replies, and the requests to be taken off the list.
+    Who gets the replies also gets the requests to be taken off the list: they name the reader, whom the operator then
+    adds to the setting `mail_unsubscribed`.
     """
-    sender, reply_to = sender_address(options.mail_from), options.operator_email
+    sender, reply_to = sender_address(options.mail_from), options.reply_to or options.operator_email
     whole = card
     card, page_source = fitted(card)
     recipient, staff = card.recipient, quote(card.recipient.staff_id, safe="")
@@ -134,7 +135,7 @@ def message(card: Scorecard, options: Options) -> OutgoingMail:
     mail["X-Auto-Response-Suppress"] = "All"
     mail["List-ID"] = f"KPI scorecards <scorecards.{sender.domain}>"
     contact = sender_address(reply_to).addr_spec if reply_to else sender.addr_spec
-    mail["List-Unsubscribe"] = f"<mailto:{contact}?subject=unsubscribe>"
+    mail["List-Unsubscribe"] = f"<mailto:{contact}?subject={quote(f'unsubscribe {recipient.staff_id}')}>"
     if reply_to:
         mail["Reply-To"] = sender_address(reply_to)
     mail[SCORECARD_HEADER] = f"{card.grain} {card.period} {staff}"

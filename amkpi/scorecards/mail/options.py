@@ -14,13 +14,17 @@ from amkpi.core.settings import Settings
 class Options:
     """The agency's choices.
 
-    stale_after_days: a publication whose date is older than this is sent to nobody. tries: how often a temporary
-    refusal is tried in one run, with retry_wait seconds between the tries. after_days: how many days after the end of a
-    week, month, quarter or year its scorecards are due, at the hour.
+    reply_to: who gets the answers of readers; the operator where it is empty. unsubscribed: staff ids that get no mail.
+    pages_url: where the pages are; empty without any. stale_after_days: a publication whose date is older than this is
+    sent to nobody. tries: how often a temporary refusal is tried in one run, with retry_wait seconds between the tries.
+    after_days: how many days after the end of a week, month, quarter or year its scorecards are due, at the hour.
     """
 
     mail_from: str = "KPI scorecards <scorecards@localhost.localdomain>"
     operator_email: str | None = None
+    reply_to: str | None = None
+    unsubscribed: tuple[str, ...] = ()
+    pages_url: str = ""
     default_language: Language = "vi"
     leadership: tuple[str, ...] = ()
     workbook: bool = False
@@ -39,6 +43,9 @@ def options_of(settings: Settings) -> Options:
     return Options(
         mail_from=settings.mail.sender,
         operator_email=settings.mail.operator or None,
+        reply_to=settings.mail.reply_to or settings.mail.operator or None,
+        unsubscribed=settings.mail.unsubscribed,
+        pages_url=settings.pages.url,
         default_language=settings.scorecards.language,
         leadership=settings.scorecards.leadership,
         workbook=settings.scorecards.workbook,

@@ -80,11 +80,20 @@ def prepare(run: Run, grain: str, period: str | None, to: Sequence[str], options
         for each in everyone.unreachable
         if not to or each.staff_id in to
     ]
+    results += [
+        MailResult(each, "unreachable", Message("is in the setting mail_unsubscribed, but nobody has this staff_id"))
+        for each in sorted(set(options.unsubscribed) - facts.today.people.keys())
+        if not to
+    ]
     for recipient in everyone.recipients:
         if to and recipient.staff_id not in to:
             continue
+        if recipient.staff_id in options.unsubscribed:
+            why = Message("asked for no more mails: see the setting mail_unsubscribed")
+            results.append(MailResult(recipient.staff_id, "unsubscribed", why))
+            continue
         restated = restated_lines(last_sent_figures(sendings, recipient.staff_id), now)
-        card = compose(facts, recipient, restated, partial(find.of, lines=restated))
+        card = compose(facts, recipient, restated, partial(find.of, lines=restated), options.pages_url)
         if card is None:
             why = Message("has no scorecard in {period}", period=chosen.key)
             results.append(MailResult(recipient.staff_id, "no_scorecard", why))

@@ -10,7 +10,7 @@ from amkpi.core.language import formatting
 from amkpi.core.language.translator import Message, Translator
 
 MailOutcome = Literal[
-    "written", "sent", "sent_before", "deferred", "refused", "uncertain", "unreachable", "no_scorecard"
+    "written", "sent", "sent_before", "deferred", "refused", "uncertain", "unreachable", "no_scorecard", "unsubscribed"
 ]
 # The outcomes that the operator must look at.
 PROBLEMS: tuple[MailOutcome, ...] = ("uncertain", "refused", "deferred", "unreachable")

@@ -27,6 +27,12 @@ _KINDS = {
     "proposals": Message("proposal {id}"),
     "client_surveys": Message("response {id}"),
 }
+_BUSINESS = {
+    "new_business": Message("new business"),
+    "renewal": Message("renewal"),
+    "upsell": Message("upsell"),
+    "cross_sell": Message("cross-sell"),
+}
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,8 @@ class Records:
                 record.source_id or "", record.client_id or "")  # fmt: skip
 
     def _worth(self, record: EvidenceRecord) -> float:
-        """The money of a record; of a client what it signed in twelve months."""
-        if record.extract == "clients":
+        """The money of a record; of a client without any what it signed in twelve months."""
+        if record.amount is None and record.extract == "clients":
             return self._facts.client_revenue.get(record.client_id or "", 0.0)
         return record.amount or 0.0
 
@@ -87,6 +93,8 @@ class Records:
         done = formatting.day(record.done_date) if record.done_date else ""
         if kpi.aggregation == "ratio_of_amounts":
             return t("{amount} over budget", amount=self._money(record.excess))
+        if state == "overdue" and record.days_late == 0:
+            return t("due today, not delivered")
         if state == "overdue" and record.days_late:
             return n("overdue by {n} day, not delivered", "overdue by {n} days, not delivered", record.days_late)
         if state == "delivered_late" and record.days_late:
@@ -95,6 +103,8 @@ class Records:
             return t("open since {day}", day=formatting.day(record.event_date))
         if state == "lost" and done:
             return t("lost on {day}", day=done)
+        if state == "not_satisfied" and done:
+            return t("not satisfied, {day}", day=done)
         if state == "lost_client" and done:
             return t("client lost, contract to {day}", day=done)
         if state is not None and state in kpi.states:
@@ -110,8 +120,9 @@ class Records:
         identity = plain(record.source_id or "")
         if record.name and plain(record.name) != identity:
             return f"{plain(record.name)} ({identity})"
-        kind = _KINDS.get(record.extract or "")
-        return self.context.t(kind, id=identity) if kind else identity
+        kind, business = _KINDS.get(record.extract or ""), _BUSINESS.get(record.kind or "")
+        text = self.context.t(kind, id=identity) if kind else identity
+        return f"{text} ({self.context.t(business)})" if business else text
 
     def _sum(self, kpi: Kpi, record: EvidenceRecord) -> str:
         t = self.context.t
@@ -121,9 +132,11 @@ class Records:
         worth = self._worth(record)
         if worth <= 0:
             return ""
-        if record.extract == "clients":
+        if record.extract != "clients":
+            return self._money(worth)
+        if record.amount is None:
             return t("{amount} signed in twelve months", amount=self._money(worth))
-        return self._money(worth)
+        return t("contracts of {amount}", amount=self._money(worth))
 
     def _money(self, amount: float | None) -> str:
         return self.context.figures.value(amount, "money")
@@ -144,21 +157,22 @@ class Records:
         return plain(person.full_name) if person else ""
 
     def _cancellations_and_gaps(self, kpi: Kpi, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[Todo]:
-        """Contracts that were cancelled, and for a team the people below their target; else what was signed."""
-        found = []
-        for record in sorted(records, key=lambda r: (r.numerator or 0.0, r.source_id or "")):
+        """Contracts that were cancelled, and for a team the people below their target; else what was signed.
+
+        The largest amount comes first.
+        """
+        found = [] if member.scope == "own" else self._gaps_of_people(kpi, member)
+        for record in records:
             if (record.numerator or 0.0) < 0:
                 what = self.context.t("cancelled: −{amount}", amount=self._money(-(record.numerator or 0.0)))
-                found.append(self._contract(kpi, record, what))
-        if member.scope != "own":
-            found += self._gaps_of_people(kpi, member)
+                found.append((record.numerator or 0.0, self._contract(kpi, record, what)))
         if found:
-            return found
+            return [todo for _, todo in sorted(found, key=lambda each: (each[0], each[1].about))]
         signed = sorted(records, key=lambda r: (-(r.numerator or 0.0), r.source_id or ""))
         return [
             self._contract(kpi, each, self.context.t("signed: {amount}", amount=self._money(each.numerator)))
             for each in signed
-        ] or [Todo(self.context.t("No contract was signed in this period"), "", "", kpi.name, None, None, None)]
+        ] or [_remark(kpi, self.context.t("No contract was signed in this period"))]
 
     def _contract(self, kpi: Kpi, record: EvidenceRecord, what: str) -> Todo:
         about = (self._name(record), self._client(record.client_id), self._person(record.staff_id))
@@ -179,7 +193,7 @@ class Records:
             or self._facts.is_under(staff_id, member.staff_id, self._facts.close)
         ]
 
-    def _gaps_of_people(self, kpi: Kpi, member: ScopeMember) -> list[Todo]:
+    def _gaps_of_people(self, kpi: Kpi, member: ScopeMember) -> list[tuple[float, Todo]]:
         gaps = []
         for staff_id in self._people(member):
             key = (ScopeMember("own", staff_id), kpi.name, self._facts.period.start)
@@ -187,14 +201,12 @@ class Records:
             if value and line and line.target is not None and value.value is not None and value.value < line.target:
                 gaps.append((value.value - line.target, staff_id))
         return [
-            self._of_person(kpi, staff_id, self.context.t("{amount} below target", amount=self._money(-gap)))
+            (gap, self._of_person(kpi, staff_id, self.context.t("{amount} below target", amount=self._money(-gap))))
             for gap, staff_id in sorted(gaps)
         ]
 
     def _people_below_target(self, kpi: Kpi, member: ScopeMember) -> list[Todo]:
-        nobody = Todo(
-            self.context.t("Reviews are counted without naming the reviewers"), "", "", kpi.name, None, None, None
-        )
+        nobody = _remark(kpi, self.context.t("Reviews are counted without naming the reviewers"))
         if member.scope == "own":
             return [nobody]
         target = self._facts.lines[member, kpi.name, self._facts.period.start].target
@@ -213,6 +225,11 @@ class Records:
 
     def _of_person(self, kpi: Kpi, staff_id: str, what: str) -> Todo:
         return Todo(what, self.context.full_name(staff_id), "", kpi.name, None, None, staff_id)
+
+
+def _remark(kpi: Kpi, text: str) -> Todo:
+    """What is said where no record can be named."""
+    return Todo("", text, "", kpi.name, None, None, None)
 
 
 def _keeps_from_target(kpi: Kpi, record: EvidenceRecord) -> bool:

@@ -171,6 +171,9 @@ def _send(
 def _show(report: DeliveryReport) -> None:
     from amkpi.core import terminal
 
+    without = [result.staff_id for result in report.results if result.outcome == "unsubscribed"]
+    if without:
+        terminal.report(f"no mail for who asked for none (mail_unsubscribed): {', '.join(without)}")
     for result in report.problems:
         terminal.warn(f"{result.staff_id}: {result.outcome}: {result.detail}")
 
