@@ -63,8 +63,8 @@ class ScorecardLine:
 class EvidenceRecord:
     """A row of kpi_evidence in the period.
 
-    The fields from `name` on are None in a publication of version 0.1.0. days_late: up to the publication's date where
-    the record is not done. amount: in the reporting currency.
+    The fields from `name` on are None in a publication of version 0.1.0, and of periods that it closed. days_late: up
+    to the publication's date where the record is not done. amount: in the reporting currency. kind: of business.
     """
 
     kpi: str

@@ -121,7 +121,7 @@ def test_html_and_plain_text_say_the_same(run: Run, sent: Mails) -> None:
         page = read(part(mail, "html"))
         for line in part(mail, "plain").splitlines():
             for piece in re.split(r" \| |: |; | · |^\s*[-*]+ |^== | ==$|^\d\. ", line.strip()):
-                piece = piece.strip()
+                piece = " ".join(piece.split())
                 bare = re.sub(r"^(.*) \((\S+ \S+)\)$", r"\1", piece)
                 if piece and not re.search(r"[✓✗!○–].*, ", piece) and piece != "--":
                     assert piece in page or bare in page or piece.strip("(): -") in page, (staff_id, piece)

@@ -1,4 +1,4 @@
-"""Words that mails and `amkpi explain` share, by the code that the marts have for them."""
+"""Words that mails, pages and `amkpi explain` share, by the code that the marts have for them."""
 
 from __future__ import annotations
 
@@ -28,4 +28,11 @@ CAUSE: Mapping[str, Message] = {
     "targets_changed": Message("targets changed"),
     "settings_changed": Message("another setting"),
     "version_changed": Message("another version"),
+}
+# `kind` of contracts and proposals.
+KIND: Mapping[str, Message] = {
+    "new_business": Message("new business"),
+    "renewal": Message("renewal"),
+    "upsell": Message("upsell"),
+    "cross_sell": Message("cross-sell"),
 }

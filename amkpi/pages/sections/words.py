@@ -6,16 +6,11 @@ from collections.abc import Mapping
 
 from amkpi.core.catalogue import kpis
 from amkpi.core.language.names import plain
+from amkpi.core.language.terms import KIND
 from amkpi.core.language.translator import Message
 from amkpi.pages.model import Name, Text
 from amkpi.pages.sections.context import PageContext
 
-KINDS: Mapping[str, Message] = {
-    "new_business": Message("new business"),
-    "renewal": Message("renewal"),
-    "upsell": Message("upsell"),
-    "cross_sell": Message("cross-sell"),
-}
 # Those that no KPI of the catalogue has.
 STATES: Mapping[str, Mapping[str, Message]] = {
     "contract": {
@@ -40,7 +35,7 @@ def kind_of(context: PageContext, kind: str | None) -> Text:
     """The kind of a contract or proposal in words."""
     if not kind:
         return ()
-    return (context.t(KINDS[kind]) if kind in KINDS else plain(kind),)
+    return (context.t(KIND[kind]) if kind in KIND else plain(kind),)
 
 
 def state_of(context: PageContext, record: str, state: str | None) -> Text:

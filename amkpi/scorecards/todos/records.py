@@ -9,6 +9,7 @@ from datetime import date
 from amkpi.core.catalogue import Kpi
 from amkpi.core.language import formatting
 from amkpi.core.language.names import plain
+from amkpi.core.language.terms import KIND
 from amkpi.core.language.translator import Message
 from amkpi.scorecards.context import ReaderContext
 from amkpi.scorecards.facts import EvidenceRecord, Facts, ScopeMember
@@ -26,12 +27,6 @@ _KINDS = {
     "projects": Message("project {id}"),
     "proposals": Message("proposal {id}"),
     "client_surveys": Message("response {id}"),
-}
-_BUSINESS = {
-    "new_business": Message("new business"),
-    "renewal": Message("renewal"),
-    "upsell": Message("upsell"),
-    "cross_sell": Message("cross-sell"),
 }
 
 
@@ -120,7 +115,7 @@ class Records:
         identity = plain(record.source_id or "")
         if record.name and plain(record.name) != identity:
             return f"{plain(record.name)} ({identity})"
-        kind, business = _KINDS.get(record.extract or ""), _BUSINESS.get(record.kind or "")
+        kind, business = _KINDS.get(record.extract or ""), KIND.get(record.kind or "")
         text = self.context.t(kind, id=identity) if kind else identity
         return f"{text} ({self.context.t(business)})" if business else text
 
