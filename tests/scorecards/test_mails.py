@@ -182,7 +182,7 @@ def test_a_pdf_carries_its_fonts_and_japanese_can_be_read(sent: Mails) -> None:
     assert any("CJK" in name for name in fonts)
 
 
-def test_no_name_of_people_outside_the_team_appears_anywhere(sent: Mails) -> None:
+def test_no_name_and_no_id_of_people_outside_the_team_appears_anywhere(sent: Mails) -> None:
     names = {each.staff_id: each.full_name for each in agency.PEOPLE}
     allowed = {"M1": "M1", "M2": "M2", "M3": "M3", "D1": ("D1", "M1", "M2"), "D2": ("D2", "M3"), "G1": tuple(names)}
     for staff_id, mail in sent.items():
@@ -195,6 +195,7 @@ def test_no_name_of_people_outside_the_team_appears_anywhere(sent: Mails) -> Non
         for other, name in names.items():
             if other not in allowed[staff_id]:
                 assert name not in whole, (staff_id, other)
+                assert not re.search(rf"\b{other}\b", whole), (staff_id, other)
 
 
 def test_a_leader_without_a_team_reads_clients_and_records_but_no_names(run: Run) -> None:
