@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import duckdb
 import pytest
 import yaml
 
+from amkpi.access import addresses
 from amkpi.core.paths import DBT_PROJECT
 from amkpi.publishing import publication_file
 from tests.conftest import AS_OF, Agency
@@ -47,6 +49,19 @@ def test_a_base_publication_that_was_changed_is_not_used(rebuilt: tuple[Agency, 
         )
     assert different_rows(agency, agency.publish_unaudited()) == {}
     assert written == ["from base", "in full"]
+
+
+def test_a_changed_address_is_held_from_the_publication_on_that_has_it(rebuilt: tuple[Agency, Path]) -> None:
+    agency, _ = rebuilt
+    with agency.warehouse() as connection:
+        ((staff_id,),) = connection.execute("select min(staff_id) from marts.dim_staff").fetchall()
+        connection.execute("update marts.dim_staff set email = 'new@agency.example' where staff_id = ?", [staff_id])
+    addresses.observe(agency.home.state, [(staff_id, "old@agency.example")], agency.moment)
+    agency.publish_unaudited()
+    assert [(each.staff_id, each.new) for each in addresses.changes(agency.home.state)] == [
+        (staff_id, "new@agency.example")
+    ]
+    assert list(json.loads((agency.home.published / addresses.FILE).read_text())) == [staff_id]
 
 
 @pytest.mark.parametrize("state", ["missing", "broken", "incomplete"])

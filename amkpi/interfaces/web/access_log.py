@@ -16,7 +16,7 @@ _MOST_CHARACTERS = 300
 
 @dataclass(frozen=True)
 class View:
-    """One request. who: the staff id, or the address of who has none; empty before the sign-in."""
+    """One request of who has signed in. who: the staff id, or the address of who has none."""
 
     at: datetime
     who: str

@@ -103,7 +103,8 @@ class Shield:
 
     def _write(self, scope: Scope, status: int) -> None:
         path, state = str(scope["path"]), scope["state"]
-        if self._is_logged(path):
+        # Who has not signed in sees nothing, and could fill the disk.
+        if state["who"] and self._is_logged(path):
             view = View(self._now(), state["who"], scope["method"], path, status, state["publication"])
             self._log.write(view)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ from amkpi.access.reader import Reader, address_key
 from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Translator
 from amkpi.core.run import Run
-from amkpi.interfaces.web.current_site import CurrentSite
+from amkpi.interfaces.web.current_site import CurrentSite, NothingPublished
 from amkpi.interfaces.web.link_mail import LinkMailer, LinkRequest
 from amkpi.interfaces.web.request import client_of, form_of, language_of, redirect, target_of
 from amkpi.interfaces.web.screens import Form, Screen, style
@@ -140,7 +141,7 @@ class SignIn:
 
     async def sign_out(self, request: Request) -> Response:
         """End the session here and in the store."""
-        await run_in_threadpool(self.end, request)
+        await run_in_threadpool(self._leave, request)
         language = self.language(request)
         t = Translator(language).t
         response = Screen(t("You are signed out"), link=("sign-in", t("Sign in"))).response(language)
@@ -149,6 +150,14 @@ class SignIn:
         )
         response.headers["clear-site-data"] = '"cache"'
         return response
+
+    def _leave(self, request: Request) -> None:
+        signed_in = self.signed_in(request)
+        if signed_in is not None:
+            with suppress(NothingPublished):
+                reader = self.reader(signed_in[0])
+                request.scope["state"]["who"] = (reader.staff_id if reader else None) or signed_in[0]
+        self.end(request)
 
     def style(self, request: Request) -> Response:
         """The style sheet of these pages, which is no secret."""

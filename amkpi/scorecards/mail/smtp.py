@@ -53,7 +53,7 @@ class _Connection:
     host: str
     port: int | None
     login: str
-    password: str
+    password: str | None
     extra_dejson: dict[str, Any]
 
 
@@ -76,7 +76,7 @@ def _from_address(text: str) -> _Connection:
     extra: dict[str, Any] = dict(parse_qsl(parts.query))
     if "__extra__" in extra:
         extra = json.loads(extra["__extra__"])
-    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    user, password = unquote(parts.username or ""), unquote(parts.password or "") or None
     return _Connection(unquote(parts.hostname or ""), parts.port, user, password, extra)
 
 
@@ -88,7 +88,7 @@ def _from_json(text: str) -> _Connection:
         given.get("host") or "",
         int(port) if port else None,
         given.get("login") or "",
-        given.get("password") or "",
+        given.get("password") or None,
         json.loads(extra) if isinstance(extra, str) else extra,
     )
 
