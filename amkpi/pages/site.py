@@ -1,10 +1,10 @@
-"""The pages of one publication, for every reader. Safe for threads; the file is open only while something is read."""
+"""The pages of one publication, for every reader. Safe for threads; the file is open until `close`."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from amkpi.pages.paths import FRONT, PagePath, parse
 from amkpi.pages.render.html import ASSETS, asset, front, html
 from amkpi.pages.rights import readable_index, readable_period
 from amkpi.pages.sections.context import PageContext, recipient_of
-from amkpi.publishing.reader import opened_publication
+from amkpi.publishing.reader import open_publication, reading
 
 _MOST_PERIODS = 12
 _MOST_READERS = 200
@@ -51,6 +51,7 @@ class Site:
         self._file = file
         self._settings = settings
         self._closed = threading.Event()
+        self._opened = open_publication(file, settings.timezone)
         self._periods: Cache[Period, PeriodFacts] = Cache(_MOST_PERIODS)
         self._readers: Cache[Reader, Index] = Cache(_MOST_READERS)
         self._reader_periods: Cache[tuple[Reader, Period], PeriodFacts] = Cache(_MOST_READER_PERIODS)
@@ -108,15 +109,20 @@ class Site:
         return next((each for each in LANGUAGES if each == locale), self._settings.scorecards.language)
 
     def close(self) -> None:
-        """Give no more pages, and forget what was read. Pages that are being made are finished."""
+        """Give no more pages, forget what was read, and close the file. Pages that are being made are finished."""
         self._closed.set()
+        self._opened.close()
         for cache in (self._periods, self._readers, self._reader_periods):
             cache.clear()
 
     @contextmanager
     def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The publication, open for a short reading."""
-        with opened_publication(self._file, self._settings.timezone) as connection:
+        """A connection to the publication for one reading. Raises Closed after `close`."""
+        with ExitStack() as stack:
+            try:
+                connection = stack.enter_context(reading(self._opened, self._file))
+            except duckdb.ConnectionException as error:
+                raise Closed(f"the pages of publication {self.publication_id} were closed") from error
             yield connection
 
     @property

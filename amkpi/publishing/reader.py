@@ -16,33 +16,61 @@ from amkpi.core.settings import Settings
 
 @contextmanager
 def published(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the current publication, as `opened_publication`. Raises AmkpiError before the first publication."""
+    """Open the current publication read-only, without access to other files or the network.
+
+    Raises AmkpiError before the first publication, and if an earlier version made it and it lacks what is read.
+    """
     file = current_file(home)
     if file is None or not file.is_file():
         raise AmkpiError(f"nothing is published in {home.published} yet: run `amkpi run`")
-    with opened_publication(file, settings.timezone) as connection:
-        connection.execute("set lock_configuration = true")
-        yield connection
+    connection = open_publication(file, settings.timezone)
+    try:
+        with _explained(connection, file):
+            yield connection
+    finally:
+        connection.close()
 
 
-@contextmanager
-def opened_publication(file: Path, timezone: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the file of a publication read-only, without access to other files or the network.
+def open_publication(file: Path, timezone: str) -> duckdb.DuckDBPyConnection:
+    """The file of a publication, open read-only, without access to other files or the network.
 
-    Several threads may have it open: the configuration is not locked, because a locked one cannot be set up twice.
-    Raises AmkpiError if it cannot be opened, or if an earlier version made it and it lacks what is read.
+    Whoever reads it in several threads takes a `reading` of this connection for each. Raises AmkpiError if the file
+    cannot be opened.
     """
     try:
         connection = duckdb.connect(str(file), read_only=True)
     except duckdb.Error as error:
         raise AmkpiError(f"{file} cannot be opened: {str(error).splitlines()[0]}") from error
+    # `global`, so that every reading has this time zone: a locked configuration cannot be set up again.
+    connection.execute("set global timezone = ?", [timezone])
+    connection.execute("set search_path = 'marts'")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+    return connection
+
+
+@contextmanager
+def reading(opened: duckdb.DuckDBPyConnection, file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection for one thread to a publication that is open. It takes 3 ms; to open the file takes 33.
+
+    The file stays open until the last reading ends, even when `opened` is closed before. Raises AmkpiError as
+    `published`, duckdb.ConnectionException where `opened` is closed.
+    """
+    connection = opened.cursor()
     try:
-        connection.execute("set timezone = ?", [timezone])
-        connection.execute("set search_path = 'marts'")
-        connection.execute("set enable_external_access = false")
-        yield connection
+        connection.execute("use marts")
+        with _explained(connection, file):
+            yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _explained(connection: duckdb.DuckDBPyConnection, file: Path) -> Iterator[None]:
+    """Raise AmkpiError where an earlier version made the publication, and it lacks a table or column that is read."""
+    try:
+        yield
     except (duckdb.CatalogException, duckdb.BinderException) as error:
-        # A table or column that the publications of this version have may be missing in one of an earlier version.
         made_by = _made_by(connection)
         if made_by in (None, pipeline_version()):
             raise
@@ -51,8 +79,6 @@ def opened_publication(file: Path, timezone: str) -> Iterator[duckdb.DuckDBPyCon
             f"{problem}: {file.name} was made by {made_by}, this is {pipeline_version()}: run `amkpi run`, which"
             " publishes it again"
         ) from error
-    finally:
-        connection.close()
 
 
 def _made_by(connection: duckdb.DuckDBPyConnection) -> str | None:
