@@ -3,8 +3,8 @@
 **When.** Every ten minutes. A failed task raises its incident at once. This DAG checks the facts: a task that was
 killed in its last try, a blocked publication, a night's publication that is missing at AMKPI_PUBLISH_BY_HOUR, a family
 without new rows for too long, mails with the outcome *uncertain*, files that stay in LANDING. It also sends the alerts
-that could not be sent before. By hand: `amkpi alerts`, which does not see killed tasks. `amkpi status` lists the open
-incidents.
+that could not be sent before, and the notices about changed addresses of the staff extract. By hand: `amkpi alerts`,
+which does not see killed tasks. `amkpi status` lists the open incidents.
 
 **Needs.** The setting `operator_email`, and the Airflow connection `amkpi_smtp`. Without the setting, incidents are
 only in the log.

@@ -13,6 +13,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from amkpi.access import addresses
 from amkpi.alerts.store import AlertStore
 from amkpi.core import terminal
 from amkpi.core.errors import ClosingsBroken
@@ -91,6 +92,9 @@ def show_status(run: Run) -> None:
     for alert in AlertStore(run.home).open_alerts():
         incident, at = alert.incident, alert.since.astimezone(ZoneInfo(run.settings.timezone))
         terminal.warn(f"alert since {at:%d/%m/%Y %H:%M}: {incident.type} {incident.about}: {incident.facts}")
+    held = [each.staff_id for each in addresses.changes(run.home.state)]
+    if held:
+        terminal.warn(f"changed addresses are held of {', '.join(held)}: see amkpi addresses")
     claimed = archive.claimed(run.home)
     if claimed:
         screen.print(

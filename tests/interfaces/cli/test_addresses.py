@@ -61,3 +61,8 @@ def test_the_old_address_is_told_first_unless_somebody_says_that_it_cannot_be(
 def test_who_has_no_change_is_a_mistake(home: Home) -> None:
     assert call(home, "--confirm", "A", "--confirm", "C", "--without-notice") == 1
     assert held(home) == ["A", "B"]
+
+
+def test_the_status_names_who_waits(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--home", str(home.root)]) == 0
+    assert "changed addresses are held of A, B" in " ".join("".join(capsys.readouterr()).split())
