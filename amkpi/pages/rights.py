@@ -11,10 +11,14 @@ from typing import Any, TypeVar
 
 from amkpi.access.names import Names
 from amkpi.access.reader import Reader
+from amkpi.core.catalogue import kpis
 from amkpi.explain.evidence import Explanation
 from amkpi.pages.facts import Index, PeriodFacts
 from amkpi.scorecards.closings import Adjustment, Closings
+from amkpi.scorecards.facts import EvidenceRecord
 
+# The evidence of such a KPI is what one person's value is made of.
+_PRIVATE = frozenset(kpi.name for kpi in kpis() if kpi.private)
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -81,12 +85,24 @@ def readable_period(period: PeriodFacts, index: Index, reader: Reader) -> Period
         values=Readable(facts.values, lambda key: reader.may_read(key[0].scope, key[0].staff_id)),
         lines=Readable(facts.lines, lambda key: reader.may_read(key[0].scope, key[0].staff_id)),
         scores=Readable(facts.scores, lambda key: reader.may_read(key[0].scope, key[0].staff_id)),
-        records=tuple(record for record in facts.records if reader.may_read_record(record.staff_id)),
+        records=readable_evidence(facts.records, reader),
         client_revenue=revenue,
         closings=_closings(facts.closings, reader),
     )
     intervals = Readable(period.intervals, lambda key: reader.may_read(key[0].scope, key[0].staff_id))
     return PeriodFacts(seen, {}, intervals)
+
+
+def readable_evidence(records: Iterable[EvidenceRecord], reader: Reader) -> tuple[EvidenceRecord, ...]:
+    """The rows of evidence that a reader may see.
+
+    A row of the private KPI is a person's own score: only who may read that person sees it, whoever reads the company.
+    """
+    return tuple(
+        record
+        for record in records
+        if (record.staff_id in reader.people if record.kpi in _PRIVATE else reader.may_read_record(record.staff_id))
+    )
 
 
 def readable_explanation(explanation: Explanation, reader: Reader) -> Explanation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 
 from amkpi.core.catalogue import Kpi
 from amkpi.core.language.names import plain
@@ -122,12 +123,17 @@ def _amount(context: PageContext, kpi: Kpi, amount: float | None, of: str) -> Te
     return (Figure(text, amount, of),)
 
 
+def by_day(records: Sequence[EvidenceRecord]) -> list[EvidenceRecord]:
+    """The records in an order that does not depend on people, so that it groups no unnamed person's records."""
+    return sorted(records, key=lambda each: (each.event_date or date.min, each.source_id or "", each.client_id or ""))
+
+
 def record_rows(
     context: PageContext, kpi: Kpi, member: ScopeMember, records: Sequence[EvidenceRecord]
 ) -> Iterator[tuple[object, ...]]:
     """The rows of the CSV, with a head. Numbers and dates are as the marts have them."""
     yield CSV_COLUMNS
-    for record in records:
+    for record in by_day(records):
         client = context.index.clients.get(record.client_id or "")
         named = record.staff_id in context.facts.names.people
         yield (
