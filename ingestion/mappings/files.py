@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from amkpi.core.errors import AmkpiError
 from amkpi.ingestion.contracts.extracts import EXTRACTS
 from amkpi.ingestion.mappings import structure
+from amkpi.ingestion.mappings.expressions import one_sandbox
 from amkpi.ingestion.mappings.model import OF_FILE, Mapping, keys, takes
 from amkpi.ingestion.mappings.names import meant
 from amkpi.ingestion.mappings.rules import OTHERWISE, ColumnRule
@@ -120,12 +121,13 @@ def read_mappings(shipped: Path, own: Path | None, zone: ZoneInfo) -> MappingFil
                     files[path.stem] = path
                     if folder is own:
                         of_agency.add(path.stem)
-    for name in sorted(files):
-        try:
-            valid.append(load_mapping(files[name], zone))
-        except MappingError as error:
-            # Only the text is kept: a traceback would keep the database of an expression open until the program ends.
-            broken.append(BrokenMapping(MappingError(str(error)), _patterns(files[name])))
+    with one_sandbox():
+        for name in sorted(files):
+            try:
+                valid.append(load_mapping(files[name], zone))
+            except MappingError as error:
+                # Only the text is kept: a traceback would keep the database of an expression until the program ends.
+                broken.append(BrokenMapping(MappingError(str(error)), _patterns(files[name])))
     return MappingFiles(tuple(valid), tuple(broken), frozenset(of_agency))
 
 
