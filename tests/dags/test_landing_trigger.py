@@ -9,18 +9,28 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from amkpi.ingestion.landing import LandingFile
-from amkpi.interfaces.airflow.landing_trigger import FIRST_WAIT, LONGEST_WAIT, LandingPoller, LandingTrigger
+from amkpi.interfaces.airflow.landing_poller import FIRST_WAIT, LONGEST_WAIT, LandingPoller
+
+if TYPE_CHECKING:
+    from amkpi.interfaces.airflow.landing_trigger import LandingTrigger
 
 NOON = 1_790_000_000.0
 
 
 def seen(name: str, changed: float = NOON - 60, size: int = 1) -> LandingFile:
     return LandingFile(name, Path("/landing") / name, 0o100644, 1, size, int(changed * 1e9))
+
+
+def trigger_on(landing: str | None = None, **given: Any) -> LandingTrigger:
+    """A trigger. Imported here: every test process reads this file, and Airflow takes 3 s."""
+    from amkpi.interfaces.airflow.landing_trigger import LandingTrigger
+
+    return LandingTrigger(landing, **given)
 
 
 def counts(poller: LandingPoller, files: Iterable[LandingFile], *moments: float) -> list[int]:
@@ -142,7 +152,7 @@ async def watching(
     """The trigger over the folder as the triggerer runs it, until the block ends."""
     import amkpi.interfaces.airflow.landing_trigger as module
 
-    trigger = LandingTrigger(str(landing), poll_seconds=0.005)
+    trigger = trigger_on(str(landing), poll_seconds=0.005)
     trigger.asset_state_store = store
     watched = Watched(trigger)
     look = module._list_files
@@ -163,6 +173,8 @@ async def watching(
 
 @pytest.fixture
 def landing(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # Before a test forbids to open files: Airflow opens some when it is imported.
+    trigger_on("/nowhere")
     monkeypatch.setenv("AMKPI_SETTLE_SECONDS", "0")
     folder = home / "landing"
     folder.mkdir()
@@ -183,7 +195,7 @@ def errors(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The lines that the trigger logs as errors; Airflow's logging would take them elsewhere."""
     lines: list[str] = []
     log = SimpleNamespace(info=lambda *said: None, error=lambda text, *values: lines.append(text % values))
-    monkeypatch.setattr(LandingTrigger, "log", log)
+    monkeypatch.setattr("amkpi.interfaces.airflow.landing_trigger.LandingTrigger.log", log)
     return lines
 
 
@@ -247,7 +259,7 @@ def test_a_trigger_that_is_killed_between_event_and_memory_emits_the_event_again
     store = Store()
 
     async def first_event() -> Any:
-        trigger = LandingTrigger(str(landing), poll_seconds=0.005)
+        trigger = trigger_on(str(landing), poll_seconds=0.005)
         trigger.asset_state_store = store
         run = trigger.run()
         event = await anext(run)
@@ -310,7 +322,7 @@ def test_a_wrong_setting_does_not_stop_the_trigger(
 def test_the_trigger_finds_landing_by_the_environment_of_the_triggerer(
     landing: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trigger = LandingTrigger()
+    trigger = trigger_on()
     assert trigger._where({"AMKPI_HOME": str(home)}) == (landing, 2.0)
     assert trigger._where({"AMKPI_HOME": str(home), "AMKPI_LANDING": "/share"})[0] == Path("/share")
     with pytest.raises(Exception, match="set AMKPI_HOME or AMKPI_LANDING"):
@@ -320,9 +332,10 @@ def test_the_trigger_finds_landing_by_the_environment_of_the_triggerer(
 def test_airflow_can_make_the_trigger_again_from_its_serialized_form() -> None:
     from airflow.sdk.module_loading import import_string
 
-    path, kwargs = LandingTrigger("/share", poll_seconds=3).serialize()
+    trigger = trigger_on("/share", poll_seconds=3)
+    path, kwargs = trigger.serialize()
     again = import_string(path)(**kwargs)
-    assert (type(again), again.landing, again.poll_seconds) == (LandingTrigger, "/share", 3)
+    assert (type(again), again.landing, again.poll_seconds) == (type(trigger), "/share", 3)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -324,7 +325,10 @@ def remount(folder: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
 
 
-ROWS = "client_id,client_name\n" + "".join(f"C{n},{random.Random(n).random()} a name\n" for n in range(1, 100_001))
+@cache
+def many_rows() -> str:
+    """More than fits on the disk. Made when it is needed: every test process reads this file, and it takes a second."""
+    return "client_id,client_name\n" + "".join(f"C{n},{random.Random(n).random()} a name\n" for n in range(1, 100_001))
 
 
 @pytest.mark.slow
@@ -339,7 +343,7 @@ def test_a_full_disk_loses_nothing(agency: Agency, tmp_path: Path, size: str, la
         full = Agency(replace(agency.run, home=home))
         full.run = replace(full.run, now=lambda: full.moment)
         full.load({"clients/first.csv": "client_id,client_name\nC0,x\n"})
-        full.deliver({"clients/big.csv": ROWS})
+        full.deliver({"clients/big.csv": many_rows()})
         used = subprocess.run(["du", "-sk", str(disk)], capture_output=True, text=True, check=True).stdout.split()[0]
         remount(disk, f"size={int(used) + int(size.removesuffix('m')) * 1024}k")
         if size == "1m":

@@ -65,6 +65,7 @@ def test_a_changed_address_is_held_from_the_publication_on_that_has_it(rebuilt: 
 
 
 @pytest.mark.parametrize("state", ["missing", "broken", "incomplete"])
+@pytest.mark.slow
 def test_without_a_usable_base_the_file_is_written_in_full(
     rebuilt: tuple[Agency, Path], written: list[str], state: str
 ) -> None:

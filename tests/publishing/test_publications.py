@@ -58,6 +58,7 @@ def small(built_once: Agency, tmp_path: Path) -> Agency:
     return built_once.copy(tmp_path / "small")
 
 
+@pytest.mark.slow
 def test_what_is_published_can_be_read_alone_and_only_read(small: Agency) -> None:
     agency = small
     file = agency.publish_unaudited()
@@ -77,6 +78,7 @@ def test_what_is_published_can_be_read_alone_and_only_read(small: Agency) -> Non
             connection.execute("delete from intermediate.int_kpi_values")
 
 
+@pytest.mark.slow
 def test_a_reader_may_attach_the_file_under_any_name(small: Agency) -> None:
     agency = small
     file = agency.publish_unaudited()
@@ -85,6 +87,7 @@ def test_a_reader_may_attach_the_file_under_any_name(small: Agency) -> None:
         assert connection.execute("select count(*) > 0 from whatever.marts.kpi_evidence").fetchall() == [(True,)]
 
 
+@pytest.mark.slow
 def test_a_build_that_was_not_audited_is_not_published(small: Agency) -> None:
     agency = small
     with pytest.raises(AmkpiError, match="not audited"):
@@ -92,6 +95,7 @@ def test_a_build_that_was_not_audited_is_not_published(small: Agency) -> None:
     assert not agency.home.current.exists()
 
 
+@pytest.mark.slow
 def test_a_build_whose_audit_failed_is_not_published(small: Agency) -> None:
     agency = small
     with agency.warehouse() as connection:
@@ -101,6 +105,7 @@ def test_a_build_whose_audit_failed_is_not_published(small: Agency) -> None:
     assert not agency.home.current.exists()
 
 
+@pytest.mark.slow
 def test_a_build_that_new_rows_overtook_is_not_published(small: Agency) -> None:
     agency = small
     agency.load({"contracts/more.csv": contracts(1, 2)})
@@ -132,6 +137,7 @@ def test_the_same_inputs_give_the_same_id_and_rows_elsewhere_later_and_from_the_
     assert len(first["kpi_values"]) > 1000
 
 
+@pytest.mark.slow
 def test_another_date_setting_or_file_gives_another_id(small: Agency) -> None:
     agency = small
 
@@ -151,6 +157,7 @@ def test_another_date_setting_or_file_gives_another_id(small: Agency) -> None:
     assert identity(agency) == seen[-1], "what does not shape results does not change the id"
 
 
+@pytest.mark.slow
 def test_nothing_new_builds_and_publishes_nothing(small: Agency) -> None:
     agency = small
     agency.publish_unaudited()
@@ -161,6 +168,7 @@ def test_nothing_new_builds_and_publishes_nothing(small: Agency) -> None:
     assert (agency.home.current.readlink(), agency.home.current.stat().st_mtime_ns) == before
 
 
+@pytest.mark.slow
 def test_old_publications_go_but_the_newest_and_each_days_last_stay(small: Agency) -> None:
     agency = small
     agency.set(keep_publications=2, keep_daily_days=31)
