@@ -37,7 +37,10 @@ CPU_OF_SHARED_FIXTURES = pytest.StashKey[float]()
 
 
 # Files of few tests that take minutes: they begin first, so that no worker waits for them at the end.
-LONGEST_FILES = {"test_dbt_runner.py", "test_closed_rows.py", "test_against_oracle.py", "test_ninth_kpi.py"}
+LONGEST_FILES = {
+    "test_dbt_runner.py", "test_closed_rows.py", "test_against_oracle.py", "test_ninth_kpi.py", "test_causes.py",
+    "test_demo.py", "test_formats_agree.py", "test_wheel.py",
+}  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
