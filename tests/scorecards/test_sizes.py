@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from pypdf import PdfReader
+from pypdf.generic import StreamObject
 
 from amkpi.core.run import Run
 from amkpi.scorecards.mail.messages import message
@@ -46,6 +47,14 @@ def test_a_compressed_pdf_has_the_same_pages_text_and_tags(run: Run, monkeypatch
         assert read_small.trailer["/Root"].get(key) == read_plain.trailer["/Root"].get(key)
     assert read_small.metadata == read_plain.metadata
     assert small == with_object_streams(plain)
+    # Readers other than pypdf find an object by its place in its stream.
+    places = read_small.xref_objStm
+    assert len(places) > 100
+    for number, (stream, place) in places.items():
+        held = read_small.get_object(stream)
+        assert isinstance(held, StreamObject)
+        heads = held.get_data()[: held["/First"]].split()
+        assert int(heads[2 * place]) == number
 
 
 def test_what_is_no_plain_pdf_stays_as_it_is() -> None:
