@@ -51,6 +51,7 @@ def test_a_base_publication_that_was_changed_is_not_used(rebuilt: tuple[Agency, 
     assert written == ["from base", "in full"]
 
 
+@pytest.mark.slow
 def test_a_changed_address_is_held_from_the_publication_on_that_has_it(rebuilt: tuple[Agency, Path]) -> None:
     agency, _ = rebuilt
     with agency.warehouse() as connection:
