@@ -6,7 +6,8 @@ import ipaddress
 import re
 from urllib.parse import parse_qs, quote
 
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse
 
 from amkpi.core.language.translation import Language
@@ -51,18 +52,31 @@ def language_of(request: Request, target: str, default: Language) -> Language:
 
 
 def client_of(request: Request) -> str:
-    """Who sends the request, as a network that one person has: an IPv6 client owns its whole /64."""
+    """Who sends the request, as a network that one person has: an IPv6 client owns its whole /64.
+
+    A server that listens on IPv6 alone sees an IPv4 client as `::ffff:192.0.2.1`: all of these share one /64.
+    """
     host = request.client.host if request.client else ""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return host
-    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else host
+    if isinstance(address, ipaddress.IPv4Address):
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, 64), strict=False))
 
 
 async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a form; the first value of each. Empty for what no form of ours sends."""
-    body = (await request.body()).decode("utf-8", "replace")
+    """The fields of a form; the first value of each. Empty for what no form of ours sends.
+
+    Raises HTTPException for a body that was ended because it is too long.
+    """
+    try:
+        body = (await request.body()).decode("utf-8", "replace")
+    except ClientDisconnect as error:
+        raise HTTPException(413) from error
     try:
         fields = parse_qs(body, keep_blank_values=True, max_num_fields=10)
     except ValueError:

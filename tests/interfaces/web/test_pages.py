@@ -132,7 +132,7 @@ def test_a_form_that_is_too_long_is_refused_with_and_without_its_length(serving:
     with serving.client(raise_server_exceptions=False) as client:
         assert client.post("/sign-in", content=b"a" * 9000).status_code == 413
         assert client.post("/sign-in", content=b"a", headers={"content-length": "-1"}).status_code == 413
-        assert client.post("/sign-in", content=pieces()).status_code >= 400
+        assert client.post("/sign-in", content=pieces()).status_code == 413
         assert client.post("/sign-in", content="&".join(f"f{n}=1" for n in range(50))).status_code == 200
         assert not serving.postbox.taken
 
@@ -340,7 +340,8 @@ def test_rendered_pages_take_only_so_much_memory(serving: Serving, monkeypatch: 
 @pytest.mark.parametrize(
     ("trusted", "sender", "client"),
     [((), "10.1.2.3", "10.1.2.3"), (("10.0.0.0/8",), "10.1.2.3", "203.0.113.7"),
-     (("10.0.0.0/8",), "192.0.2.1", "192.0.2.1"), (("10.0.0.0/8",), "2001:db8::1", "2001:db8::/64")],
+     (("10.0.0.0/8",), "192.0.2.1", "192.0.2.1"), (("10.0.0.0/8",), "2001:db8::1", "2001:db8::/64"),
+     ((), "::ffff:192.0.2.1", "192.0.2.1")],
 )  # fmt: skip
 def test_only_a_trusted_proxy_says_who_the_client_is(
     start: Start, monkeypatch: pytest.MonkeyPatch, trusted: tuple[str, ...], sender: str, client: str
