@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from amkpi.access.names import Names
 from amkpi.access.reader import Reader
 from amkpi.core.catalogue import kpis
-from amkpi.explain.evidence import Explanation
+from amkpi.explain.evidence import CountedRecord, ExcludedRecord, Explanation
 from amkpi.pages.facts import Index, PeriodFacts
 from amkpi.scorecards.closings import Adjustment, Closings
 from amkpi.scorecards.facts import EvidenceRecord
@@ -114,9 +114,27 @@ def readable_explanation(explanation: Explanation, reader: Reader) -> Explanatio
         )
     return replace(
         explanation,
-        excluded=tuple(record for record in explanation.excluded if reader.may_read_record(record.staff_id)),
+        excluded=readable_exclusions(explanation.excluded, explanation.counted, reader),
         quarantined=explanation.quarantined if reader.company or reader.data else (),
         closing=closing,
+    )
+
+
+def readable_exclusions(
+    excluded: Iterable[ExcludedRecord], counted: Iterable[CountedRecord], reader: Reader
+) -> tuple[ExcludedRecord, ...]:
+    """The records that do not count and that a reader may see.
+
+    counted: the records of the same value. A newer proposal may be somebody else's: its id is shown only to who may
+    read every record, or where it is one of these that the reader may see.
+    """
+    found = tuple(record for record in excluded if reader.may_read_record(record.staff_id))
+    known = {each.source_id for each in (*found, *counted) if reader.may_read_record(each.staff_id)}
+    return tuple(
+        replace(record, detail=None)
+        if record.reason == "superseded" and record.detail not in known and not reader.company
+        else record
+        for record in found
     )
 
 

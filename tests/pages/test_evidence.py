@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import date
 
 from amkpi.access.reader import Reader
-from amkpi.pages.rights import readable_evidence
+from amkpi.explain.evidence import CountedRecord, ExcludedRecord
+from amkpi.pages.rights import readable_evidence, readable_exclusions
 from amkpi.pages.sections.records import by_day
 from amkpi.scorecards.facts import EvidenceRecord
 
 PRIVATE, OPEN = "internal_collaboration_score", "on_time_delivery_rate"
 ME = frozenset({"ME"})
+ALONE = Reader("ME", ME, ME, ME, company=False, data=False)
 COMPANY = Reader("ME", ME, ME, ME, company=True, data=False)
 
 
@@ -33,3 +35,24 @@ def test_who_reads_the_company_reads_every_other_record() -> None:
 def test_the_order_of_a_file_does_not_group_the_records_of_a_person_who_is_not_named() -> None:
     by_person = [record(OPEN, "A", "P3", 2), record(OPEN, "A", "P1", 4), record(OPEN, "B", "P2", 2)]
     assert [each.source_id for each in by_day(by_person)] == ["P2", "P3", "P1"]
+
+
+def excluded(detail: str, staff_id: str = "ME") -> ExcludedRecord:
+    place = (date(2026, 9, 1), "C1", "Client", "proposals", "B1", staff_id, None)
+    return ExcludedRecord(*place, reason="superseded", detail=detail, amount=None, records=1)
+
+
+def counted(source_id: str, staff_id: str) -> CountedRecord:
+    place = (date(2026, 9, 2), "C1", "Client", "proposals", source_id, staff_id, None)
+    return CountedRecord(*place, numerator=1.0, denominator=1.0, samples=1)
+
+
+def details(reader: Reader) -> list[str | None]:
+    newer = [counted("MINE", "ME"), counted("FOREIGN", "OTHER")]
+    records = [excluded("MINE"), excluded("FOREIGN"), excluded("LATER"), excluded("HIDDEN", "OTHER")]
+    return [each.detail for each in readable_exclusions(records, newer, reader)]
+
+
+def test_the_newer_proposal_of_somebody_else_is_not_named() -> None:
+    assert details(ALONE) == ["MINE", None, None]
+    assert details(COMPANY) == ["MINE", "FOREIGN", "LATER", "HIDDEN"]
