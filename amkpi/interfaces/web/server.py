@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
 
+from amkpi.core import terminal
 from amkpi.core.errors import AmkpiError
 from amkpi.core.run import Run
 from amkpi.core.settings import Settings
@@ -24,11 +26,26 @@ def serve(
 ) -> None:
     """Serve the pages until the process is asked to end. open_site, server: as of `Application`.
 
-    Raises AmkpiError where a setting is missing or wrong.
+    Raises AmkpiError where a setting is missing or wrong, or where nobody can listen on the address.
     """
     check(run)
     application = Application(run, open_site, server)
-    uvicorn.Server(config(run, application, host, port)).run()
+    with listening(host, port) as place:
+        where = f"http://{host}:{place.getsockname()[1]}"
+        terminal.report(f"the pages are on {where}, for readers on {run.settings.pages.url}")
+        uvicorn.Server(config(run, application, host, port)).run(sockets=[place])
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Uvicorn would end the process itself, with the exit code of a blocked audit.
+
+    Raises AmkpiError.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise AmkpiError(f"cannot listen on {host}:{port}: {error.strerror or error}; see --host and --port") from error
 
 
 def check(run: Run) -> None:

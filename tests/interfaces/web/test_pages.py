@@ -19,7 +19,7 @@ from amkpi.interfaces.web import current_site
 from amkpi.interfaces.web.access_log import AccessLog, View
 from amkpi.interfaces.web.current_site import CurrentSite
 from amkpi.interfaces.web.keys import secret_key
-from amkpi.interfaces.web.server import check, config
+from amkpi.interfaces.web.server import check, config, listening
 from amkpi.interfaces.web.sign_ins import SignIns
 from tests.access.agencies import AS_OF, names_of, person
 from tests.interfaces.web.serving import PAGE, PEOPLE, URL, Clock, Serving, Start, TestSite, settings_of
@@ -364,3 +364,10 @@ def test_only_a_trusted_proxy_says_who_the_client_is(
 def test_a_setting_that_makes_no_safe_pages_is_one_line(start: Start, pages: dict[str, Any], words: str) -> None:
     with pytest.raises(AmkpiError, match=words):
         check(Run(Home.at(Path("/nowhere")), settings_of(**pages), AS_OF))
+
+
+def test_an_address_that_is_taken_is_one_line() -> None:
+    with listening("127.0.0.1", 0) as place, pytest.raises(AmkpiError, match="cannot listen"):
+        listening("127.0.0.1", place.getsockname()[1])
+    with pytest.raises(AmkpiError, match="cannot listen"):
+        listening("no such host.example", 1)

@@ -22,9 +22,7 @@ def serve(run: Run, host: str, port: int) -> None:
 
     The setting pages_url says where readers find them. docs/operations/pages.md describes the rest.
     """
-    from amkpi.core import terminal
     from amkpi.interfaces.web.server import serve as serve_pages
     from amkpi.pages.site import open_site
 
-    terminal.report(f"the pages are on http://{host}:{port}, for readers on {run.settings.pages.url or '?'}")
     serve_pages(run, host, port, open_site, lambda: mail_server(run))
