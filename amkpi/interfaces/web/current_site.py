@@ -74,6 +74,7 @@ class OpenedSite:
         self._lock = threading.Lock()
         self._pages: OrderedDict[tuple[Reader, str], Answer] = OrderedDict()
         self._bytes = 0
+        self._making: dict[tuple[Reader, str], threading.Lock] = {}
         self._readers: dict[str, Reader] = {}
         self._confirmed: tuple[int, int] | None = None
 
@@ -103,19 +104,35 @@ class OpenedSite:
         """A page as this reader may see it; None where there is none, or no right to it."""
         key = (reader, path)
         with self._lock:
-            if key in self._pages:
-                self._pages.move_to_end(key)
-                return self._pages[key]
-        answer = self.site.page(reader, path)
-        if answer is not None and len(answer.body) <= MOST_BYTES_OF_A_PAGE:
+            found = self._cached(key)
+            if found is not None:
+                return found
+            making = self._making.setdefault(key, threading.Lock())
+        # After a swing many readers ask for one page at once: the first makes it, the others wait for it.
+        with making:
             with self._lock:
-                if key not in self._pages:
-                    self._pages[key] = answer
-                    self._bytes += len(answer.body)
-                while self._bytes > MOST_CACHED_BYTES:
-                    _, oldest = self._pages.popitem(last=False)
-                    self._bytes -= len(oldest.body)
+                found = self._cached(key)
+            answer = found or self.site.page(reader, path)
+            with self._lock:
+                self._making.pop(key, None)
+                if answer is not None and found is None:
+                    self._keep(key, answer)
         return answer
+
+    def _cached(self, key: tuple[Reader, str]) -> Answer | None:
+        found = self._pages.get(key)
+        if found is not None:
+            self._pages.move_to_end(key)
+        return found
+
+    def _keep(self, key: tuple[Reader, str], answer: Answer) -> None:
+        if key in self._pages or len(answer.body) > MOST_BYTES_OF_A_PAGE:
+            return
+        self._pages[key] = answer
+        self._bytes += len(answer.body)
+        while self._bytes > MOST_CACHED_BYTES:
+            _, oldest = self._pages.popitem(last=False)
+            self._bytes -= len(oldest.body)
 
 
 class CurrentSite:

@@ -6,12 +6,14 @@ import json
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from amkpi.access.reader import Reader
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.run import Run
@@ -22,7 +24,7 @@ from amkpi.interfaces.web.keys import secret_key
 from amkpi.interfaces.web.server import check, config, listening
 from amkpi.interfaces.web.sign_ins import SignIns
 from tests.access.agencies import AS_OF, names_of, person
-from tests.interfaces.web.serving import PAGE, PEOPLE, URL, Clock, Serving, Start, TestSite, settings_of
+from tests.interfaces.web.serving import PAGE, PEOPLE, URL, Clock, Serving, Start, TestAnswer, TestSite, settings_of
 
 
 def open_files() -> set[str]:
@@ -322,6 +324,28 @@ def test_a_page_is_made_once_for_readers_with_the_same_rights_and_never_for_othe
         serving.publish("B", names_of(person("D"), person("M")))
         serving.sign_in(client, "d@agency.example")
         assert client.get(f"/{PAGE}").text == "B: D of D 83.3%"
+
+
+def test_a_page_that_many_ask_for_at_once_is_made_once(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    current = CurrentSite(serving.home, serving.settings, serving._open)
+    another, page = threading.Barrier(2), TestSite.page
+
+    def slow(site: TestSite, reader: Reader, path: str) -> TestAnswer | None:
+        # Long enough for another one to come, if another one could.
+        with suppress(threading.BrokenBarrierError):
+            another.wait(0.5)
+        return page(site, reader, path)
+
+    monkeypatch.setattr(TestSite, "page", slow)
+    with current.lent() as opened, ThreadPoolExecutor(4) as pool:
+        reader = opened.reader("m@agency.example")
+        assert reader is not None
+        answers = list(pool.map(lambda _: opened.page(reader, PAGE), range(4)))
+        assert all(answer is answers[0] for answer in answers)
+        assert opened.page(reader, "vi/nothing") is None
+        assert not opened._making
+    assert serving.sites[-1].made == [PAGE, "vi/nothing"]
+    current.close()
 
 
 def test_rendered_pages_take_only_so_much_memory(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
