@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import duckdb
 
 from amkpi.core.catalogue import Kpi, kpis
+from amkpi.core.language import formatting
 from amkpi.core.language.names import plain
 from amkpi.core.language.periods import Period
 from amkpi.core.language.terms import CAUSE
@@ -195,8 +196,11 @@ def _figure(context: PageContext, number: float | None, unit: str, of: str) -> T
 
 
 def _rated(context: PageContext, score: float | None, rating: str | None, of: str) -> Text:
-    figure = Figure(context.figures.number(score, 1), score, of)
-    return (figure, " ", Name(rating)) if rating else (figure,)
+    """A score with its rating, as the figure of its own band; a dash for one that is not rated, as in the mails."""
+    if score is None or not rating:
+        return (Figure("–", None, of),)
+    text = formatting.score(score, context.language, rating, context.facts.rules.bands)
+    return (Figure(text, score, of), " ", Name(rating))
 
 
 def _signed(context: PageContext, amount: float, unit: str, of: str) -> Text:
