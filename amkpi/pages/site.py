@@ -12,12 +12,13 @@ import duckdb
 
 from amkpi.access.names import Names
 from amkpi.access.reader import Reader
-from amkpi.core.errors import AmkpiError
+from amkpi.core.errors import AmkpiError, ClosingsBroken
 from amkpi.core.home import Home
 from amkpi.core.language.periods import Period
 from amkpi.core.language.translation import LANGUAGES, Language
 from amkpi.core.run import Run
 from amkpi.core.settings import Settings
+from amkpi.explain.evidence import Explanation, Question, explained
 from amkpi.pages.cache import Cache
 from amkpi.pages.compose.pages import page_of, paths_of
 from amkpi.pages.facts import Index, PeriodFacts, read_index, read_period
@@ -25,10 +26,12 @@ from amkpi.pages.paths import FRONT, PagePath, parse
 from amkpi.pages.render.html import ASSETS, asset, front, html
 from amkpi.pages.rights import readable_index, readable_period
 from amkpi.pages.sections.context import PageContext, recipient_of
+from amkpi.publishing.closing.files import opened
 from amkpi.publishing.reader import open_publication, reading
 
 _MOST_PERIODS = 12
 _MOST_READERS = 200
+_MOST_EXPLANATIONS = 1000
 _MOST_READER_PERIODS = 100
 
 
@@ -54,6 +57,7 @@ class Site:
         self._opened = open_publication(file, settings.timezone)
         self._periods: Cache[Period, PeriodFacts] = Cache(_MOST_PERIODS)
         self._readers: Cache[Reader, Index] = Cache(_MOST_READERS)
+        self._explanations: Cache[tuple[object, ...], Explanation | None] = Cache(_MOST_EXPLANATIONS)
         self._reader_periods: Cache[tuple[Reader, Period], PeriodFacts] = Cache(_MOST_READER_PERIODS)
         with self.connection() as connection:
             self._index = read_index(connection)
@@ -112,8 +116,21 @@ class Site:
         """Give no more pages, forget what was read, and close the file. Pages that are being made are finished."""
         self._closed.set()
         self._opened.close()
-        for cache in (self._periods, self._readers, self._reader_periods):
+        for cache in (self._periods, self._readers, self._reader_periods, self._explanations):
             cache.clear()
+
+    def explanation(self, question: Question) -> Explanation | None:
+        """What `amkpi explain` knows of a value, for everybody. None for a closed period without its closing file."""
+        key = (question.kpi.name, question.scope, question.staff_id, question.period)
+        return self._explanations.get(key, lambda: self._explain(question))
+
+    def _explain(self, question: Question) -> Explanation | None:
+        home, timezone = self.run.home, self._settings.timezone
+        try:
+            with self.connection() as connection:
+                return explained(connection, question, lambda n: opened(home, n, timezone))
+        except ClosingsBroken:
+            return None
 
     @contextmanager
     def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:

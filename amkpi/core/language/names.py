@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 _LETTERS = "aăâbcdđeêfghijklmnoôơpqrstuưvwxyz"
 # Circumflex, breve and horn make another letter; the other marks are tones.
 _MARKS_OF_LETTERS = {"\u0302", "\u0306", "\u031b"}
 
 
+@lru_cache(maxsize=65536)
 def plain(text: str) -> str:
     """Data on one line of a mail: in NFC, without line ends and characters that control or reverse the text."""
     kept = (" " if unicodedata.category(sign) in ("Cc", "Cf", "Zl", "Zp", "Cs") else sign for sign in text)

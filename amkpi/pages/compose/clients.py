@@ -166,7 +166,7 @@ def _facts(context: PageContext, client_id: str, found: dict[str, tuple[Any, ...
     )
     if due is not None:
         facts.append(Fact(t("Renewal due"), _day(due)))
-    elif end is not None:
+    elif end is not None and end >= context.index.publication.as_of:
         facts.append(Fact(t("Under contract until"), _day(end)))
     facts.append(Fact(t("Signed in twelve months"), _money(context, revenue, of + "revenue_12m")))
     if satisfaction is not None:

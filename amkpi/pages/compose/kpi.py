@@ -5,20 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import shlex
-from contextlib import AbstractContextManager
 from typing import Protocol
 
-import duckdb
-
 from amkpi.core.catalogue import Kpi
-from amkpi.core.errors import ClosingsBroken
 from amkpi.core.language import formatting
 from amkpi.core.language.names import plain
 from amkpi.core.language.periods import Period
-from amkpi.core.run import Run
 from amkpi.core.storage.sql import literal
 from amkpi.explain import text as sentences
-from amkpi.explain.evidence import ExcludedRecord, Explanation, Question, Scope, explained, period_key
+from amkpi.explain.evidence import ExcludedRecord, Explanation, Question, Scope, period_key
 from amkpi.explain.target_spans import TargetSpan
 from amkpi.pages.compose.scorecards import trail_of
 from amkpi.pages.model import Fact, Figure, Name, Page, Part, Span, Table, Text
@@ -28,7 +23,6 @@ from amkpi.pages.sections.context import PageContext, day, fill, join, marked, s
 from amkpi.pages.sections.layout import layout
 from amkpi.pages.sections.records import record_rows, record_table
 from amkpi.pages.sections.scorecard import kpi_card, title
-from amkpi.publishing.closing.files import opened
 from amkpi.scorecards.compose.data_warnings import extract_name, reason_name
 from amkpi.scorecards.facts import ScopeMember
 
@@ -41,12 +35,9 @@ _SCOPES: dict[str, Scope] = {"own": "own", "team": "team", "company": "company"}
 
 
 class Source(Protocol):
-    """The publication that the explanation is read from."""
+    """What the explanation comes from."""
 
-    @property
-    def run(self) -> Run: ...
-
-    def connection(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]: ...
+    def explanation(self, question: Question) -> Explanation | None: ...
 
 
 def kpi_page(context: PageContext, kpi: Kpi, member: ScopeMember, source: Source) -> Page:
@@ -105,15 +96,9 @@ def _safe(cell: object) -> object:
 
 
 def _explanation(context: PageContext, kpi: Kpi, member: ScopeMember, source: Source) -> Explanation | None:
-    """What `amkpi explain` knows of the value. None for a closed period whose closing file is not at hand."""
-    question = Question(kpi, _SCOPES[member.scope], member.staff_id, context.period)
-    run = source.run
-    try:
-        with source.connection() as connection:
-            found = explained(connection, question, lambda n: opened(run.home, n, run.settings.timezone))
-    except ClosingsBroken:
-        return None
-    return readable_explanation(found, context.reader)
+    """What `amkpi explain` knows of the value, as the reader may see it."""
+    found = source.explanation(Question(kpi, _SCOPES[member.scope], member.staff_id, context.period))
+    return None if found is None else readable_explanation(found, context.reader)
 
 
 def _facts(context: PageContext, kpi: Kpi, explanation: Explanation | None) -> tuple[Fact, ...]:

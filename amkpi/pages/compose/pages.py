@@ -12,7 +12,7 @@ from amkpi.access.reader import Reader
 from amkpi.core.catalogue import kpi_named, kpis
 from amkpi.core.language.periods import Period
 from amkpi.core.language.translation import Language
-from amkpi.core.run import Run
+from amkpi.explain.evidence import Explanation, Question
 from amkpi.pages.compose.changes import changes_page
 from amkpi.pages.compose.clients import client_page, clients_page
 from amkpi.pages.compose.data import data_page
@@ -28,8 +28,7 @@ from amkpi.scorecards.facts import ScopeMember
 class Source(Protocol):
     """What a page reads of the publication beyond the facts of its period."""
 
-    @property
-    def run(self) -> Run: ...
+    def explanation(self, question: Question) -> Explanation | None: ...
 
     def connection(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]: ...
 

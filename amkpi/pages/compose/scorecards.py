@@ -9,6 +9,7 @@ from amkpi.pages.paths import PagePath
 from amkpi.pages.sections.context import COMPANY, PageContext
 from amkpi.pages.sections.layout import home_link, layout
 from amkpi.pages.sections.matrix import member_row, people_matrix, team_matrix
+from amkpi.pages.sections.opening import opening
 from amkpi.pages.sections.scorecard import score_card, title
 from amkpi.pages.sections.to_dos import to_do_lists
 from amkpi.scorecards.facts import ScopeMember
@@ -31,6 +32,7 @@ def overview_page(context: PageContext) -> Page:
         template="scorecard.html.j2",
         layout=layout(context, context.title(main), heading, whose, in_period),
         subject=context.subject(main),
+        opening=opening(context, main),
         card=score_card(context, main),
         to_dos=to_do_lists(context, _led(context, main)),
         others=_others(context, main),
@@ -56,6 +58,7 @@ def member_page(context: PageContext, member: ScopeMember) -> Page | None:
             trail=[home_link(context)],
         ),
         subject=context.subject(member),
+        opening=opening(context, member),
         card=card,
         to_dos=to_do_lists(context, [member]),
         others=_others_of(context, member),

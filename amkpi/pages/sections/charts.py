@@ -13,8 +13,8 @@ from amkpi.pages.model import Band, Chart, Figure, Mark
 from amkpi.pages.sections.context import PageContext
 from amkpi.scorecards.facts import ScopeMember
 
-_WIDTH, _HEIGHT = 640, 224
-_TOP, _FLOOR, _LEFT, _RIGHT = 16, 196, 8, 588
+_WIDTH, _HEIGHT = 640, 232
+_TOP, _FLOOR, _LEFT, _RIGHT = 24, 204, 8, 588
 # Of a value above its dot, or below it where the line is higher on both sides.
 _ABOVE, _BELOW = -11.0, 22.0
 _SMALL_WIDTH, _SMALL_HEIGHT, _MARGIN = 200, 48, 6

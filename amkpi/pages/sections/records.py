@@ -35,7 +35,8 @@ def record_table(context: PageContext, kpi: Kpi, member: ScopeMember, records: S
     if with_people:
         columns.append((t("Person"), "text"))
     columns.append((t("State"), "text"))
-    if kpi.aggregation == "ratio_of_counts":
+    with_amounts = kpi.denominator is not None and any(record.amount is not None for record in ordered)
+    if with_amounts:
         columns.append((t("Amount"), "number"))
     columns.append((plain(context.choose(kpi.numerator)), "number"))
     if kpi.denominator is not None:
@@ -46,7 +47,7 @@ def record_table(context: PageContext, kpi: Kpi, member: ScopeMember, records: S
         name="records",
         heads=tuple(head for head, _ in columns),
         kinds=tuple(kind for _, kind in columns),
-        rows=tuple(_row(context, kpi, record, with_people) for record in ordered),
+        rows=tuple(_row(context, kpi, record, with_people, with_amounts) for record in ordered),
         anchors=tuple(anchor_of(record) for record in ordered),
         keys=tuple((record.source_id or "", record.event_date) for record in ordered),
         empty=t("No record counts in this period."),
@@ -79,7 +80,9 @@ def _benefit(kpi: Kpi, record: EvidenceRecord) -> float:
     return share if kpi.better == "higher" else -share
 
 
-def _row(context: PageContext, kpi: Kpi, record: EvidenceRecord, with_people: bool) -> tuple[Text, ...]:
+def _row(
+    context: PageContext, kpi: Kpi, record: EvidenceRecord, with_people: bool, with_amounts: bool
+) -> tuple[Text, ...]:
     cells: list[Text] = [
         (day(record.event_date),) if record.event_date else (),
         title_of(None if record.extract == "clients" else record.name, record.source_id or ""),
@@ -88,7 +91,7 @@ def _row(context: PageContext, kpi: Kpi, record: EvidenceRecord, with_people: bo
     if with_people:
         cells.append(context.person_part(record.staff_id))
     cells.append(_state(context, kpi, record))
-    if kpi.aggregation == "ratio_of_counts":
+    if with_amounts:
         cells.append(
             ()
             if record.amount is None

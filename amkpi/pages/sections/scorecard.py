@@ -28,7 +28,7 @@ def score_card(context: PageContext, member: ScopeMember) -> ScoreCard:
         Figure(formatting.number(score.days, 0, context.language), score.days, "period.days"),
         Figure(formatting.number(rules.min_days, 0, context.language), rules.min_days, "rules.min_days"),
     ] if score.is_too_early else [
-        Figure(_share(context, covered, rules.min_weight_covered), covered, "scorecards.weight_covered"),
+        Figure(share_of_weight(context, covered, rules.min_weight_covered), covered, "scorecards.weight_covered"),
         Figure(context.figures.percent(rules.min_weight_covered), rules.min_weight_covered, "rules.min_weight_covered"),
     ]  # fmt: skip
     before = context.facts.shown_score(member, context.period.before())
@@ -76,7 +76,8 @@ def status(context: PageContext, code: str) -> Status:
     return Status(code, context.t(STATUS[code]), SIGNS[code])
 
 
-def _share(context: PageContext, share: float | None, edge: float) -> str:
+def share_of_weight(context: PageContext, share: float | None, edge: float) -> str:
+    """A share of the weight; one below the edge that a rating needs never looks as if it reached it."""
     return "–" if share is None else f"{formatting.percent_below(share, [edge], context.language)}%"
 
 
@@ -125,7 +126,7 @@ def _of_note(context: PageContext, note: str, row: Score | None, covered: float 
         Figure(str(scored), scored, "scorecards.kpis_scored"),
         Figure(str(whole), whole, "catalogue.kpis"),
     ]
-    share = _share(context, covered, context.facts.rules.min_weight_covered)
+    share = share_of_weight(context, covered, context.facts.rules.min_weight_covered)
     return [*counts, Figure(share, covered, "scorecards.weight_covered")]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from amkpi.core.catalogue import Kpi, kpis
 from amkpi.core.language import formatting
 from amkpi.core.language.names import plain
-from amkpi.pages.model import Figure, Link, Name, Part, Status, Subject, Text, ToDo, ToDoList
+from amkpi.pages.model import Figure, Link, Name, Part, Status, Subject, Text, ToDo, ToDoList, plain_text
 from amkpi.pages.sections.context import PageContext, day, fill, join, marked, slots
 from amkpi.pages.sections.records import anchor_of
 from amkpi.scorecards.compose.kpi_table import attained
@@ -21,17 +21,18 @@ SHOWN_AT_ONCE = 5
 
 
 def to_do_lists(context: PageContext, members: Sequence[ScopeMember]) -> tuple[ToDoList, ...]:
-    """The to-dos of each scorecard; a list that an earlier one has too is not repeated."""
+    """The to-dos of each scorecard; a list with no KPI and record that an earlier one lacks is left out."""
     found: list[ToDoList] = []
+    seen: set[tuple[str, str]] = set()
     for member in members:
-        lists = _list(context, member)
-        if not found or (lists.to_dos and [_content(each) for each in found].count(_content(lists)) == 0):
-            found.append(lists)
+        to_dos = _list(context, member)
+        content = {
+            (to_do.label, plain_text(record)) for to_do in to_dos.to_dos for record in to_do.records or (to_do.finding,)
+        }
+        if not found or not content <= seen:
+            found.append(to_dos)
+        seen |= content
     return tuple(found)
-
-
-def _content(lists: ToDoList) -> list[tuple[Text, ...]]:
-    return [to_do.records for to_do in lists.to_dos]
 
 
 def _list(context: PageContext, member: ScopeMember) -> ToDoList:
@@ -100,17 +101,17 @@ def _finding(context: PageContext, member: ScopeMember, kpi: Kpi, missed: Missed
 def _record(context: PageContext, member: ScopeMember, kpi: Kpi, todo: Todo, record: EvidenceRecord | None) -> Text:
     """A to-do with its figures, dates and names; the record links to its row, the client and person to their pages."""
     text = " · ".join(part for part in (todo.what, todo.about) if part)
-    if record is None:
-        return marked(text, _of_person(context, kpi, todo))
+    if record is None or todo.source_id is None:
+        return marked(text, _of_person(context, member, kpi, todo))
     return marked(text, [*_names(context, member, kpi, record), *_figures(context, kpi, record)])
 
 
-def _of_person(context: PageContext, kpi: Kpi, todo: Todo) -> list[Part]:
-    """Of a to-do about a person below target."""
+def _of_person(context: PageContext, of: ScopeMember, kpi: Kpi, todo: Todo) -> list[Part]:
+    """Of a to-do about a person below target: the person's own target for money, else that of the scorecard."""
     if todo.staff_id is None:
         return []
     member = ScopeMember("own", todo.staff_id)
-    value, line = context.value(member, kpi), context.facts.lines.get((member, kpi.name, context.period.start))
+    value, line = context.value(member, kpi), context.line(member if kpi.unit == "money" else of, kpi)
     parts = list(context.person_part(todo.staff_id))
     if value is not None and line is not None and value.value is not None and line.target is not None:
         gap = line.target - value.value
