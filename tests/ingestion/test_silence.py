@@ -215,13 +215,13 @@ def test_sheets_that_are_not_read_are_told(agency: Agency) -> None:
     assert delivery.notes == "sheet S1 of 2; not read, though the columns are there too: T2"
 
 
-def test_shortened_ids_of_an_extract_are_told(agency: Agency) -> None:
+def test_shortened_ids_of_an_extract_are_reported(agency: Agency) -> None:
     text = "client_id,client_name\n1.23457E+11,One\nC+1,Two\nC2,Three\n"
     (delivery,) = agency.load({"clients/a.csv": text}).deliveries
     assert (delivery.notes or "").startswith("client_id: 1 rows have an id such as 1.23457E+11, which a spreadsheet")
 
 
-def test_ids_of_another_format_than_the_file_before_are_told(agency: Agency) -> None:
+def test_ids_of_another_format_than_the_file_before_are_reported(agency: Agency) -> None:
     mapped(agency, m=costs(id="{ id_from: [P, Day] }"))
     agency.load({"c1.csv": "P,Day,A\nDA01,5/1/2026,5\n"})
     (same,) = agency.load({"c2.csv": "P,Day,A\nDA01,6/1/2026,5\n"}).deliveries

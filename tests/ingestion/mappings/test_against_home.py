@@ -101,7 +101,7 @@ def test_the_command_says_it_and_without_home_says_how(
     assert "with --home they are looked up now" in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_home_that_is_in_use_or_of_another_version_is_told(agency: Agency, file: Path) -> None:
+def test_a_home_that_is_in_use_or_of_another_version_is_reported(agency: Agency, file: Path) -> None:
     with duckdb.connect(str(agency.home.warehouse)) as connection:
         connection.execute("update raw.warehouse_layout set version = 2")
     with pytest.raises(HomeUnread, match="of another version"):
