@@ -159,8 +159,9 @@ class PublishedAddresses:
     def reachable(self, names: Names) -> Names:
         """The names without the addresses that are held. Raises AmkpiError where the file is damaged."""
         version = self.version()
-        if version != self._seen:
-            self._digests = self._read() if version else {}
+        # A file that has gone releases nothing.
+        if version is not None and version != self._seen:
+            self._digests = self._read()
             self._seen = version
         people = {
             staff_id: replace(person, email=None) if _is_held(person, self._digests) else person

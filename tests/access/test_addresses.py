@@ -120,6 +120,8 @@ def test_the_file_for_the_pages_has_no_address_and_is_read_when_it_changes(home:
     assert list(json.loads(text)) == ["A"]
     assert "@" not in text
     assert pages.reachable(names).people["A"].email is None
+    (home.published / addresses.FILE).unlink()
+    assert pages.reachable(names).people["A"].email is None, "a file that has gone releases nothing"
     see(home, ("A", "b@x.example"))
     addresses.confirm(home, addresses.changes(home.state))
     assert pages.reachable(names) == names

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,13 +17,12 @@ from pathlib import Path
 from amkpi.access.reader import address_key
 from amkpi.core.storage.migrations.state_stores import SIGN_INS
 
-# Links that one address gets within the window, and within a day: more would be a nuisance to its owner.
+# Links that one address gets within the window: more would be a nuisance to its owner. There is no limit of a day:
+# whoever knows an address could use it up. The links of the window are valid, whoever has asked for them.
 ADDRESS_LIMIT = 3
-ADDRESS_DAY_LIMIT = 12
 # Requests from one client within the window. An office often has one address for everybody in it.
 CLIENT_LIMIT = 30
 WINDOW_SECONDS = 15 * 60
-_DAY_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,12 @@ class SignIns:
     state: Path
     key: bytes
     now: Callable[[], datetime]
+
+    def __post_init__(self) -> None:
+        """Make the file, for its owner alone: it has the addresses of who signed in."""
+        file = SIGN_INS.file(self.state)
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+        file.chmod(0o600)
 
     def open_session(self, address: str, standing: str, hours: int) -> str:
         """Begin a session; returns the secret of its cookie."""
@@ -113,29 +119,24 @@ class SignIns:
 
     def is_client_within_limit(self, client: str) -> bool:
         """Count a request of a client; whether it is within the limit."""
-        return self._count(f"client {client}", ((WINDOW_SECONDS, CLIENT_LIMIT),))
+        return self._count(f"client {client}", CLIENT_LIMIT)
 
     def is_address_within_limit(self, address: str) -> bool:
-        """Count a request for an address, known or not; whether it is within the limits."""
-        limits = ((WINDOW_SECONDS, ADDRESS_LIMIT), (_DAY_SECONDS, ADDRESS_DAY_LIMIT))
-        return self._count(f"address {address_key(address)}", limits)
+        """Count a request for an address, known or not; whether it is within the limit."""
+        return self._count(f"address {address_key(address)}", ADDRESS_LIMIT)
 
-    def _count(self, who: str, limits: tuple[tuple[int, int], ...]) -> bool:
-        """Count a request, unless a limit is reached. limits: as (seconds, requests)."""
+    def _count(self, who: str, most: int) -> bool:
+        """Count a request, unless there were so many within the window."""
         # Whoever asked is of no interest, only how often: so a keyed hash is stored, and no address.
         digest = hmac.new(self.key, f"request {who}".encode(), hashlib.sha256).hexdigest()
         at = self._at()
         with SIGN_INS.open(self.state) as connection:
             connection.execute("begin immediate")
-            connection.execute("delete from requests where at <= ?", [at - _DAY_SECONDS])
-            for seconds, most in limits:
-                (found,) = connection.execute(
-                    "select count(*) from requests where who = ? and at > ?", [digest, at - seconds]
-                ).fetchone()
-                if found >= most:
-                    return False
-            connection.execute("insert into requests (who, at) values (?, ?)", [digest, at])
-        return True
+            connection.execute("delete from requests where at <= ?", [at - WINDOW_SECONDS])
+            (found,) = connection.execute("select count(*) from requests where who = ?", [digest]).fetchone()
+            if found < most:
+                connection.execute("insert into requests (who, at) values (?, ?)", [digest, at])
+        return bool(found < most)
 
     def _at(self) -> float:
         return self.now().timestamp()

@@ -186,6 +186,10 @@ def test_an_address_gets_few_links_and_the_answer_does_not_say_so(serving: Servi
         serving.clock.passes(minutes=15)
         serving.ask(client, "M@AGENCY.example")
         assert len(serving.postbox.taken) == ADDRESS_LIMIT + 1
+        for _ in range(20):
+            serving.clock.passes(minutes=15)
+            serving.ask(client, "m@agency.example")
+        assert len(serving.postbox.taken) == ADDRESS_LIMIT + 21, "nobody can use up the links of a day"
 
 
 def test_a_client_may_ask_only_so_often_for_any_address(serving: Serving) -> None:
@@ -243,7 +247,9 @@ def test_of_two_people_who_use_one_link_at_once_one_is_signed_in(serving: Servin
 def test_what_is_stored_signs_nobody_in_and_names_no_client(serving: Serving) -> None:
     with serving.client() as client:
         serving.sign_in(client, "m@agency.example")
-        stored = (serving.home.state / "sign_ins.sqlite").read_bytes().decode("latin-1")
+        file = serving.home.state / "sign_ins.sqlite"
+        assert file.stat().st_mode & 0o777 == 0o600
+        stored = file.read_bytes().decode("latin-1")
         for secret in (*client.cookies.values(), serving.postbox.token(), "testclient"):
             assert secret.split(".")[0] not in stored
 
