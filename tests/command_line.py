@@ -22,16 +22,20 @@ class Ended:
     changed_variables: frozenset[str]
 
 
+def variables(home: Path | None, **environment: str) -> dict[str, str]:
+    """The variables of a command: AMKPI_HOME and these, and no AMKPI_* variable of the machine."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AMKPI_")}
+    kept |= {"AMKPI_SETTLE_SECONDS": "0", "NO_COLOR": "1", **environment}
+    return kept | {"AMKPI_HOME": str(home)} if home else kept
+
+
 def amkpi(home: Path | None, *arguments: str, **environment: str) -> Ended:
     """Run `amkpi` with AMKPI_HOME and these variables, and with no AMKPI_* variable of the machine."""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("AMKPI_")}
-    variables |= {"AMKPI_SETTLE_SECONDS": "0", "NO_COLOR": "1", **environment}
-    if home:
-        variables["AMKPI_HOME"] = str(home)
+    given = variables(home, **environment)
     out, err = io.StringIO(), io.StringIO()
-    with mock.patch.dict(os.environ, variables, clear=True), redirect_stdout(out), redirect_stderr(err):
+    with mock.patch.dict(os.environ, given, clear=True), redirect_stdout(out), redirect_stderr(err):
         code = main(arguments)
-        changed = frozenset(name for name, _ in dict(os.environ).items() ^ variables.items())
+        changed = frozenset(name for name, _ in dict(os.environ).items() ^ given.items())
     return Ended(code, out.getvalue(), err.getvalue(), changed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,8 @@ from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.publication_id import current_file, pipeline_version
 from amkpi.core.settings import Settings
+
+_setting_up = threading.Lock()
 
 
 @contextmanager
@@ -41,11 +44,14 @@ def open_publication(file: Path, timezone: str) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(str(file), read_only=True)
     except duckdb.Error as error:
         raise AmkpiError(f"{file} cannot be opened: {str(error).splitlines()[0]}") from error
-    # `global`, so that every reading has this time zone: a locked configuration cannot be set up again.
-    connection.execute("set global timezone = ?", [timezone])
-    connection.execute("set search_path = 'marts'")
-    connection.execute("set enable_external_access = false")
-    connection.execute("set lock_configuration = true")
+    with _setting_up:
+        # A process has one instance of a file, which has its settings already while somebody else reads it.
+        if not connection.execute("select current_setting('lock_configuration')").fetchall()[0][0]:
+            # `global`, so that every reading has this time zone: a locked configuration cannot be set up again.
+            connection.execute("set global timezone = ?", [timezone])
+            connection.execute("set enable_external_access = false")
+            connection.execute("set lock_configuration = true")
+    connection.execute("use marts")
     return connection
 
 

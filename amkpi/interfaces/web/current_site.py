@@ -193,7 +193,9 @@ class CurrentSite:
         if not self._opening.acquire(blocking=self._opened is None):
             return
         try:
-            if self._is_open(file):
+            # The link may have moved on since: a publication of before must not come back.
+            file = current_file(self._home)
+            if file is None or self._is_open(file):
                 return
             try:
                 site = self._open_site(file, self._settings)

@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from amkpi.access.reader import Reader
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
+from amkpi.core.publication_id import current_file
 from amkpi.core.run import Run
 from amkpi.interfaces.web import current_site
 from amkpi.interfaces.web.access_log import AccessLog, View
@@ -257,6 +258,15 @@ def test_a_request_keeps_the_file_that_it_reads_and_closes_it_at_its_end(serving
         assert not serving.sites[0].opened.closed
     assert open_files() == {str(file)}
     current.close()
+
+
+def test_a_publication_of_before_does_not_come_back(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request looks at the link, and then waits while another one opens what the link names by now."""
+    before, now = current_file(serving.home), serving.publish("B")
+    looks = iter([before])
+    monkeypatch.setattr(current_site, "current_file", lambda home: next(looks, now))
+    with CurrentSite(serving.home, serving.settings, serving._open).lent() as opened:
+        assert opened.file == now
 
 
 def test_a_publication_that_cannot_be_read_leaves_readers_the_one_before(
