@@ -10,7 +10,11 @@ from amkpi.scorecards.model import EvidenceRow
 
 
 def evidence(context: ReaderContext, main: ScopeMember) -> tuple[EvidenceRow, ...]:
-    """The records of the main scorecard, by KPI. A person whom the reader may not name stays empty."""
+    """The records of the main scorecard, by KPI. A person whom the reader may not name stays empty.
+
+    A row of the private KPI is a person's own score: it is there only for who may read that person.
+    """
+    may_read = context.recipient.reader.may_read
     return tuple(
         EvidenceRow(
             kpi=context.choose(kpi.label),
@@ -29,4 +33,5 @@ def evidence(context: ReaderContext, main: ScopeMember) -> tuple[EvidenceRow, ..
         )
         for kpi in kpis()
         for record in context.facts.records_of(main, kpi.name)
+        if not kpi.private or may_read("own", record.staff_id)
     )
