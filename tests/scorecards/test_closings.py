@@ -39,6 +39,7 @@ def section(text: str, title: str) -> list[str]:
     return text.split(f"== {title} ==\n")[1].split("\n\n")[0].splitlines()
 
 
+@pytest.mark.slow
 def test_a_closed_period_says_by_whom_and_when_and_has_its_adjustments_open_and_taken_up(run: Run) -> None:
     close_september(run)
     found = mails(run)
