@@ -65,7 +65,7 @@ def kpi_page(context: PageContext, kpi: Kpi, member: ScopeMember, source: Source
             context,
             f"{context.choose(kpi.label)} · {context.title(member)}",
             heading,
-            join(" · ", title(context, member), (context.period.name(context.language),)),
+            join(" · ", title(context, member), (Span(context.period.name(context.language)),)),
             in_period,
             trail=trail_of(context, member),
         ),

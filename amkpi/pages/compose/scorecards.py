@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amkpi.core.language.names import name_key
 from amkpi.core.language.periods import Period
-from amkpi.pages.model import Matrix, MatrixRow, NavLink, Page, Text
+from amkpi.pages.model import Matrix, MatrixRow, NavLink, Page, Span, Text
 from amkpi.pages.paths import PagePath
 from amkpi.pages.sections.context import COMPANY, PageContext
 from amkpi.pages.sections.layout import home_link, layout
@@ -54,7 +54,7 @@ def member_page(context: PageContext, member: ScopeMember) -> Page | None:
     return Page(
         template="scorecard.html.j2",
         layout=layout(
-            context, context.title(member), card.title, (context.period.name(context.language),), in_period,
+            context, context.title(member), card.title, (Span(context.period.name(context.language)),), in_period,
             trail=[home_link(context)],
         ),
         subject=context.subject(member),
