@@ -74,7 +74,7 @@ def clients_page(context: PageContext, source: Source) -> Page:
                 kinds=("text", "text", "date", "number", "number", "number", "number", "number"),
                 rows=tuple(rows),
                 keys=tuple(keys),
-                note=(t("Sums are shown for clients of whom you may read every record. Satisfaction: 0 to 100."),),
+                note=(t("Sums are shown for clients of whom you may read every record. Satisfaction is out of one hundred."),),
             ),
         ),
     )  # fmt: skip

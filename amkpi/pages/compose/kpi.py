@@ -225,7 +225,7 @@ def _span_row(context: PageContext, kpi: Kpi, explanation: Explanation, span: Ta
         *head,
         (Figure(figures.value(span.target, kpi.unit), span.target, "target_spans.target"),),
         (sentences.target_unit(span, explanation, language),),
-        (context.role(span.role) if span.role else sentences.target_holder(span, explanation, language),),
+        (context.role(span.role) if span.role else Name(sentences.target_holder(span, explanation, language)),),
         (Figure(figures.value(span.share, kpi.unit), span.share, "target_spans.share"),)
         if span.share is not None
         else (),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from amkpi.core.catalogue import kpis
+from amkpi.core.language.names import given_name
 from amkpi.pages.model import Figure, Name, Part, Text
 from amkpi.pages.sections.context import PageContext, join, marked
 from amkpi.pages.sections.scorecard import share_of_weight
@@ -37,7 +38,8 @@ def opening(context: PageContext, member: ScopeMember) -> Text:
             Figure(context.figures.percent(needed), needed, "rules.min_weight_covered"),
         ]
     if member.staff_id is not None:
-        parts.append(Name(context.full_name(member.staff_id)))
+        name = context.full_name(member.staff_id)
+        parts += [Name(name), Name(given_name(name))]
     texts = lead(context, member, found, None)
     return join(" ", *(marked(text, parts) for text in texts))
 
