@@ -74,7 +74,9 @@ def clients_page(context: PageContext, source: Source) -> Page:
                 kinds=("text", "text", "date", "number", "number", "number", "number", "number"),
                 rows=tuple(rows),
                 keys=tuple(keys),
-                note=(t("Sums are shown for clients of whom you may read every record. Satisfaction is out of one hundred."),),
+                note=(
+                    t("Sums are shown for clients of whom you may read every record. Satisfaction is out of one hundred."),
+                ),
             ),
         ),
     )  # fmt: skip
