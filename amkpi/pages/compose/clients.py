@@ -37,6 +37,7 @@ class Source(Protocol):
 def clients_page(context: PageContext, source: Source) -> Page:
     """Every client whom the reader may see; those whose contracts have to be renewed first are easy to sort up."""
     t, index = context.t, context.index
+    sums = t("Sums are shown for clients of whom you may read every record. Satisfaction is out of one hundred.")
     with source.connection() as connection:
         found = connection.execute(f"select {_OVERVIEW} from client_overview").fetchall()
     overview = readable_client_sums({row[0]: row[1:] for row in found}, index)
@@ -74,9 +75,7 @@ def clients_page(context: PageContext, source: Source) -> Page:
                 kinds=("text", "text", "date", "number", "number", "number", "number", "number"),
                 rows=tuple(rows),
                 keys=tuple(keys),
-                note=(
-                    t("Sums are shown for clients of whom you may read every record. Satisfaction is out of one hundred."),
-                ),
+                note=(sums,),
             ),
         ),
     )  # fmt: skip
