@@ -1,15 +1,51 @@
-"""Many readers at once."""
+"""Fifty readers at once, while one publication after the other becomes current."""
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from amkpi.core.home import Home
+from amkpi.core.publication_id import current_file
+from amkpi.core.run import Run
 from amkpi.core.settings import Settings
 from amkpi.publishing.reader import open_publication, reading
+from tools.benchmarks.pages import PUBLICATIONS, READERS, Pace, measure_served
+
+# Enough for the server to be asked all the time. How long an answer takes is measured by `make bench` and not here.
+PACE = Pace(pages=8, pause=(0.0, 0.5))
+
+
+def copy_with_addresses(run: Run, root: Path) -> Home:
+    """A home with the publication alone, in which everybody has a mail address of his own."""
+    home = Home.at(root)
+    shutil.copytree(run.home.published, home.published, symlinks=True)
+    file = current_file(home)
+    assert file is not None
+    file.chmod(0o600)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(
+            "update marts.dim_staff set email = 'reader' || rowid || '@agency.example', is_active = true"
+        )
+    return home
+
+
+@pytest.mark.slow
+def test_fifty_readers_get_every_page_while_twenty_publications_become_current(tmp_path: Path, run: Run) -> None:
+    home = copy_with_addresses(run, tmp_path / "home")
+    load = measure_served(tmp_path, home, PACE)
+    assert [error for reading in load.readings for error in reading.errors] == []
+    assert [len(reading.pages) for reading in load.readings] == [PACE.pages] * READERS
+    newest = current_file(home)
+    assert newest is not None
+    assert newest.name == f"kpi_{PUBLICATIONS:016x}.duckdb"
+    assert load.open_files <= {newest}
+    log = (tmp_path / "serve.log").read_text(encoding="utf-8")
+    assert "Traceback" not in log, log
 
 
 def test_a_publication_is_opened_and_read_by_several_threads_at_once(file: Path, settings: Settings) -> None:
