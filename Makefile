@@ -93,6 +93,7 @@ clean: ## remove .venv, ./demo and caches
 .PHONY: bench
 bench: $(STAMP) ## measure time and memory against one plain DuckDB script; BENCH_SIZES="0.1 M,1.25 M,12.5 M" for all sizes
 	$(BIN)/python -m tools.benchmarks.measure $(if $(BENCH_SIZES),--sizes "$(BENCH_SIZES)") $(if $(BENCH_FIRST_ONLY),--first-only "$(BENCH_FIRST_ONLY)")
+	$(BIN)/python -m tools.benchmarks.pages
 
 .PHONY: scorecards
 scorecards: $(STAMP) ## write the sample agency's mails of the last closed month, with pictures of one if Chromium is installed

@@ -35,6 +35,7 @@ from amkpi.scorecards.mail.smtp import Server
 SESSION_MARK = b"<!-- session -->"
 # What the pages need to look and work as they should. It is the same for every reader.
 ASSETS = "/assets/"
+ICON = "/favicon.ico"
 
 
 class Application:
@@ -64,6 +65,7 @@ class Application:
         inner = Starlette(
             routes=[
                 Route(HEALTH, self.health),
+                Route(ICON, self.icon),
                 *self.sign_in.routes(),
                 *(self.provider.routes() if self.provider else ()),
                 Route("/", self.first_page),
@@ -94,6 +96,10 @@ class Application:
     def health(self, request: Request) -> Response:
         """Whether the server answers. A stack without a publication is healthy too."""
         return JSONResponse({"status": "ok"})
+
+    def icon(self, request: Request) -> Response:
+        """There is none. Browsers ask for it by themselves, and would report a page that is missing."""
+        return Response(status_code=204, headers={"cache-control": "public, max-age=86400"})
 
     def first_page(self, request: Request) -> Response:
         """The overview in the reader's language."""
@@ -143,4 +149,4 @@ class Application:
 
 
 def _is_view(path: str) -> bool:
-    return path not in (HEALTH, "/sign-in.css") and not path.startswith(ASSETS)
+    return path not in (HEALTH, ICON, "/sign-in.css") and not path.startswith(ASSETS)
