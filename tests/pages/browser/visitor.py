@@ -37,7 +37,8 @@ _CUT_OFF = """() => {
   for (const e of document.body.querySelectorAll('*')) {
     const style = getComputedStyle(e), box = e.getBoundingClientRect();
     if (box.width < 2 || style.clip !== 'auto' || style.clipPath !== 'none' || !e.checkVisibility()) continue;
-    if (['hidden', 'clip'].includes(style.overflowX) && e.scrollWidth > e.clientWidth + 1 && !e.closest('svg'))
+    if (['hidden', 'clip'].includes(style.overflowX) && e.scrollWidth > e.clientWidth + 1
+        && !e.closest('svg, input'))  // what is typed into a field scrolls in it
       faults.push('cut off: ' + name(e));
     const text = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
     if (text && !e.closest('svg') && parseFloat(style.fontSize) < 11) faults.push(`${style.fontSize}: ` + name(e));
