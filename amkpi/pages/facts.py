@@ -9,7 +9,6 @@ from datetime import date
 import duckdb
 
 from amkpi.access.names import Names, read_names
-from amkpi.core.catalogue import kpis
 from amkpi.core.language.periods import GRAINS, Period
 from amkpi.core.run import Run
 from amkpi.scorecards.facts import Facts, Publication, ScopeMember, read_facts, read_publication
@@ -53,27 +52,15 @@ class Index:
 
 @dataclass(frozen=True)
 class PeriodFacts:
-    """The facts of a period.
-
-    revenue: by client and person, what was signed in the twelve months to its close. intervals: the 95% Wilson interval
-    of each member and KPI, None where the KPI has none.
-    """
+    """The facts of a period. intervals: the 95% Wilson interval of each member and KPI, None where the KPI has none."""
 
     facts: Facts
-    revenue: Mapping[tuple[str, str | None], float]
     intervals: Mapping[tuple[ScopeMember, str], tuple[float | None, float | None]]
 
 
 def read_period(connection: duckdb.DuckDBPyConnection, period: Period, run: Run) -> PeriodFacts:
     """Read a period of an open publication. run: says where its closing files are. Raises ClosingsBroken."""
     facts = read_facts(connection, period, run, history=PERIODS_SHOWN)
-    year = Period.holding("trailing_12m", facts.close)
-    revenue = connection.execute(
-        "select client_id, staff_id, sum(numerator) from kpi_evidence where list_contains(?, kpi)"
-        " and period_grain = 'trailing_12m' and period_start = ? and client_id is not null"
-        " group by client_id, staff_id",
-        [[kpi.name for kpi in kpis() if kpi.is_of_signings], year.start],
-    ).fetchall()
     intervals = {
         (ScopeMember(scope, staff_id), kpi): (low, high)
         for scope, staff_id, kpi, low, high in connection.execute(
@@ -82,7 +69,7 @@ def read_period(connection: duckdb.DuckDBPyConnection, period: Period, run: Run)
             [period.grain, period.start],
         ).fetchall()
     }
-    return PeriodFacts(facts, {(client_id, staff_id): amount for client_id, staff_id, amount in revenue}, intervals)
+    return PeriodFacts(facts, intervals)
 
 
 def read_index(connection: duckdb.DuckDBPyConnection) -> Index:

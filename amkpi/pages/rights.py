@@ -74,10 +74,6 @@ def readable_index(index: Index, reader: Reader) -> Index:
 def readable_period(period: PeriodFacts, index: Index, reader: Reader) -> PeriodFacts:
     """The facts of a period as a reader may see them. index: as `readable_index` gives it."""
     facts, clients = period.facts, frozenset(index.clients)
-    revenue: dict[str, float] = {}
-    for (client_id, staff_id), amount in period.revenue.items():
-        if reader.may_read_record(staff_id):
-            revenue[client_id] = revenue.get(client_id, 0.0) + amount
     seen = replace(
         facts,
         today=_names(facts.today, reader, clients),
@@ -86,11 +82,10 @@ def readable_period(period: PeriodFacts, index: Index, reader: Reader) -> Period
         lines=Readable(facts.lines, lambda key: reader.may_read(key[0].scope, key[0].staff_id)),
         scores=Readable(facts.scores, lambda key: reader.may_read(key[0].scope, key[0].staff_id)),
         records=readable_evidence(facts.records, reader),
-        client_revenue=revenue,
         closings=_closings(facts.closings, reader),
     )
     intervals = Readable(period.intervals, lambda key: reader.may_read(key[0].scope, key[0].staff_id))
-    return PeriodFacts(seen, {}, intervals)
+    return PeriodFacts(seen, intervals)
 
 
 def readable_evidence(records: Iterable[EvidenceRecord], reader: Reader) -> tuple[EvidenceRecord, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from amkpi.access.names import Names, read_names
+from amkpi.access.reader import Reader
 from amkpi.core.catalogue import kpis
 from amkpi.core.language.periods import Period
 from amkpi.core.run import Run
@@ -149,7 +150,7 @@ class Facts:
     lines: Mapping[tuple[ScopeMember, str, date], ScorecardLine]
     scores: Mapping[tuple[ScopeMember, date], Score]
     records: tuple[EvidenceRecord, ...]
-    client_revenue: Mapping[str, float]
+    signed: Mapping[str, Mapping[str | None, float]]
     quarantined: tuple[QuarantineEntry, ...]
     failed: tuple[FailedExpectation, ...]
     closings: Closings
@@ -164,6 +165,16 @@ class Facts:
     def close(self) -> date:
         """The last day whose data the period's values contain."""
         return min(self.period.end, self.publication.as_of)
+
+    def signed_by(self, client_id: str | None, reader: Reader) -> float | None:
+        """The new revenue that a client signed in the twelve months to the period's close.
+
+        None where there is none, or where the reader may not read every record of it: the sum would tell of the others.
+        """
+        amounts = self.signed.get(client_id or "", {})
+        if not amounts or not all(reader.may_read_record(staff_id) for staff_id in amounts):
+            return None
+        return sum(amounts.values())
 
     @property
     def days(self) -> int:
@@ -252,13 +263,14 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period, run: Run, 
     records = _records(connection, period)
     publication = read_publication(connection)
     year = Period.holding("trailing_12m", min(period.end, publication.as_of))
-    client_revenue = dict(
-        connection.execute(
-            "select client_id, sum(numerator) from kpi_evidence where list_contains(?, kpi)"
-            " and period_grain = 'trailing_12m' and period_start = ? and client_id is not null group by client_id",
-            [[kpi.name for kpi in kpis() if kpi.is_of_signings], year.start],
-        ).fetchall()
-    )
+    signed: dict[str, dict[str | None, float]] = {}
+    for client_id, staff_id, amount in connection.execute(
+        "select client_id, staff_id, sum(numerator) from kpi_evidence where list_contains(?, kpi)"
+        " and period_grain = 'trailing_12m' and period_start = ? and client_id is not null"
+        " group by client_id, staff_id order by client_id, staff_id",
+        [[kpi.name for kpi in kpis() if kpi.is_of_signings], year.start],
+    ).fetchall():
+        signed.setdefault(client_id, {})[staff_id] = amount
     client_managers = dict(connection.execute("select client_id, manager_id from dim_client").fetchall())
     quarantined = tuple(
         QuarantineEntry(extract, file_name, line, reason, _ids(raw))
@@ -284,7 +296,7 @@ def read_facts(connection: duckdb.DuckDBPyConnection, period: Period, run: Run, 
         lines=lines,
         scores=scores,
         records=records,
-        client_revenue=client_revenue,
+        signed=signed,
         quarantined=quarantined,
         failed=failed,
         closings=closings,

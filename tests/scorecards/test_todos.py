@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
+from amkpi.access.names import read_names
+from amkpi.access.reader import reader_in_mail
 from amkpi.core.language.periods import Period
 from amkpi.core.run import Run
 from amkpi.publishing.reader import published
+from amkpi.scorecards.facts import read_facts
 from amkpi.scorecards.mail.options import Options
 from amkpi.scorecards.mail.prepare import prepare
 from amkpi.scorecards.model import Scorecard
@@ -145,3 +149,17 @@ def test_records_of_which_an_older_version_knew_no_state_are_named_without_one(r
         agency.change(file, f"alter table kpi_evidence drop column {column}")
     text = part(mails(run)["M2"], "plain")
     assert "- not attained, 11/09/2026 · project DAM2-9-0 · <b>Trà Xanh</b> (C0)" in text
+
+
+def test_what_a_client_signed_is_a_sum_that_only_who_reads_all_of_its_records_sees(run: Run) -> None:
+    with published(run.home, run.settings) as connection:
+        facts = read_facts(connection, Period.parse("month", "2026-09"), run)
+        names = read_names(connection)
+    both = replace(facts, signed={"C0": {"M1": 30.0, "M2": 12.0}, "C1": {"M1": 30.0, None: 1.0}})
+    alone = reader_in_mail(names, "M1", company=False)
+    assert replace(facts, signed={"C0": {"M1": 30.0}}).signed_by("C0", alone) == 30.0
+    assert both.signed_by("C0", alone) is None
+    leader = reader_in_mail(names, "D1", company=False)
+    assert (both.signed_by("C0", leader), both.signed_by("C1", leader)) == (42.0, None)
+    assert both.signed_by("C1", reader_in_mail(names, "G1", company=True)) == 31.0
+    assert both.signed_by("C9", leader) is both.signed_by(None, leader) is None

@@ -69,8 +69,9 @@ def clients_page(context: PageContext, source: Source) -> Page:
                 title=t("Clients"),
                 name="clients",
                 heads=(
-                    t("Client"), t("Manager"), t("Renewal due"), t("Contracts running"), t("Signed in twelve months"),
-                    t("Last satisfaction"), t("Open proposals"), t("Projects overdue"),
+                    t("Client"), t("Manager"), t("Renewal due"), t("Contracts running"),
+                    t("New revenue in twelve months"), t("Last satisfaction"), t("Open proposals"),
+                    t("Projects overdue"),
                 ),
                 kinds=("text", "text", "date", "number", "number", "number", "number", "number"),
                 rows=tuple(rows),
@@ -169,7 +170,7 @@ def _facts(context: PageContext, client_id: str, found: dict[str, tuple[Any, ...
         facts.append(Fact(t("Renewal due"), _day(due)))
     elif end is not None and end >= context.index.publication.as_of:
         facts.append(Fact(t("Under contract until"), _day(end)))
-    facts.append(Fact(t("Signed in twelve months"), _money(context, revenue, of + "revenue_12m")))
+    facts.append(Fact(t("New revenue in twelve months"), _money(context, revenue, of + "revenue_12m")))
     if satisfaction is not None:
         score = _score(context, satisfaction, of + "last_survey_satisfaction")
         facts.append(

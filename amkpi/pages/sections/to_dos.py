@@ -158,5 +158,5 @@ def _figures(context: PageContext, kpi: Kpi, record: EvidenceRecord) -> list[Par
     elif kpi.unit == "money" and record.numerator is not None:
         parts += money(abs(record.numerator), "record.size")
     if record.extract == "clients":
-        parts += money(context.facts.client_revenue.get(record.client_id or ""), "client.revenue")
+        parts += money(context.facts.signed_by(record.client_id, context.recipient.reader), "client.revenue")
     return [*parts, *money(record.amount, "kpi_evidence.amount")]

@@ -64,9 +64,9 @@ class Records:
                 record.source_id or "", record.client_id or "")  # fmt: skip
 
     def _worth(self, record: EvidenceRecord) -> float:
-        """The money of a record; of a client without any what it signed in twelve months."""
+        """The money of a record; of a client without any the new revenue of twelve months."""
         if record.amount is None and record.extract == "clients":
-            return self._facts.client_revenue.get(record.client_id or "", 0.0)
+            return self._facts.signed_by(record.client_id, self.context.recipient.reader) or 0.0
         return record.amount or 0.0
 
     def _todo(self, kpi: Kpi, record: EvidenceRecord) -> Todo:
@@ -130,7 +130,7 @@ class Records:
         if record.extract != "clients":
             return self._money(worth)
         if record.amount is None:
-            return t("{amount} signed in twelve months", amount=self._money(worth))
+            return t("{amount} of new revenue in twelve months", amount=self._money(worth))
         return t("contracts of {amount}", amount=self._money(worth))
 
     def _money(self, amount: float | None) -> str:
