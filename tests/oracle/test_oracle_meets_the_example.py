@@ -304,6 +304,7 @@ def test_a_loop_of_managers_is_seen() -> None:
     assert not compute([files(staff=people)], date(2025, 12, 31)).manager_loop
 
 
+@pytest.mark.slow
 def test_evidence_adds_up_to_the_own_rows() -> None:
     for marts in answers():
         sums: dict[tuple[object, ...], list[float]] = {}

@@ -20,7 +20,7 @@ from amkpi.pages.site import Site
 from tests.pages.conftest import ANALYST
 from tests.pages.reading import Document, Marts, Seen, read, shown
 
-pytestmark = pytest.mark.xdist_group("pages")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pages")]
 
 OF_MEMBER = ("scope", "staff_id", "period_grain", "period_start")
 OF_KPI = ("kpi", *OF_MEMBER)
@@ -132,7 +132,6 @@ def test_every_figure_of_some_pages_is_the_number_of_the_marts(site: Site, analy
         assert counted[of] > 0, of
 
 
-@pytest.mark.slow
 def test_every_figure_of_every_third_page_is_the_number_of_the_marts_and_no_other_number_is_there(
     site: Site, analyst: Reader, marts: Marts
 ) -> None:
