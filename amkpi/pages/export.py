@@ -41,15 +41,23 @@ def newest(as_of: Period, months: int) -> Callable[[Period], bool]:
 def write_pages(site: Site, reader: Reader, folder: Path, progress: Progress = silent) -> Export:
     """Write every page that the reader can reach below a folder.
 
-    The folder must be empty, or one that this function wrote before: its old files go. Raises AmkpiError otherwise,
-    OSError where it cannot be written.
+    The folder must be empty, or one that this function wrote before: its old files go. Those of another reader go
+    first, so that an interrupted run does not leave both. Raises AmkpiError for other files, OSError where it cannot be
+    written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     old = [path for path in folder.rglob("*") if path.is_file()]
-    if old and not (folder / MARK).is_file():
+    mark = folder / MARK
+    if old and not mark.is_file():
         raise AmkpiError(f"{folder} has other files: choose an empty folder, or one with pages")
-    written: set[Path] = {folder / MARK}
-    (folder / MARK).write_text(f"{site.publication_id}\n", encoding="utf-8")
+    of_reader = f"{reader.staff_id}\n"
+    if old and mark.read_text(encoding="utf-8") != of_reader:
+        for file in old:
+            if file != mark:
+                file.unlink()
+        old = []
+    written: set[Path] = {mark}
+    mark.write_text(of_reader, encoding="utf-8")
     for path in site.paths(reader):
         answer = site.page(reader, path)
         if answer is None:

@@ -89,27 +89,21 @@ def readable_period(period: PeriodFacts, index: Index, reader: Reader) -> Period
 
 
 def readable_evidence(records: Iterable[EvidenceRecord], reader: Reader) -> tuple[EvidenceRecord, ...]:
-    """The rows of evidence that a reader may see.
-
-    A row of the private KPI is a person's own score: only who may read that person sees it, whoever reads the company.
-    """
-    return tuple(
-        record
-        for record in records
-        if (record.staff_id in reader.people if record.kpi in _PRIVATE else reader.may_read_record(record.staff_id))
-    )
+    """The rows of evidence that a reader may see."""
+    return tuple(record for record in records if _may_read_record(reader, record.kpi, record.staff_id))
 
 
 def readable_explanation(explanation: Explanation, reader: Reader) -> Explanation:
     """An explanation without the records that a reader may not see; places in files only for who reads everything."""
+    kpi = explanation.question.kpi.name
     closing = explanation.closing
     if closing is not None:
-        closing = replace(
-            closing, records=tuple(record for record in closing.records if reader.may_read_record(record.staff_id))
-        )
+        records = tuple(record for record in closing.records if _may_read_record(reader, kpi, record.staff_id))
+        closing = replace(closing, records=records)
+    excluded = (record for record in explanation.excluded if _may_read_record(reader, kpi, record.staff_id))
     return replace(
         explanation,
-        excluded=readable_exclusions(explanation.excluded, explanation.counted, reader),
+        excluded=readable_exclusions(excluded, explanation.counted, reader),
         quarantined=explanation.quarantined if reader.company or reader.data else (),
         closing=closing,
     )
@@ -146,6 +140,15 @@ def readable_records(rows: Iterable[tuple[Any, ...]], reader: Reader) -> list[tu
 def readable_client_sums(sums: Mapping[str, V], index: Index) -> Mapping[str, V]:
     """Sums over clients, by client id, for clients of whom the reader may read every record. index: of the reader."""
     return Readable(sums, index.whole_clients.__contains__)
+
+
+def _may_read_record(reader: Reader, kpi: str, staff_id: str | None) -> bool:
+    """Whether a record of a KPI may be read.
+
+    A record of the private KPI is a person's own score: only who may read that person sees it. Who reads the company
+    does not.
+    """
+    return staff_id in reader.people if kpi in _PRIVATE else reader.may_read_record(staff_id)
 
 
 def _names(names: Names, reader: Reader, clients: frozenset[str]) -> Names:

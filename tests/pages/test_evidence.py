@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
+
 from amkpi.access.reader import Reader
-from amkpi.explain.evidence import CountedRecord, ExcludedRecord
-from amkpi.pages.rights import readable_evidence, readable_exclusions
+from amkpi.core.catalogue import kpi_named
+from amkpi.core.language.periods import Period
+from amkpi.explain.evidence import CountedRecord, ExcludedRecord, ExplainedValue, Explanation, Question
+from amkpi.pages.rights import readable_evidence, readable_exclusions, readable_explanation
 from amkpi.pages.sections.records import by_day
 from amkpi.scorecards.facts import EvidenceRecord
 
@@ -30,6 +34,15 @@ def test_who_reads_the_company_reads_the_private_score_of_nobody_else() -> None:
 
 def test_who_reads_the_company_reads_every_other_record() -> None:
     assert seen(OPEN) == ["ME", "OTHER", None]
+
+
+@pytest.mark.parametrize(("kpi", "seen_by_company"), [(PRIVATE, ["ME"]), (OPEN, ["ME", "OTHER"])])
+def test_a_private_record_that_does_not_count_is_as_private(kpi: str, seen_by_company: list[str]) -> None:
+    question = Question(kpi_named(kpi), "company", None, Period.parse("month", "2026-09"))
+    value = ExplainedValue(None, None, None, 0, None, False, None, None, None, None, None, "no_data", None, None, 0)
+    records = (excluded("", "ME"), excluded("", "OTHER"))
+    explanation = Explanation(question, None, "", date(2026, 9, 30), "VND", value, (), (), records, ())
+    assert [each.staff_id for each in readable_explanation(explanation, COMPANY).excluded] == seen_by_company
 
 
 def test_the_order_of_a_file_does_not_group_the_records_of_a_person_who_is_not_named() -> None:

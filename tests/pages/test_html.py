@@ -163,6 +163,24 @@ def test_the_pages_of_a_reader_are_written_and_a_second_time_replaced(
     assert not (folder / "vi" / "old.html").exists()
 
 
+def test_pages_of_another_reader_go_before_the_first_new_page(
+    site: Site, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = reader_of(site.names, "X0", settings)
+    assert reader is not None
+    (tmp_path / "vi").mkdir()
+    (tmp_path / "vi" / "foreign.html").write_text("foreign", encoding="utf-8")
+    (tmp_path / MARK).write_text("OTHER\n", encoding="utf-8")
+
+    def interrupted(_reader: Reader) -> Iterator[str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(site, "paths", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_pages(site, reader, tmp_path)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [MARK]
+
+
 def test_a_folder_with_other_files_is_not_written_into(file: Path, tmp_path: Path) -> None:
     home, folder = tmp_path / "home", tmp_path / "pages"
     copied(file, home)
