@@ -12,6 +12,9 @@ import sys
 
 # Slow imports: modules of the pipeline, and libraries that its steps import inside functions.
 OF_TASKS = (
+    # First: the audit defers them, and the first task that looks at every module would import them each time.
+    "altair",
+    "scipy.stats",
     "amkpi.alerts.notify",
     "amkpi.pipeline.steps",
     "dbt.adapters.duckdb",

@@ -59,7 +59,8 @@ def test_the_question_shows_scores_what_is_open_and_the_warnings(published: Clos
     )[0][0]
     assert asked.publication_id == published.published("select publication_id from marts.publication")[0][0]
     assert "2026-Q3" in asked.subject
-    assert f"| company | {company[0] or '–'} | {company[1] or '–'} |" in asked.body
+    score, rating = company if company[1] else ("–", "–")
+    assert f"| company | {score} | {rating} |" in asked.body, "who is not rated has no score"
     assert len([line for line in asked.body.splitlines() if line.startswith("| ")]) == teams + 2
     assert "proposals are still open" in asked.body
     with pytest.raises(AmkpiError, match="has no row of it"):
