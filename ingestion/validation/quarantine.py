@@ -151,6 +151,14 @@ def export(
     raise AmkpiError(f"{target}: give a file name that ends in .csv or .xlsx")
 
 
+def _check_decision(flag: str, by: str, why: str, choice: tuple[str | None, ...]) -> None:
+    """Raise AmkpiError where nobody decided, no reason is given, or every row would be meant."""
+    if not by.strip() or not why.strip():
+        raise AmkpiError(f"{flag} needs --by NAME and --why TEXT: who decides about these rows, and why")
+    if all(each is None for each in choice):
+        raise AmkpiError(f"{flag} needs --extract, --file or --reason: it does not change all rows at once")
+
+
 def dismiss(
     connection: duckdb.DuckDBPyConnection,
     home: Home,
@@ -163,10 +171,7 @@ def dismiss(
     reason: str | None = None,
 ) -> int:
     """Set rows aside: nobody will correct them; returns how many. `at` is aware. Raises AmkpiError."""
-    if not by.strip() or not why.strip():
-        raise AmkpiError("--dismiss needs --by NAME and --why TEXT: who decides that these rows are left out, and why")
-    if extract is None and file_name is None and reason is None:
-        raise AmkpiError("--dismiss needs --extract, --file or --reason: it does not set all rows aside at once")
+    _check_decision("--dismiss", by, why, (extract, file_name, reason))
     rows = _places(connection, *_chosen(connection, extract, file_name, reason))
     dismissals.add(home.state, [Dismissal(*row, by.strip(), why.strip(), at) for row in rows])
     copy_dismissals(connection, home)
@@ -185,10 +190,7 @@ def take_back(
     reason: str | None = None,
 ) -> int:
     """Let dismissed rows count again; returns how many. `at` is aware. Raises AmkpiError."""
-    if not by.strip() or not why.strip():
-        raise AmkpiError("--undismiss needs --by NAME and --why TEXT: who decides that these rows count again, and why")
-    if extract is None and file_name is None and reason is None:
-        raise AmkpiError("--undismiss needs --extract, --file or --reason: it does not take all back at once")
+    _check_decision("--undismiss", by, why, (extract, file_name, reason))
     rows = _places(connection, *_chosen(connection, extract, file_name, reason, dismissed=True))
     dismissals.take_back(home.state, rows, by.strip(), why.strip(), at)
     copy_dismissals(connection, home)
