@@ -23,7 +23,7 @@ from amkpi.core.settings import Settings
 _log = logging.getLogger(__name__)
 # Of the rendered pages of one publication.
 MOST_CACHED_BYTES = 64 * 1024 * 1024
-# A page that is larger is made anew each time: it would displace hundreds of others.
+# A page that is larger is rendered for each request: it would displace hundreds of others.
 MOST_BYTES_OF_A_PAGE = 4 * 1024 * 1024
 # How often the link is looked at while nobody asks for a page, so that no old file stays open.
 WATCH_SECONDS = 2.0

@@ -76,13 +76,16 @@ def _audit(context: PageContext, connection: duckdb.DuckDBPyConnection) -> Table
     return Table(
         title=t("Audit"),
         name="audit",
-        heads=(t("Result"), t("Expectation"), t("Table"), t("Rows"), t("Observed"), t("Advice")),
-        kinds=("text", "text", "text", "number", "text", "text"),
+        heads=(t("Result"), t("Expectation"), t("Rows"), t("Observed"), t("Advice")),
+        kinds=("text", "text", "number", "text", "text"),
         rows=tuple(
             (
                 (t("as expected") if success else t("blocks") if severity == "critical" else t("warning"),),
-                (Name(f"{suite}: {plain(expectation)}"),),
-                (Name(".".join(each for each in (table, column) if each)),) if table else (),
+                # With the table in one cell: a column of its own would leave the advice no room.
+                (
+                    Name(f"{suite}: {plain(expectation)}"),
+                    *((" · ", Name(".".join(each for each in (table, column) if each))) if table else ()),
+                ),
                 _count(context, count, "quality_results.unexpected_count"),
                 (Name(plain(observed)),) if observed else (),
                 (Name(plain(advice)),) if advice and not success else (),
