@@ -18,6 +18,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.catalog import Message as BabelMessage
 from babel.messages.pofile import read_po, write_po
 
+from amkpi.core.language.mart_texts import marts
 from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import catalogue_file
 from amkpi.core.paths import PACKAGE
@@ -46,7 +47,7 @@ class Text:
 
 
 def texts() -> Iterator[Text]:
-    """Every literal in `t("…")`, `Message("…")` and `n("…", "…", count)` of the package.
+    """Every literal in `t("…")`, `Message("…")` and `n("…", "…", count)` of the package, and every text of the marts.
 
     Raises ValueError for a text that is put together before it is translated.
     """
@@ -57,6 +58,9 @@ def texts() -> Iterator[Text]:
             for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(call, ast.Call) and call.args:
                     yield from _texts_of(call, place)
+    for mart in marts().values():
+        for text in (mart.text, *(column.text for column in mart.columns)):
+            yield Text(text, "", "dbt_project/models/marts")
 
 
 def _texts_of(call: ast.Call, place: str) -> Iterator[Text]:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
-import yaml
-
-from amkpi.core.paths import DBT_PROJECT
+from amkpi.core.language.mart_texts import marts
 from tools.docs.markdown import code, table
 
 # In the order of the page.
@@ -63,16 +58,6 @@ the file and has queries that work. [kpis.md](kpis.md) defines the KPIs and meas
 what each table is built from."""
 
 
-@cache
-def marts() -> dict[str, dict[str, Any]]:
-    """The models of the marts, as their .yml files declare them: name -> model."""
-    found = {}
-    for path in sorted((DBT_PROJECT / "models" / "marts").rglob("*.yml")):
-        for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]:
-            found[model["name"]] = model
-    return found
-
-
 def page() -> str:
     """The page. Raises LookupError for a mart without questions, or questions without a mart."""
     declared = marts()
@@ -81,14 +66,11 @@ def page() -> str:
         raise LookupError(f"marts and their questions differ: {', '.join(different)} (tools/docs/marts.py)")
     parts = ["# The marts", _INTRO]
     for name, questions in QUESTIONS.items():
-        model = declared[name]
-        rows = [
-            (code(column["name"]), column["data_type"].upper(), str(column["description"]))
-            for column in model["columns"]
-        ]
+        mart = declared[name]
+        rows = [(code(column.name), column.type.upper(), column.text) for column in mart.columns]
         parts += [
             f"## {name}",
-            " ".join(str(model["description"]).split()),
+            mart.text,
             "\n".join(f"- {question}" for question in questions),
             table(("column", "type", "what it is"), rows),
         ]

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
+from amkpi.core.language.mart_texts import marts
 from amkpi.ingestion.contracts.extracts import EXTRACTS
 from amkpi.ingestion.contracts.texts import texts
-from tools.docs.marts import marts
 
 # The source tables that a mart shows as they are: source -> table -> mart.
 SHOWN: dict[str, dict[str, str]] = {
@@ -54,7 +54,7 @@ def of_marts() -> str:
     for source, tables in SHOWN.items():
         lines += _source(source)
         for table, mart in tables.items():
-            columns = {column["name"]: str(column["description"]) for column in marts()[mart]["columns"]}
+            columns = {column.name: column.text for column in marts()[mart].columns}
             lines += _table(table, f"The rows of the mart {mart}.", columns)
     return _yml(lines)
 

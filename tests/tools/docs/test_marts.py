@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from tools.docs.marts import QUESTIONS, marts, page
+from amkpi.core.language.mart_texts import marts
+from tools.docs.marts import QUESTIONS, page
 
 
 def test_the_dictionary_has_every_mart_with_its_columns_and_questions() -> None:
     made = page()
     assert QUESTIONS.keys() == marts().keys()
-    for name, model in marts().items():
+    for name, mart in marts().items():
         section = made.split(f"\n## {name}\n")[1].split("\n## ")[0]
-        for column in model["columns"]:
-            assert f"| `{column['name']}` |" in section
+        for column in mart.columns:
+            assert f"| `{column.name}` |" in section

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import yaml
 
+from amkpi.core.language.mart_texts import marts
 from amkpi.ingestion.contracts.extracts import EXTRACTS
-from tools.docs.marts import marts
 from tools.docs.sources import SHOWN, of_extracts, of_marts
 
 
@@ -23,5 +23,5 @@ def test_a_table_that_a_mart_shows_has_the_texts_of_the_mart() -> None:
     assert set(sources) == set(SHOWN)
     for name, tables in sources.items():
         for table in tables:
-            shown = {column["name"]: column["description"] for column in marts()[SHOWN[name][table["name"]]]["columns"]}
+            shown = {column.name: column.text for column in marts()[SHOWN[name][table["name"]]].columns}
             assert {column["name"]: column["description"] for column in table["columns"]} == shown
