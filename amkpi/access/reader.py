@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from amkpi.access.hierarchy import everyone_below, managers_of, started
 from amkpi.access.names import Names, StaffMember
+from amkpi.core.catalogue import Kpi
 from amkpi.core.settings import Settings
 
 COMPANY_ROLE = "group_account_director"
@@ -42,6 +43,14 @@ class Reader:
     def may_read_record(self, staff_id: str | None) -> bool:
         """Whether a record may be read. staff_id: the person who gets the credit, None where nobody does."""
         return self.company or (staff_id is not None and staff_id in self.people)
+
+    def may_read_evidence(self, kpi: Kpi, staff_id: str | None) -> bool:
+        """Whether a record of a KPI may be read. staff_id: as for `may_read_record`.
+
+        A record of a private KPI is a person's own score: only who may read that person sees it. Who reads the company
+        does not.
+        """
+        return staff_id in self.people if kpi.private else self.may_read_record(staff_id)
 
 
 def reader_of(names: Names, staff_id: str, settings: Settings) -> Reader | None:

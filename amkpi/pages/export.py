@@ -10,8 +10,8 @@ from amkpi.access.reader import Reader
 from amkpi.core.errors import AmkpiError
 from amkpi.core.language.periods import GRAINS, Period
 from amkpi.core.run import Progress, silent
-from amkpi.pages.paths import FRONT
 from amkpi.pages.site import Site
+from amkpi.scorecards.page_paths import FRONT
 
 # Marks a folder that `amkpi pages` wrote, so that no other folder is emptied by mistake.
 MARK = ".amkpi-pages"

@@ -8,6 +8,7 @@ from datetime import date
 
 import duckdb
 
+from amkpi.access.clients import read_credited
 from amkpi.access.names import Names, read_names
 from amkpi.core.language.periods import GRAINS, Period
 from amkpi.core.run import Run
@@ -88,21 +89,12 @@ def read_index(connection: duckdb.DuckDBPyConnection) -> Index:
             "select client_id, coalesce(client_name, client_id), manager_id, industry, is_active from dim_client"
         ).fetchall()
     }
-    credited: dict[str, set[str | None]] = {}
-    for client_id, staff_id in connection.execute(
-        "select distinct client_id, staff_id from kpi_evidence where period_grain = 'month' and client_id is not null"
-        " union select client_id, staff_id from contract_overview"
-        " union select client_id, staff_id from project_overview"
-        " union select client_id, staff_id from proposal_overview"
-        " union select client_id, staff_id from survey_overview"
-    ).fetchall():
-        credited.setdefault(client_id, set()).add(staff_id)
     return Index(
         publication=publication,
         names=read_names(connection),
         members=members,
         clients=clients,
-        credited=credited,
+        credited=read_credited(connection),
         whole_clients=frozenset(clients),
         periods=tuple(Period(*each) for each in sorted(found, key=lambda each: (GRAINS.index(each[0]), each[1]))),
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from amkpi.access.clients import visible_clients
 from amkpi.access.names import Names
 from amkpi.access.reader import Reader
 from amkpi.core.catalogue import kpis
@@ -17,8 +18,6 @@ from amkpi.pages.facts import Index, PeriodFacts
 from amkpi.scorecards.closings import Adjustment, Closings
 from amkpi.scorecards.facts import EvidenceRecord
 
-# The evidence of such a KPI is what one person's value is made of.
-_PRIVATE = frozenset(kpi.name for kpi in kpis() if kpi.private)
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -46,17 +45,9 @@ class Readable(Mapping[K, V]):
 
 
 def readable_index(index: Index, reader: Reader) -> Index:
-    """The members, people and clients of a publication that a reader may see.
-
-    A client is visible to who sees the company, may read a record of it, or may read the person who manages it.
-    """
-    clients = frozenset(
-        client_id
-        for client_id, client in index.clients.items()
-        if reader.company
-        or client.manager_id in reader.people
-        or any(reader.may_read_record(staff_id) for staff_id in index.credited.get(client_id, ()))
-    )
+    """The members, people and clients of a publication that a reader may see."""
+    managers = {client_id: client.manager_id for client_id, client in index.clients.items()}
+    clients = visible_clients(reader, managers, index.credited)
     return replace(
         index,
         names=_names(index.names, reader, clients),
@@ -90,17 +81,18 @@ def readable_period(period: PeriodFacts, index: Index, reader: Reader) -> Period
 
 def readable_evidence(records: Iterable[EvidenceRecord], reader: Reader) -> tuple[EvidenceRecord, ...]:
     """The rows of evidence that a reader may see."""
-    return tuple(record for record in records if _may_read_record(reader, record.kpi, record.staff_id))
+    known = {kpi.name: kpi for kpi in kpis()}
+    return tuple(record for record in records if reader.may_read_evidence(known[record.kpi], record.staff_id))
 
 
 def readable_explanation(explanation: Explanation, reader: Reader) -> Explanation:
     """An explanation without the records that a reader may not see; places in files only for who reads everything."""
-    kpi = explanation.question.kpi.name
+    kpi = explanation.question.kpi
     closing = explanation.closing
     if closing is not None:
-        records = tuple(record for record in closing.records if _may_read_record(reader, kpi, record.staff_id))
+        records = tuple(record for record in closing.records if reader.may_read_evidence(kpi, record.staff_id))
         closing = replace(closing, records=records)
-    excluded = (record for record in explanation.excluded if _may_read_record(reader, kpi, record.staff_id))
+    excluded = (record for record in explanation.excluded if reader.may_read_evidence(kpi, record.staff_id))
     return replace(
         explanation,
         excluded=readable_exclusions(excluded, explanation.counted, reader),
@@ -140,15 +132,6 @@ def readable_records(rows: Iterable[tuple[Any, ...]], reader: Reader) -> list[tu
 def readable_client_sums(sums: Mapping[str, V], index: Index) -> Mapping[str, V]:
     """Sums over clients, by client id, for clients of whom the reader may read every record. index: of the reader."""
     return Readable(sums, index.whole_clients.__contains__)
-
-
-def _may_read_record(reader: Reader, kpi: str, staff_id: str | None) -> bool:
-    """Whether a record of a KPI may be read.
-
-    A record of the private KPI is a person's own score: only who may read that person sees it. Who reads the company
-    does not.
-    """
-    return staff_id in reader.people if kpi in _PRIVATE else reader.may_read_record(staff_id)
 
 
 def _names(names: Names, reader: Reader, clients: frozenset[str]) -> Names:

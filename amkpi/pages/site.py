@@ -22,12 +22,12 @@ from amkpi.explain.evidence import Explanation, Question, explained
 from amkpi.pages.cache import Cache
 from amkpi.pages.compose.pages import page_of, paths_of
 from amkpi.pages.facts import Index, PeriodFacts, read_index, read_period
-from amkpi.pages.paths import FRONT, PagePath, parse
 from amkpi.pages.render.html import ASSETS, asset, front, html
 from amkpi.pages.rights import readable_index, readable_period
 from amkpi.pages.sections.context import PageContext, recipient_of
 from amkpi.publishing.closing.files import opened
 from amkpi.publishing.reader import open_publication, reading
+from amkpi.scorecards.page_paths import FRONT, PagePath, parse
 
 _MOST_PERIODS = 12
 _MOST_READERS = 200

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from amkpi.core.catalogue import Kpi
@@ -14,6 +14,7 @@ from amkpi.core.language.translation import Language, Translation
 from amkpi.core.language.translator import Message, Translator
 from amkpi.core.undecided import shown_status
 from amkpi.scorecards.facts import Facts, KpiValue, ScopeMember, ScorecardLine
+from amkpi.scorecards.page_links import NO_PAGES, PageLinks
 from amkpi.scorecards.recipients import Recipient
 from amkpi.scorecards.scores import ShownScore
 
@@ -33,10 +34,14 @@ _ROLES = {
 
 @dataclass(frozen=True)
 class ReaderContext:
-    """The facts of a period as one reader may see them, with the reader's translator and formatter."""
+    """The facts of a period as one reader may see them, with the reader's translator and formatter.
+
+    links: from a mail to the pages.
+    """
 
     facts: Facts
     recipient: Recipient
+    links: PageLinks = field(default=NO_PAGES, kw_only=True)
 
     @property
     def language(self) -> Language:

@@ -64,14 +64,22 @@ class Card:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """A part of a to-do. href: the address of the page about it; empty where there is none."""
+
+    text: str
+    href: str = ""
+
+
+@dataclass(frozen=True)
 class Todo:
     """A record that keeps a KPI from its target. what: its state and, where it has one, the sum; empty for a remark.
 
-    about: name, client and person. The ids are of the record; staff_id is None where the reader may not know it.
+    pieces: name, client, sum and person. The ids are of the record; staff_id is None where the reader may not know it.
     """
 
     what: str
-    about: str
+    pieces: tuple[Piece, ...]
     state: str
     kpi: str
     client_id: str | None
@@ -79,20 +87,27 @@ class Todo:
     staff_id: str | None
 
     @property
+    def about(self) -> str:
+        """The pieces in one line."""
+        return " · ".join(piece.text for piece in self.pieces)
+
+    @property
     def separator(self) -> str:
         """What is between the two; empty where there is only one."""
-        return " · " if self.what and self.about else ""
+        return " · " if self.what and self.pieces else ""
 
 
 @dataclass(frozen=True)
 class MissedKpi:
     """A KPI that needs attention, with the records behind it.
 
-    loss: how many points it costs. more: how many records were left out.
+    href: the address of its page; empty where there is none. loss: how many points it costs. more: how many records
+    were left out.
     """
 
     kpi: str
     label: str
+    href: str
     finding: str
     loss: str
     status: str

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from amkpi.core.home import Home
 from amkpi.core.language.periods import Period
 from amkpi.core.publication_id import current_file
 from amkpi.core.run import Run
@@ -34,6 +37,20 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     agency.publish_unaudited()
     settings = changed(agency.run.settings, pages_analysts=(ANALYST,))
     return replace(agency.run, settings=settings)
+
+
+def copy_with_addresses(run: Run, root: Path) -> Home:
+    """A home with the publication alone, in which everybody has a mail address of his own."""
+    home = Home.at(root)
+    shutil.copytree(run.home.published, home.published, symlinks=True)
+    file = current_file(home)
+    assert file is not None
+    file.chmod(0o600)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(
+            "update marts.dim_staff set email = 'reader' || rowid || '@agency.example', is_active = true"
+        )
+    return home
 
 
 def _odd(content: bytes) -> bytes:

@@ -15,8 +15,8 @@ from amkpi.access.reader import Reader, reader_of
 from amkpi.core.catalogue import kpis
 from amkpi.core.language.periods import Period
 from amkpi.core.settings import Settings
-from amkpi.pages.paths import key_of, parse
 from amkpi.pages.site import Site
+from amkpi.scorecards.page_paths import key_of, parse
 from tests.pages.conftest import ANALYST
 from tests.pages.reading import Document, Marts, Seen, read, shown
 

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from amkpi.core.home import Home
 from amkpi.core.publication_id import current_file
 from amkpi.core.run import Run
 from amkpi.core.settings import Settings
 from amkpi.publishing.reader import open_publication, reading
+from tests.pages.conftest import copy_with_addresses
 from tools.benchmarks.pages import PUBLICATIONS, READERS, Pace, measure_served
 
 # Enough for the server to be asked all the time. How long an answer takes is measured by `make bench` and not here.
 PACE = Pace(pages=8, pause=(0.0, 0.5))
-
-
-def copy_with_addresses(run: Run, root: Path) -> Home:
-    """A home with the publication alone, in which everybody has a mail address of his own."""
-    home = Home.at(root)
-    shutil.copytree(run.home.published, home.published, symlinks=True)
-    file = current_file(home)
-    assert file is not None
-    file.chmod(0o600)
-    with duckdb.connect(str(file)) as connection:
-        connection.execute(
-            "update marts.dim_staff set email = 'reader' || rowid || '@agency.example', is_active = true"
-        )
-    return home
 
 
 @pytest.mark.slow

@@ -13,8 +13,8 @@ import pytest
 
 from amkpi.access.reader import reader_of
 from amkpi.core.settings import Settings
-from amkpi.pages.paths import key_of
 from amkpi.pages.site import Site
+from amkpi.scorecards.page_paths import key_of
 from tests.conftest import AS_OF
 from tests.pages.conftest import ANALYST
 from tests.pages.reading import Document, Marts, read

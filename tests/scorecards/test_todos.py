@@ -20,9 +20,9 @@ from tests.scorecards import agency
 from tests.scorecards.test_mails import mails, part
 
 
-def card_of(run: Run, staff_id: str, period: str = "2026-09") -> Scorecard:
+def card_of(run: Run, staff_id: str, period: str = "2026-09", pages_url: str = "") -> Scorecard:
     """The scorecard of one reader."""
-    (card,) = prepare(run, "month", period, (staff_id,), Options()).cards
+    (card,) = prepare(run, "month", period, (staff_id,), Options(pages_url=pages_url)).cards
     return card
 
 
@@ -122,7 +122,8 @@ def test_the_team_of_who_leads_everybody_does_not_repeat_the_company(run: Run) -
         " update scorecards as s set weighted_score = c.weighted_score, rating = c.rating from scorecards as c"
         " where c.scope = 'company' and s.scope = 'team' and s.period_start = c.period_start",
     )
-    assert [each.scope for each in card_of(run, "G1").todos] == ["company", "own"]
+    for url in ("", "https://kpi.agency.example/"):
+        assert [each.scope for each in card_of(run, "G1", pages_url=url).todos] == ["company", "own"]
 
 
 def test_every_todo_is_a_record_of_the_marts_that_the_reader_may_know(run: Run) -> None:

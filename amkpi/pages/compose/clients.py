@@ -16,11 +16,11 @@ import duckdb
 from amkpi.core.language import formatting
 from amkpi.core.language.names import name_key, plain
 from amkpi.pages.model import Fact, Figure, Link, Name, NavLink, Page, Table, Text
-from amkpi.pages.paths import PagePath, key_of
 from amkpi.pages.rights import readable_client_sums, readable_records
 from amkpi.pages.sections.context import PageContext, day, fill, slots
 from amkpi.pages.sections.layout import layout
 from amkpi.pages.sections.words import kind_of, place_of, state_of, title_of
+from amkpi.scorecards.page_paths import PagePath, key_of
 
 _OVERVIEW = (
     "client_id, contract_end, renewal_due, running_contracts, running_amount, revenue_12m, last_survey_date,"

@@ -17,7 +17,6 @@ from amkpi.explain.evidence import ExcludedRecord, Explanation, Question, Scope,
 from amkpi.explain.target_spans import TargetSpan
 from amkpi.pages.compose.scorecards import trail_of
 from amkpi.pages.model import Fact, Figure, Name, Page, Part, Span, Table, Text
-from amkpi.pages.paths import PagePath
 from amkpi.pages.rights import readable_explanation
 from amkpi.pages.sections.context import PageContext, day, fill, join, marked, slots
 from amkpi.pages.sections.layout import layout
@@ -25,6 +24,7 @@ from amkpi.pages.sections.records import record_rows, record_table
 from amkpi.pages.sections.scorecard import kpi_card, title
 from amkpi.scorecards.compose.data_warnings import extract_name, reason_name
 from amkpi.scorecards.facts import ScopeMember
+from amkpi.scorecards.page_paths import PagePath
 
 _SQL = """\
 select source_extract, source_id, client_id, event_date, numerator, denominator

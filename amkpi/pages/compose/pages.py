@@ -20,9 +20,9 @@ from amkpi.pages.compose.kpi import kpi_csv, kpi_page
 from amkpi.pages.compose.scorecards import member_page, overview_page
 from amkpi.pages.facts import Index
 from amkpi.pages.model import Page
-from amkpi.pages.paths import COMPANY_KEY, PagePath, key_of
 from amkpi.pages.sections.context import PageContext
 from amkpi.scorecards.facts import ScopeMember
+from amkpi.scorecards.page_paths import COMPANY_KEY, PagePath, key_of
 
 
 class Source(Protocol):

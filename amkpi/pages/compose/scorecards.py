@@ -5,7 +5,6 @@ from __future__ import annotations
 from amkpi.core.language.names import name_key
 from amkpi.core.language.periods import Period
 from amkpi.pages.model import Matrix, MatrixRow, NavLink, Page, Span, Text
-from amkpi.pages.paths import PagePath
 from amkpi.pages.sections.context import COMPANY, PageContext
 from amkpi.pages.sections.layout import home_link, layout
 from amkpi.pages.sections.matrix import member_row, people_matrix, team_matrix
@@ -13,6 +12,7 @@ from amkpi.pages.sections.opening import opening
 from amkpi.pages.sections.scorecard import score_card, title
 from amkpi.pages.sections.to_dos import to_do_lists
 from amkpi.scorecards.facts import ScopeMember
+from amkpi.scorecards.page_paths import PagePath
 
 
 def overview_page(context: PageContext) -> Page:

@@ -19,9 +19,9 @@ from amkpi.core.language.periods import Period
 from amkpi.core.language.translation import Language
 from amkpi.pages.facts import Index
 from amkpi.pages.model import Day, Link, Name, Part, Span, Subject, Text, plain_text
-from amkpi.pages.paths import PagePath, key_of
 from amkpi.scorecards.context import ReaderContext
 from amkpi.scorecards.facts import ScopeMember
+from amkpi.scorecards.page_paths import PagePath, key_of
 from amkpi.scorecards.recipients import Recipient
 
 _SLOT = "\x00"

@@ -10,10 +10,10 @@ from amkpi.core.language.periods import GRAINS, Period
 from amkpi.core.language.translation import LANGUAGES
 from amkpi.core.language.translator import Message
 from amkpi.pages.model import Layout, Name, NavLink, PeriodSwitch, Text
-from amkpi.pages.paths import PagePath
 from amkpi.pages.sections.context import PageContext, day, fill, marked, slots
 from amkpi.pages.sections.labels import labels
 from amkpi.scorecards.compose.adjustments import closed_by
+from amkpi.scorecards.page_paths import PagePath
 
 GRAIN_NAMES = {
     "month": Message("Month"),

@@ -8,22 +8,16 @@ from datetime import date
 from amkpi.core.catalogue import Kpi
 from amkpi.core.language.names import plain
 from amkpi.pages.model import Figure, Table, Text
-from amkpi.pages.paths import key_of
 from amkpi.pages.sections.context import PageContext, day, fill, join, slots
 from amkpi.pages.sections.words import kind_of, place_of, title_of
 from amkpi.scorecards.facts import EvidenceRecord, ScopeMember
+from amkpi.scorecards.page_paths import anchor_of
 
 CSV_COLUMNS = (
     "kpi", "period_grain", "period_start", "event_date", "source_extract", "source_id", "record_name", "client_id",
     "client_name", "staff_id", "full_name", "state", "due_date", "done_date", "days_late", "amount", "kind",
     "numerator", "denominator", "file_name", "line_number",
 )  # fmt: skip
-
-
-def anchor_of(record: EvidenceRecord) -> str:
-    """The id of a record's row on the page of its KPI. A contract has two: its signing and its cancellation."""
-    day_of = record.event_date.isoformat() if record.event_date else ""
-    return f"r-{key_of(record.source_id or '')}-{day_of}"
 
 
 def record_table(context: PageContext, kpi: Kpi, member: ScopeMember, records: Sequence[EvidenceRecord]) -> Table:

@@ -9,10 +9,10 @@ from amkpi.core.language import formatting
 from amkpi.core.language.names import plain
 from amkpi.pages.model import Figure, Link, Name, Part, Status, Subject, Text, ToDo, ToDoList, plain_text
 from amkpi.pages.sections.context import PageContext, day, fill, join, marked, slots
-from amkpi.pages.sections.records import anchor_of
 from amkpi.scorecards.compose.kpi_table import attained
 from amkpi.scorecards.facts import EvidenceRecord, ScopeMember
 from amkpi.scorecards.model import MissedKpi, Todo
+from amkpi.scorecards.page_paths import anchor_of
 from amkpi.scorecards.todos.parts import FACTS, Standing, missed_kpi, standing, title
 from amkpi.scorecards.todos.records import Records
 

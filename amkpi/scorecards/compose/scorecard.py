@@ -14,6 +14,7 @@ from amkpi.scorecards.compose.subject_line import subject_line
 from amkpi.scorecards.context import ReaderContext
 from amkpi.scorecards.facts import Facts, Publication, ScopeMember
 from amkpi.scorecards.model import Definition, RegisterLine, Scorecard
+from amkpi.scorecards.page_links import NO_PAGES, PageLinks
 from amkpi.scorecards.recipients import Recipient
 from amkpi.scorecards.restatements.causes import UNKNOWN, Why
 from amkpi.scorecards.restatements.lines import RestatedLine
@@ -30,14 +31,14 @@ def compose(
     recipient: Recipient,
     restated: Sequence[RestatedLine] = (),
     why: Callable[[RestatedLine], Why] = unknown_cause,
-    pages_url: str = "",
+    links: PageLinks = NO_PAGES,
 ) -> Scorecard | None:
     """The scorecard of one recipient, or None where the marts have no row for them in the period.
 
     restated: what differs from what this reader was last sent of periods that were over. why: the cause of that.
-    pages_url: the address of the pages; empty where there are none.
+    links: to the reader's pages.
     """
-    context = ReaderContext(facts, recipient)
+    context = ReaderContext(facts, recipient, links=links)
     members = context.members()
     if not members:
         return None
@@ -94,7 +95,7 @@ def compose(
         evidence=evidence(context, main),
         sent_figures=changes.sent_figures(context, members, people, restated),
         labels=labels(context),
-        link=f"{pages_url.rstrip('/')}/{recipient.language}/index.html" if pages_url else "",
+        link=links.home(),
     )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from amkpi.access.addresses import held
+from amkpi.access.clients import read_credited, visible_clients
+from amkpi.access.reader import reader_of
 from amkpi.core.errors import AmkpiError
 from amkpi.core.language.periods import Period
 from amkpi.core.language.translator import Message
@@ -18,7 +20,8 @@ from amkpi.scorecards.mail.history import History, last_sent_figures
 from amkpi.scorecards.mail.options import Options
 from amkpi.scorecards.mail.report import DeliveryReport, MailResult
 from amkpi.scorecards.model import Scorecard
-from amkpi.scorecards.recipients import Audience, audience
+from amkpi.scorecards.page_links import PageLinks
+from amkpi.scorecards.recipients import Audience, Recipient, audience
 from amkpi.scorecards.restatements.causes import CauseFinder
 from amkpi.scorecards.restatements.lines import current_figures, periods_of, restated_lines
 
@@ -62,6 +65,7 @@ def prepare(run: Run, grain: str, period: str | None, to: Sequence[str], options
         facts = read_facts(connection, chosen, run)
         sendings = History(run.home.state).read()
         now = current_figures(connection, periods_of(last_sent_figures(sendings)))
+        credited = read_credited(connection) if options.pages_url else {}
     everyone = audience(
         facts.today,
         run.settings.kpi.account_roles,
@@ -73,6 +77,13 @@ def prepare(run: Run, grain: str, period: str | None, to: Sequence[str], options
     _check_asked(to, everyone, chosen)
     if not any(start == chosen.start for _, start in facts.scores):
         raise NoScorecards(f"no scorecards of {chosen.key} are published: the data ends at {publication.as_of}")
+
+    def links(recipient: Recipient) -> PageLinks:
+        """The pages are those of today, also where the mail is about a closed period."""
+        reader = reader_of(facts.today, recipient.staff_id, run.settings) if options.pages_url else None
+        seen = visible_clients(reader, facts.client_managers, credited) if reader is not None else ()
+        return PageLinks(options.pages_url, recipient.language, reader, seen)
+
     find = CauseFinder(run.home)
     cards: list[Scorecard] = []
     results = [
@@ -93,7 +104,7 @@ def prepare(run: Run, grain: str, period: str | None, to: Sequence[str], options
             results.append(MailResult(recipient.staff_id, "unsubscribed", why))
             continue
         restated = restated_lines(last_sent_figures(sendings, recipient.staff_id), now)
-        card = compose(facts, recipient, restated, partial(find.of, lines=restated), options.pages_url)
+        card = compose(facts, recipient, restated, partial(find.of, lines=restated), links(recipient))
         if card is None:
             why = Message("has no scorecard in {period}", period=chosen.key)
             results.append(MailResult(recipient.staff_id, "no_scorecard", why))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from amkpi.core.catalogue import Kpi, kpis
 from amkpi.core.language.terms import STATUS
 from amkpi.scorecards.compose.kpi_table import NO_LINE, attained
 from amkpi.scorecards.context import MISSED, ReaderContext
 from amkpi.scorecards.facts import ScopeMember
-from amkpi.scorecards.model import SIGNS, MissedKpi, TodoPart
+from amkpi.scorecards.model import SIGNS, MissedKpi, Piece, TodoPart
 from amkpi.scorecards.todos.records import Records
 
 MOST_KPIS = 3
@@ -50,9 +50,19 @@ def todo_parts(context: ReaderContext, members: Sequence[ScopeMember]) -> tuple[
     The team of who leads everybody has the to-dos of the company, and they are not repeated.
     """
     first, *others = [_part(context, member) for member in members]
-    found = [first]
-    found += [part for part in others if part.items and part.items not in [each.items for each in found]]
-    return tuple(found)
+    found = {_without_links(first): first}
+    for part in others:
+        if part.items:
+            found.setdefault(_without_links(part), part)
+    return tuple(found.values())
+
+
+def _without_links(part: TodoPart) -> tuple[MissedKpi, ...]:
+    """The items of a part. Links differ by scorecard."""
+    return tuple(
+        replace(item, href="", todos=tuple(replace(todo, pieces=(Piece(todo.about),)) for todo in item.todos))
+        for item in part.items
+    )
 
 
 def _part(context: ReaderContext, member: ScopeMember) -> TodoPart:
@@ -109,6 +119,7 @@ def missed_kpi(context: ReaderContext, member: ScopeMember, kpi: Kpi) -> MissedK
     return MissedKpi(
         kpi=kpi.name,
         label=context.choose(kpi.label),
+        href=context.links.kpi(kpi, member, context.period),
         finding=context.t(
             "{actual} against a target of {target} ({attained} attained)",
             actual=actual,

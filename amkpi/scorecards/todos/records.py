@@ -9,11 +9,12 @@ from datetime import date
 from amkpi.core.catalogue import Kpi
 from amkpi.core.language import formatting
 from amkpi.core.language.names import plain
+from amkpi.core.language.periods import Period
 from amkpi.core.language.terms import KIND
 from amkpi.core.language.translator import Message
 from amkpi.scorecards.context import ReaderContext
 from amkpi.scorecards.facts import EvidenceRecord, Facts, ScopeMember
-from amkpi.scorecards.model import Todo
+from amkpi.scorecards.model import Piece, Todo
 
 MOST_RECORDS = 3
 # States in which something can still be done come first, then what cost the most; unknown states last.
@@ -40,6 +41,10 @@ class Records:
     def _facts(self) -> Facts:
         return self.context.facts
 
+    @property
+    def _period(self) -> Period:
+        return self.context.period
+
     def of(self, member: ScopeMember, kpi: Kpi) -> tuple[tuple[Todo, ...], str]:
         """The first records of a value, at most three, and a text of how many more there are."""
         found = self.all_of(member, kpi)
@@ -55,7 +60,7 @@ class Records:
         if kpi.unit == "money":
             return self._cancellations_and_gaps(kpi, member, records)
         missed = [record for record in records if _keeps_from_target(kpi, record)]
-        return [self._todo(kpi, record) for record in sorted(missed, key=self._urgency)]
+        return [self._todo(kpi, member, record) for record in sorted(missed, key=self._urgency)]
 
     def _urgency(self, record: EvidenceRecord) -> tuple[object, ...]:
         state = _ORDER.index(record.state) if record.state in _ORDER else len(_ORDER)
@@ -69,12 +74,12 @@ class Records:
             return self._facts.signed_by(record.client_id, self.context.recipient.reader) or 0.0
         return record.amount or 0.0
 
-    def _todo(self, kpi: Kpi, record: EvidenceRecord) -> Todo:
-        about = (self._name(record), self._client(record.client_id), self._sum(kpi, record),
-                 self._person(record.staff_id))  # fmt: skip
+    def _todo(self, kpi: Kpi, member: ScopeMember, record: EvidenceRecord) -> Todo:
+        pieces = (self._name(kpi, member, record), self._client(record.client_id), Piece(self._sum(kpi, record)),
+                  self._person(record.staff_id))  # fmt: skip
         return Todo(
             what=self._state(kpi, record),
-            about=" · ".join(part for part in about if part),
+            pieces=tuple(piece for piece in pieces if piece.text),
             state=record.state or "",
             kpi=kpi.name,
             client_id=record.client_id,
@@ -108,16 +113,16 @@ class Records:
             return t("not attained")
         return t("not attained, {day}", day=formatting.day(record.event_date))
 
-    def _name(self, record: EvidenceRecord) -> str:
+    def _name(self, kpi: Kpi, member: ScopeMember, record: EvidenceRecord) -> Piece:
         """What the record is called, with its id; a client needs no second name."""
         if record.extract == "clients":
-            return ""
-        identity = plain(record.source_id or "")
+            return Piece("")
+        identity, href = plain(record.source_id or ""), self.context.links.record(kpi, member, self._period, record)
         if record.name and plain(record.name) != identity:
-            return f"{plain(record.name)} ({identity})"
+            return Piece(f"{plain(record.name)} ({identity})", href)
         kind, business = _KINDS.get(record.extract or ""), KIND.get(record.kind or "")
         text = self.context.t(kind, id=identity) if kind else identity
-        return f"{text} ({self.context.t(business)})" if business else text
+        return Piece(f"{text} ({self.context.t(business)})" if business else text, href)
 
     def _sum(self, kpi: Kpi, record: EvidenceRecord) -> str:
         t = self.context.t
@@ -136,20 +141,20 @@ class Records:
     def _money(self, amount: float | None) -> str:
         return self.context.figures.value(amount, "money")
 
-    def _client(self, client_id: str | None) -> str:
+    def _client(self, client_id: str | None) -> Piece:
         """A client by name and id: two clients may share a name."""
         if client_id is None:
-            return ""
+            return Piece("")
         name = plain(self._facts.names.clients.get(client_id, client_id))
-        return name if name == client_id else f"{name} ({client_id})"
+        return Piece(name if name == client_id else f"{name} ({client_id})", self.context.links.client(client_id))
 
-    def _person(self, staff_id: str | None) -> str:
+    def _person(self, staff_id: str | None) -> Piece:
         """A person's name; empty for the reader, and for people whom the reader may not name."""
         recipient = self.context.recipient
         if staff_id is None or staff_id == recipient.staff_id or not recipient.may_name(staff_id):
-            return ""
+            return Piece("")
         person = self._facts.names.people.get(staff_id)
-        return plain(person.full_name) if person else ""
+        return Piece(plain(person.full_name) if person else "")
 
     def _cancellations_and_gaps(self, kpi: Kpi, member: ScopeMember, records: Sequence[EvidenceRecord]) -> list[Todo]:
         """Contracts that were cancelled, and for a team the people below their target; else what was signed.
@@ -160,20 +165,20 @@ class Records:
         for record in records:
             if (record.numerator or 0.0) < 0:
                 what = self.context.t("cancelled: −{amount}", amount=self._money(-(record.numerator or 0.0)))
-                found.append((record.numerator or 0.0, self._contract(kpi, record, what)))
+                found.append((record.numerator or 0.0, self._contract(kpi, member, record, what)))
         if found:
             return [todo for _, todo in sorted(found, key=lambda each: (each[0], each[1].about))]
         signed = sorted(records, key=lambda r: (-(r.numerator or 0.0), r.source_id or ""))
         return [
-            self._contract(kpi, each, self.context.t("signed: {amount}", amount=self._money(each.numerator)))
+            self._contract(kpi, member, each, self.context.t("signed: {amount}", amount=self._money(each.numerator)))
             for each in signed
         ] or [_remark(kpi, self.context.t("No contract was signed in this period"))]
 
-    def _contract(self, kpi: Kpi, record: EvidenceRecord, what: str) -> Todo:
-        about = (self._name(record), self._client(record.client_id), self._person(record.staff_id))
-        text = " · ".join(part for part in about if part)
+    def _contract(self, kpi: Kpi, member: ScopeMember, record: EvidenceRecord, what: str) -> Todo:
+        pieces = (self._name(kpi, member, record), self._client(record.client_id), self._person(record.staff_id))
+        shown = tuple(piece for piece in pieces if piece.text)
         named = record.staff_id if self.context.recipient.may_name(record.staff_id) else None
-        return Todo(what, text, record.state or "", kpi.name, record.client_id, record.source_id, named)
+        return Todo(what, shown, record.state or "", kpi.name, record.client_id, record.source_id, named)
 
     def _people(self, member: ScopeMember) -> list[str]:
         """The reader and those of their people who were in the team, or in the company, at the end of the period.
@@ -219,12 +224,13 @@ class Records:
         return self.context.t("{actual} against a target of {target}", actual=actual, target=wanted)
 
     def _of_person(self, kpi: Kpi, staff_id: str, what: str) -> Todo:
-        return Todo(what, self.context.full_name(staff_id), "", kpi.name, None, None, staff_id)
+        name = Piece(self.context.full_name(staff_id), self.context.links.person(staff_id, self._period))
+        return Todo(what, (name,), "", kpi.name, None, None, staff_id)
 
 
 def _remark(kpi: Kpi, text: str) -> Todo:
     """What is said where no record can be named."""
-    return Todo("", text, "", kpi.name, None, None, None)
+    return Todo("", (Piece(text),), "", kpi.name, None, None, None)
 
 
 def _keeps_from_target(kpi: Kpi, record: EvidenceRecord) -> bool:

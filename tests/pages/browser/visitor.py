@@ -10,7 +10,7 @@ from urllib.parse import urldefrag, urljoin
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response
 
-from amkpi.pages.paths import parse
+from amkpi.scorecards.page_paths import parse
 from tests.pages.browser.server import Served
 
 Scheme = Literal["light", "dark"]

@@ -10,8 +10,8 @@ import pytest
 
 from amkpi.core.catalogue import kpis
 from amkpi.core.language.periods import Period
-from amkpi.pages.paths import PagePath, key_of, parse
 from amkpi.scorecards.facts import ScopeMember
+from amkpi.scorecards.page_paths import PagePath, key_of, parse
 
 ODD = [
     "NV1", "nv1", "NV/1", "NV.1", "NV 1", "../../etc/passwd", "Đặng", "Dang", "đặng", "", "con", "日本", "a" * 300,

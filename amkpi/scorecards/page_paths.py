@@ -1,4 +1,4 @@
-"""The addresses of the pages: relative file names that work from a share and from a server.
+"""The addresses of the pages, to which mails link too: relative file names that work from a share and from a server.
 
 An id may hold any character. Its key in an address has only lower-case letters, digits and hyphens, so that it is a
 file name on every system, and ends with a hash of the id, so that two ids never share a key.
@@ -17,7 +17,7 @@ from amkpi.core.catalogue import kpis
 from amkpi.core.errors import AmkpiError
 from amkpi.core.language.periods import Period
 from amkpi.core.language.translation import LANGUAGES, Language
-from amkpi.scorecards.facts import ScopeMember
+from amkpi.scorecards.facts import EvidenceRecord, ScopeMember
 
 Kind = Literal["home", "overview", "person", "team", "kpi", "clients", "client", "changes", "data"]
 FRONT = "index.html"
@@ -95,6 +95,12 @@ def key_of(identity: str) -> str:
     readable = re.sub(r"[^a-z0-9]+", "-", letters.encode("ascii", "ignore").decode().lower()).strip("-")
     digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_DIGITS]
     return f"{readable[:_MOST_LETTERS]}-{digest}".lstrip("-")
+
+
+def anchor_of(record: EvidenceRecord) -> str:
+    """The id of a record's row on the page of its KPI. A contract has two: its signing and its cancellation."""
+    day_of = record.event_date.isoformat() if record.event_date else ""
+    return f"r-{key_of(record.source_id or '')}-{day_of}"
 
 
 def period_slug(period: Period) -> str:
