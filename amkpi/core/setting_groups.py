@@ -78,13 +78,20 @@ class Landing(Group):
 
 
 class Storage(Group):
-    """Memory and places on disk."""
+    """Memory, places on disk, and the limits of a query."""
 
     memory_limit: Annotated[str, RESULT_NEUTRAL] = Field(
         default="1GB", description="what DuckDB may use before it spills to disk"
     )
     backup_dir: Annotated[str, RESULT_NEUTRAL] = Field(
         default="", description="where backups are written; empty: HOME/backups; another disk is better"
+    )
+    query_memory_limit: Annotated[str, RESULT_NEUTRAL] = Field(
+        default="512MB",
+        description="what `amkpi query` and the tool `query` may use; a query that needs more is stopped",
+    )
+    query_seconds: Annotated[float, RESULT_NEUTRAL] = Field(
+        default=60.0, gt=0, le=3600, description="seconds after which `amkpi query` and the tool `query` are stopped"
     )
 
 

@@ -17,15 +17,21 @@ from amkpi.core.settings import Settings
 _setting_up = threading.Lock()
 
 
+def current_publication_file(home: Home) -> Path:
+    """The file of the current publication. Raises AmkpiError before the first."""
+    file = current_file(home)
+    if file is None or not file.is_file():
+        raise AmkpiError(f"nothing is published in {home.published} yet: run `amkpi run`")
+    return file
+
+
 @contextmanager
 def published(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the current publication read-only, without access to other files or the network.
 
     Raises AmkpiError before the first publication, and if an earlier version made it and it lacks what is read.
     """
-    file = current_file(home)
-    if file is None or not file.is_file():
-        raise AmkpiError(f"nothing is published in {home.published} yet: run `amkpi run`")
+    file = current_publication_file(home)
     connection = open_publication(file, settings.timezone)
     try:
         with _explained(connection, file):

@@ -19,7 +19,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from amkpi.core.storage.sql import literal
+from amkpi.core.storage.sql import identifier, literal
 from amkpi.core.storage.transactions import registered
 from amkpi.ingestion.readers.record_batches import WHITE_SPACE
 
@@ -273,7 +273,7 @@ def _check_type(node: dict[str, Any]) -> None:
 
 def _type(connection: duckdb.DuckDBPyConnection, text: str, columns: Sequence[str]) -> str:
     """The type of the result over text columns, found without evaluating it."""
-    columns_as_text = ", ".join(f"null::varchar as {_quoted(name)}" for name in (*columns, _FILLER))
+    columns_as_text = ", ".join(f"null::varchar as {identifier(name)}" for name in (*columns, _FILLER))
     try:
         row = connection.execute(
             f"describe select (\n{text}\n) as v from (select {columns_as_text}) as cells"
@@ -322,10 +322,10 @@ def _cells(places: dict[str, int], expressions: Sequence[Expression]) -> str:
     cells = ", ".join(
         [
             *(
-                f"nullif(trim(nfc_normalize(c{places[name]}), {literal(WHITE_SPACE)}), '') as {_quoted(name)}"
+                f"nullif(trim(nfc_normalize(c{places[name]}), {literal(WHITE_SPACE)}), '') as {identifier(name)}"
                 for name in names.values()
             ),
-            f"null as {_quoted(_FILLER)}",
+            f"null as {identifier(_FILLER)}",
         ]
     )
     return f"(select {cells} from native) as cells"
@@ -354,10 +354,6 @@ def _titles(header: Iterable[str]) -> Iterator[str]:
             title = f"{first} ({number})"
         seen.add(title)
         yield title
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _folded(name: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from amkpi.core.home import Home
 from amkpi.publishing import publication_file
 from tests.conftest import Agency
 
@@ -42,3 +44,31 @@ def different_rows(agency: Agency, file: Path) -> dict[str, int]:
             for computed in [name.replace("fresh.", "marts.")]
         }
     return {name: rows for name, rows in different.items() if rows}
+
+
+def small_publication(root: Path) -> Home:
+    """A home whose publication is made by hand: enough for tests of how it is read, without a build of 10 s."""
+    home = Home.at(root)
+    home.make()
+    file = home.published / "kpi_by_hand.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("create schema marts")
+        connection.execute("use marts")
+        connection.execute(
+            "create table kpi_values as select * from (values"
+            " ('on_time_delivery_rate', 'own', 'LAN', date '2026-09-01', 0.5::double, null),"
+            " ('on_time_delivery_rate', 'company', null, date '2026-09-01', 0.8181818181818182::double, null),"
+            " ('client_revenue', 'own', 'LAN', date '2026-09-01', 1234567890123.45::double, null),"
+            " ('client_satisfaction', 'own', 'LAN', date '2026-09-01', null, 'no_scored_responses')"
+            ") as rows(kpi, scope, staff_id, period_start, value, null_reason)"
+        )
+        connection.execute(
+            "create table dim_staff as select * from (values ('LAN', 'Trần Thị Lan'), ('DUNG', 'Lê Dũng'))"
+            " as rows(staff_id, full_name)"
+        )
+        connection.execute(
+            "create table publication as select 'by_hand' as publication_id, date '2026-10-17' as as_of,"
+            " 'test' as pipeline_version, 'VND' as reporting_currency"
+        )
+    home.current.symlink_to(file.name)
+    return home
