@@ -12,6 +12,7 @@ LAYERS: dict[str, str] = {
     "expectations": "the audit by Great Expectations: checks of the input and of the marts",
     "publishing": "publications, closed periods and their adjustments, backup and restore",
     "access": "who sees what: the one place that pages, mails and exports ask",
+    "exports": "the publication for other tools: PostgreSQL with the rights of each reader, and Parquet",
     "explain": "`amkpi explain`: a value with the records, exclusions and target behind it",
     "scorecards": "mails and PDFs for leadership: their content, their recipients, and what was sent",
     "pages": "the pages of one publication, as each reader may see them",

@@ -42,3 +42,14 @@ def visible_clients(
         or manager_id in reader.people
         or any(reader.may_read_record(staff_id) for staff_id in credited.get(client_id, ()))
     )
+
+
+def whole_clients(
+    reader: Reader, visible: Collection[str], credited: Mapping[str, Collection[str | None]]
+) -> frozenset[str]:
+    """The ids of those visible clients of whom the reader may read every record: only their sums may be shown."""
+    return frozenset(
+        client_id
+        for client_id in visible
+        if reader.company or all(reader.may_read_record(staff_id) for staff_id in credited.get(client_id, ()))
+    )

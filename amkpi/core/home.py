@@ -76,6 +76,11 @@ class Home:
         return self.root / "published"
 
     @property
+    def parquet(self) -> Path:
+        """The publications as Parquet, and the link `current`."""
+        return self.published / "parquet"
+
+    @property
     def outbox(self) -> Path:
         """Scorecards that were written to files instead of being sent."""
         return self.root / "outbox"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import NoDecode
 
 
@@ -304,6 +304,26 @@ class Pages(Group):
         ge=1,
         le=120,
         description="how many months `amkpi pages` writes, with the quarters and years around them",
+    )
+
+
+class Postgres(Group):
+    """PostgreSQL: each publication is also written there, with the rights of every reader."""
+
+    url: Annotated[SecretStr, FlatName("postgres_url"), RESULT_NEUTRAL] = Field(
+        default=SecretStr(""),
+        description="the address of the database, with user and password; empty: publications are not written to one",
+    )
+    url_file: Annotated[str, FlatName("postgres_url_file"), RESULT_NEUTRAL] = Field(
+        default="", description="a file with that address, so that the password is in no environment variable"
+    )
+
+
+class Parquet(Group):
+    """Parquet: each publication is also written as files below published/parquet/."""
+
+    publish: Annotated[bool, FlatName("publish_parquet"), RESULT_NEUTRAL] = Field(
+        default=False, description="write each publication as Parquet too"
     )
 
 

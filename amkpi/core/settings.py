@@ -40,6 +40,8 @@ from amkpi.core.setting_groups import (
     Landing,
     Mail,
     Pages,
+    Parquet,
+    Postgres,
     Retention,
     Schedule,
     Scorecards,
@@ -69,6 +71,8 @@ class Settings(BaseSettings):
     scorecards: Scorecards = Scorecards()
     mail: Mail = Mail()
     pages: Pages = Pages()
+    postgres: Postgres = Postgres()
+    parquet: Parquet = Parquet()
     schedule: Schedule = Schedule()
     closing: Closing = Closing()
     kpi: KpiVariables

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from amkpi.access.clients import visible_clients
+from amkpi.access.clients import visible_clients, whole_clients
 from amkpi.access.names import Names
 from amkpi.access.reader import Reader
 from amkpi.core.catalogue import kpis
@@ -54,11 +54,7 @@ def readable_index(index: Index, reader: Reader) -> Index:
         members=Readable(index.members, lambda member: reader.may_read(member.scope, member.staff_id)),
         clients=Readable(index.clients, clients.__contains__),
         credited={},
-        whole_clients=frozenset(
-            client_id
-            for client_id in clients
-            if reader.company or all(reader.may_read_record(staff_id) for staff_id in index.credited.get(client_id, ()))
-        ),
+        whole_clients=whole_clients(reader, clients, index.credited),
     )
 
 

@@ -15,6 +15,7 @@ from amkpi.core.storage.warehouse import connect
 from amkpi.ingestion import from_archive
 from amkpi.ingestion.tables import create_tables
 from amkpi.pipeline import steps
+from amkpi.pipeline.exports import export_or_warn
 from amkpi.publishing.closing import acts, verification
 from amkpi.publishing.closing.acts import Request
 from amkpi.publishing.closing.counterfactuals import scratch_home
@@ -74,6 +75,7 @@ def _act_and_publish(run: Run, act: Callable[[], Act], done: str, progress: Prog
                 f"{made.period} is {done} (number {made.n}), and its publication is blocked: {blocked}",
                 blocked.findings,
             ) from blocked
+    export_or_warn(run, progress)
     return ClosingReport(made, published)
 
 

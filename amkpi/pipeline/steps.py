@@ -25,6 +25,7 @@ from amkpi.core.storage.warehouse import connect
 from amkpi.expectations import history
 from amkpi.expectations.context import AuditContext
 from amkpi.expectations.runner import audit_warehouse
+from amkpi.exports import parquet
 from amkpi.ingestion import archive, from_archive, loader, unprocessed
 from amkpi.ingestion.loader import LoadReport
 from amkpi.ingestion.tables import create_tables
@@ -212,7 +213,9 @@ def publish(run: Run, progress: Progress = silent) -> PublishReport:
 def prune_publications(run: Run) -> int:
     """Remove the publications that the settings do not keep; returns how many. Raises AmkpiError."""
     with locked(run.home, run.settings, warehouse=False):
-        return publications.prune(run.home, run.settings, run.now())
+        gone = publications.prune(run.home, run.settings, run.now())
+        parquet.prune(run.home)
+        return gone
 
 
 def back_up(run: Run, progress: Progress = silent) -> tuple[BackupReport, int]:

@@ -42,6 +42,7 @@ def run(run: Run, historical: bool) -> None:
             _audit(run, auditor)
     if built:
         _publish(run)
+    _export(run)
     console.show_publication(run)
 
 
@@ -77,6 +78,7 @@ def audit(run: Run) -> None:
 def publish(run: Run, historical: bool) -> None:
     """Publish the audited build."""
     _publish(replace(run, historical=historical))
+    _export(run)
 
 
 def _load(run: Run, accept_deletions: str | None = None) -> None:
@@ -157,3 +159,14 @@ def _publish(run: Run) -> None:
             result(text if report.is_new else f"{text}: nothing changed")
         else:
             result(f"{report.file}" if report.is_new else f"nothing changed: {report.file.name} is current")
+
+
+def _export(run: Run) -> None:
+    """Write the current publication for other tools; no line where the settings want none."""
+    from amkpi.interfaces.cli import console
+    from amkpi.pipeline import exports
+
+    if not exports.is_wanted(run):
+        return
+    with console.step("export") as (progress, result):
+        result("; ".join(exports.export(run, progress).lines))
