@@ -17,7 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -185,6 +185,10 @@ def load_settings(home: Home, environment: Mapping[str, str] | None = None) -> S
         path = tuple(map(str, problem["loc"]))
         guilty = next((given for key, given in (in_file | variables).items() if path[: len(key)] == key), None)
         where, name = (guilty.origin, guilty.name) if guilty else ("the settings", ".".join(path))
+        secrets = {setting.path for setting in all_settings() if setting.field.annotation is SecretStr}
+        # pydantic's own error repeats the value too.
+        if path[:2] in secrets:
+            raise AmkpiError(f"{where}: setting {name}: {problem['msg']}") from None
         raise AmkpiError(f"{where}: setting {name} = {problem['input']!r}: {problem['msg']}") from error
 
 

@@ -172,5 +172,12 @@ def test_a_mistake_is_one_line_that_names_the_setting(
     assert "\n" not in str(caught.value)
 
 
+def test_a_mistake_in_a_secret_does_not_repeat_it(tmp_path: Path) -> None:
+    with pytest.raises(AmkpiError, match=r"setting postgres_url: ") as caught:
+        settings_of(tmp_path, "postgres_url = ['postgresql://user:hunter2@db/kpi']\n")
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
 def test_where_and_when_are_no_settings(tmp_path: Path) -> None:
     settings_of(tmp_path, AMKPI_HOME="/x", AMKPI_LANDING="/y", AMKPI_AS_OF="2026-01-01")

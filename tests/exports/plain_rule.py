@@ -1,4 +1,4 @@
-"""What each reader sees of each mart, in plain Python: written from the rule of the pages, without the code of rights."""
+"""What each reader sees of each mart, in plain Python: the rule of the pages, without the code of rights."""
 
 from __future__ import annotations
 

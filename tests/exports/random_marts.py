@@ -1,4 +1,4 @@
-"""A published file of random rows in every mart, in milliseconds: hierarchies of any shape, and hostile texts and ids."""
+"""A published file with random rows in every mart: hierarchies of any shape, and hostile texts and ids."""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ from inspect import cleandoc
 from itertools import groupby
 from typing import Any
 
+from pydantic import SecretStr
+
 from amkpi.core.paths import DBT_PROJECT
 from amkpi.core.settings import ENV_PREFIX, NOT_SETTINGS, Setting, Settings, all_settings, kpi_defaults
 from tools.docs.markdown import code, table
@@ -86,7 +88,8 @@ def meaning(setting: Setting) -> str:
 
 def default(setting: Setting) -> Any:
     """The default of a setting."""
-    return kpi_defaults()[setting.name] if setting.group == "kpi" else setting.field.default
+    found = kpi_defaults()[setting.name] if setting.group == "kpi" else setting.field.default
+    return found.get_secret_value() if isinstance(found, SecretStr) else found
 
 
 def text(value: Any) -> str:

@@ -80,7 +80,13 @@ def _readers(names: Names, settings: Settings) -> Iterator[tuple[str, str, Reade
             yield role_name(ADDRESS, address), address, reader
 
 
-def _rights(role: str, key: str, reader: Reader, managers: Mapping[str, str | None], credited: Mapping[str, Collection[str | None]]) -> RoleRights:
+def _rights(
+    role: str,
+    key: str,
+    reader: Reader,
+    managers: Mapping[str, str | None],
+    credited: Mapping[str, Collection[str | None]],
+) -> RoleRights:
     grants: dict[str, frozenset[str]] = {}
     if not reader.everything:
         grants = {"person": reader.people, "team": reader.teams, "name": reader.named}

@@ -102,10 +102,11 @@ def marts_of(file: Path) -> dict[str, list[Row]]:
     """All rows of a published file."""
     with duckdb.connect(str(file), read_only=True) as connection:
         connection.execute("set timezone = 'UTC'")
-        names = [name for (name,) in connection.execute(
-            "select table_name from information_schema.tables where table_schema = 'marts' order by 1").fetchall()]  # fmt: skip
+        names = connection.execute(
+            "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
+        ).fetchall()
         found = {}
-        for name in names:
+        for (name,) in names:
             result = connection.execute(f"select * from marts.{name}")
             columns = [column[0] for column in result.description or []]
             found[name] = [dict(zip(columns, row, strict=True)) for row in result.fetchall()]

@@ -1,4 +1,4 @@
-"""Nobody gets more by a session variable, another role, or an id; who leaves loses everything at the next publication."""
+"""Nobody gets more by a session variable, another role, or an id; who leaves loses all at the next publication."""
 
 from __future__ import annotations
 

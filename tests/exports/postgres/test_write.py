@@ -197,7 +197,8 @@ def test_tables_have_the_keys_of_the_marts_and_comments_in_both_languages(agency
     assert len(found) > 14
     for schema in ("marts", "marts_for_readers"):
         commented = agency.rows(
-            "select relname::text, attname::text, description from pg_class join pg_description on objoid = pg_class.oid"
+            "select relname::text, attname::text, description from pg_class"
+            " join pg_description on objoid = pg_class.oid"
             " left join pg_attribute on attrelid = pg_class.oid and attnum = objsubid and objsubid > 0"
             " where relnamespace = %s::regnamespace and relkind in ('r', 'v')",
             schema,
