@@ -6,13 +6,18 @@ the figures aim at is printed beside them; only what must hold on any machine is
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import re
 import shutil
 import signal
 import statistics
 import threading
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +27,7 @@ import pytest
 
 from tests.stack import engine as engines
 from tests.stack.running import (
+    BEHIND_PROFILES,
     OPERATOR,
     PROJECT,
     ROOT,
@@ -71,6 +77,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, say: Callable[[str], None]) 
                     "SECRETS_DIR": str(work / "secrets"),
                     "AIRFLOW_PORT": str(free_port()),
                     "MAIL_PORT": str(free_port()),
+                    "PAGES_PORT": str(free_port()),
                 },
             )
             mails = "smtp://mail:1025/?security=none"
@@ -139,7 +146,7 @@ def test_the_image_is_small(stack: Stack, say: Callable[[str], None]) -> None:
 
 
 def test_every_container_runs_as_it_says_without_root_and_with_a_root_that_is_read_only(stack: Stack) -> None:
-    for service in (*SERVICES, "mail"):
+    for service in (*SERVICES, *BEHIND_PROFILES):
         told = stack.inspect(service)
         assert told["HostConfig"]["ReadonlyRootfs"] is True
         assert told["HostConfig"]["CapDrop"] == ["ALL"]
@@ -154,7 +161,7 @@ def test_every_container_runs_as_it_says_without_root_and_with_a_root_that_is_re
 def test_nothing_of_a_secret_stands_in_the_environment_or_the_image(stack: Stack) -> None:
     secrets = {path.name: path.read_text() for path in Path(stack.variables["SECRETS_DIR"]).iterdir()}
     assert len(secrets) > 5
-    for service in SERVICES:
+    for service in (*SERVICES, "pages"):
         told = json.dumps(stack.inspect(service)["Config"])
         for name, secret in secrets.items():
             assert not secret or secret not in told, f"{name} in {service}"
@@ -225,7 +232,37 @@ def test_a_burst_is_loaded_once_each_and_built_a_few_times(
     assert 1 <= len(builds) <= BUILDS_AT_MOST
 
 
-@pytest.mark.parametrize("service", ["triggerer", "scheduler", "dag-processor", "api-server", "postgres"])
+def test_a_person_of_the_sample_agency_reads_the_pages_and_what_is_dropped_next(
+    stack: Stack, sender: Sender, reader: Callable[[], dict[str, Any]], say: Callable[[str], None]
+) -> None:
+    until(stack.is_idle, "an idle stack")
+    with next((stack.engine.work / "sample" / "staff").glob("*.csv")).open(encoding="utf-8") as lines:
+        leader = next(row for row in csv.DictReader(lines) if row["role"] == "managing_director")
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    browser.addheaders = [("Origin", stack.pages_url)]
+
+    def ask(path: str, **form: str) -> str:
+        body = urllib.parse.urlencode(form).encode() if form else None
+        with browser.open(f"{stack.pages_url}/{path}", body, timeout=60) as answer:
+            return str(answer.read().decode())
+
+    ask("sign-in", address=leader["email"], next="vi/data.html")
+    until(lambda: "token=" in stack.mail_text(leader["email"]), "the mail with the link", 60)
+    token = re.search(r"token=(\S+)", stack.mail_text(leader["email"]))
+    assert token
+    ask("sign-in-link", token=urllib.parse.unquote(token[1]))
+    overview, took = ask("vi/index.html"), time.monotonic()
+    assert leader["full_name"] in overview
+    (client,) = sender.drop()
+    until(lambda: client in sender.published(), "the dropped client among what readers see")
+    ((publication,),) = stack.ask("select publication_id from marts.publication")
+    until(lambda: publication in ask("vi/index.html"), "its publication on the pages", 30)
+    say(f"pages: a link by mail signs in; a publication of {time.monotonic() - took:.0f} s later is what they show")
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        ask("sign-in-link", token=urllib.parse.unquote(token[1]))
+
+
+@pytest.mark.parametrize("service", ["triggerer", "scheduler", "dag-processor", "api-server", "postgres", "pages"])
 def test_a_killed_service_comes_back_and_nothing_is_lost_or_taken_twice(
     stack: Stack, sender: Sender, reader: Callable[[], dict[str, Any]], say: Callable[[str], None], service: str
 ) -> None:
@@ -252,7 +289,7 @@ def test_a_killed_service_comes_back_and_nothing_is_lost_or_taken_twice(
         dropping.join()
     until(sender.all_published, "every dropped client published", 600)
     settled = time.monotonic() - killed
-    until(lambda: all(stack.is_healthy(each) for each in SERVICES), "the others healthy")
+    until(lambda: all(stack.is_healthy(each) for each in (*SERVICES, "pages")), "the others healthy")
     until(stack.is_idle, "an idle stack")
     say(
         f"kill -9 of {service}: healthy again after {healthy:.0f} s; all {len(sender.sent)} files so far loaded once,"
@@ -321,7 +358,7 @@ def rotate_secrets(stack: Stack) -> None:
         (folder / name).unlink()
     engines.run([str(ROOT / "stack" / "make-secrets"), str(folder)], 60)
     kept = {path.name for path in folder.iterdir() if path.read_text() == before[path.name]}
-    assert kept == {"amkpi_smtp"}
+    assert kept == {"amkpi_smtp", "pages_oidc"}
     change = f"alter user airflow password '{(folder / 'postgres_password').read_text()}'"
     stack.compose("exec", "-T", "postgres", "psql", "-q", "-U", "airflow", "-c", change)
     keys = f"{(folder / 'fernet_key').read_text()},{before['fernet_key']}"
@@ -351,9 +388,11 @@ def test_down_and_up_with_other_secrets_keep_all_data(
     assert stack.ask(counted)[0][0] == before[0][0][0] + 1
 
 
-def test_from_another_container_only_the_api_can_be_reached(stack: Stack, say: Callable[[str], None]) -> None:
+def test_from_another_container_only_the_api_and_the_pages_can_be_reached(
+    stack: Stack, say: Callable[[str], None]
+) -> None:
     addresses, listening = {}, {}
-    for service in (*SERVICES, "mail"):
+    for service in (*SERVICES, *BEHIND_PROFILES):
         told = stack.inspect(service)
         for network, place in told["NetworkSettings"]["Networks"].items():
             addresses[service, network] = place["IPAddress"]
@@ -361,13 +400,15 @@ def test_from_another_container_only_the_api_can_be_reached(stack: Stack, say: C
     # Otherwise there would be nothing that could be found.
     assert 5432 in listening["postgres"]
     assert 8080 in listening["api-server"]
+    assert 8090 in listening["pages"]
     web = f"{PROJECT}_web"
     gateway = stack.inspect("api-server")["NetworkSettings"]["Networks"][web]["Gateway"]
     api = addresses["api-server", web]
-    published = [int(stack.variables[name]) for name in ("AIRFLOW_PORT", "MAIL_PORT")]
+    pages = f"{addresses['pages', web]}:8090"
+    published = [int(stack.variables[name]) for name in ("AIRFLOW_PORT", "MAIL_PORT", "PAGES_PORT")]
     asked = [f"{gateway}:{port}" for port in published]
     for (service, _), address in addresses.items():
-        asked += [f"{address}:{port}" for port in {5432, 8080, 8793, 8794, 8974, 1025, 8025} | listening[service]]
+        asked += [f"{address}:{port}" for port in {5432, 8080, 8090, 8793, 8794, 8974, 1025, 8025} | listening[service]]
     asked += [f"{service}:5432" for service in SERVICES]
     script = (HERE / "ports.py").read_text()
     reached = {}
@@ -377,7 +418,7 @@ def test_from_another_container_only_the_api_can_be_reached(stack: Stack, say: C
         reached[network] = set(stack.engine.docker(*container, *more, *asked, timeout=300).stdout.split())
     say(f"from a container in `web`: of 65535 ports and {len(asked)} addresses more, only {sorted(reached[web])}")
     say(f"from a container outside of it: {sorted(reached['bridge']) or 'none'}")
-    assert reached[web] == {f"{api}:8080"}
+    assert reached[web] == {f"{api}:8080", pages}
     assert reached["bridge"] == set()
 
 
@@ -437,7 +478,7 @@ def test_a_reader_never_failed_meanwhile(
 def test_all_of_it_fits_into_its_memory(stack: Stack, say: Callable[[str], None]) -> None:
     told = stack.engine.docker("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}").stdout.splitlines()
     say("memory: " + ", ".join(line.removeprefix(f"{PROJECT}-").replace("-1 ", " ", 1) for line in sorted(told)))
-    for service in SERVICES:
+    for service in (*SERVICES, "pages"):
         assert stack.inspect(service)["State"]["OOMKilled"] is False, service
 
 

@@ -25,6 +25,7 @@ from tests.stack.engine import Engine, run
 PROJECT = "amkpiproof"
 OPERATOR = "ops@agency.example"
 SERVICES = ("postgres", "api-server", "scheduler", "dag-processor", "triggerer")
+BEHIND_PROFILES = ("mail", "pages")
 
 
 def free_port() -> int:
@@ -45,13 +46,15 @@ class Stack:
     _volumes: dict[str, Path] = field(default_factory=dict, repr=False)
 
     def compose(self, *arguments: str, timeout: float = 600, check: bool = True) -> str:
-        """Run `docker compose ...` with the catcher of mails; returns what it printed."""
+        """Run `docker compose ...` with the pages and the catcher of mails; returns what it printed."""
         file = self.engine.work / "stack.env"
         file.write_text("".join(f"{name}={value}\n" for name, value in self.variables.items()))
         # What an agency puts into .env, which is none of the proof's to write.
         agency = self.engine.work / "agency.yml"
-        agency.write_text(json.dumps({"services": {"scheduler": {"environment": {"AMKPI_OPERATOR_EMAIL": OPERATOR}}}}))
-        command = ["docker", "compose", "--project-name", self.project, "--env-file", str(file), "--profile", "dev"]
+        own = {"AMKPI_OPERATOR_EMAIL": OPERATOR, "AMKPI_PAGES_URL": self.pages_url}
+        agency.write_text(json.dumps({"services": {name: {"environment": own} for name in ("scheduler", "pages")}}))
+        command = ["docker", "compose", "--project-name", self.project, "--env-file", str(file)]
+        command += ["--profile", "dev", "--profile", "pages"]
         command += ["--file", str(ROOT / "docker-compose.yml"), "--file", str(agency), *arguments]
         # Nothing of this shell's own may change what the file says.
         clean = {
@@ -60,6 +63,11 @@ class Stack:
             if not name.startswith(("AMKPI_", "COMPOSE_", "AIRFLOW")) and name not in self.variables
         }
         return run(command, timeout, clean, check).stdout
+
+    @property
+    def pages_url(self) -> str:
+        """Where readers find the pages."""
+        return f"http://127.0.0.1:{self.variables['PAGES_PORT']}"
 
     def up(self) -> None:
         """Start it, and wait until all is healthy."""
@@ -138,9 +146,20 @@ class Stack:
 
     def mailed(self, to: str) -> list[str]:
         """The subjects of what was mailed to somebody."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.variables['MAIL_PORT']}/api/v1/messages") as answer:
-            messages = json.loads(answer.read())["messages"]
-        return [each["Subject"] for each in messages if to in [who["Address"] for who in each["To"]]]
+        return [each["Subject"] for each in self._mails(to)]
+
+    def mail_text(self, to: str) -> str:
+        """The text of the last mail to somebody; empty where there is none."""
+        mails = self._mails(to)
+        return str(self._mail_server(f"message/{mails[-1]['ID']}")["Text"]) if mails else ""
+
+    def _mails(self, to: str) -> list[dict[str, Any]]:
+        messages = self._mail_server("messages")["messages"]
+        return [each for each in messages if to in [who["Address"] for who in each["To"]]]
+
+    def _mail_server(self, path: str) -> Any:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.variables['MAIL_PORT']}/api/v1/{path}") as answer:
+            return json.loads(answer.read())
 
     def task_runs(self, dag_id: str, since: datetime) -> list[dict[str, Any]]:
         """The task instances of a DAG that started since then, oldest first."""
