@@ -97,6 +97,11 @@ class Site:
             return Answer("text/csv; charset=utf-8", page)
         return Answer("text/html; charset=utf-8", html(page))
 
+    def prepare(self) -> None:
+        """Read the period that readers see first, which takes most of the time of a first page. Raises as `page`."""
+        if self.first_period is not None:
+            self._period(self.first_period)
+
     def paths(self, reader: Reader) -> Iterator[str]:
         """Every page and file that this reader can reach."""
         yield FRONT

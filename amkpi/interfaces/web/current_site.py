@@ -25,8 +25,9 @@ _log = logging.getLogger(__name__)
 MOST_CACHED_BYTES = 64 * 1024 * 1024
 # A page that is larger is rendered for each request: it would displace hundreds of others.
 MOST_BYTES_OF_A_PAGE = 4 * 1024 * 1024
-# How often the link is looked at while nobody asks for a page, so that no old file stays open.
-WATCH_SECONDS = 2.0
+# How often the link is looked at while nobody asks for a page. So no old file stays open, and mostly no request waits
+# while a new one is opened.
+WATCH_SECONDS = 0.5
 
 
 class Answer(Protocol):
@@ -54,6 +55,9 @@ class Site(Protocol):
 
     def page(self, reader: Reader, path: str) -> Answer | None:
         """A page as this reader may see it; None where there is none, or no right to it."""
+
+    def prepare(self) -> None:
+        """Read what the first pages of most readers need."""
 
     def close(self) -> None:
         """Close the file."""
@@ -149,7 +153,7 @@ class CurrentSite:
         self._watcher: threading.Thread | None = None
 
     def start(self) -> None:
-        """Look at the link by itself, every two seconds."""
+        """Look at the link by itself, every half second."""
         self._stop.clear()
         self._watcher = threading.Thread(target=self._watch, name="current-site", daemon=True)
         self._watcher.start()
@@ -199,6 +203,8 @@ class CurrentSite:
                 return
             try:
                 site = self._open_site(file, self._settings)
+                # Before the switch: those who ask meanwhile get the pages of before at once.
+                site.prepare()
             except (AmkpiError, OSError, duckdb.Error) as error:
                 self._failed = file
                 _log.error("%s cannot be shown; readers keep the publication before: %s", file.name, error)

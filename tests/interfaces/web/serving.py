@@ -67,6 +67,7 @@ class TestSite:
     names: Names
     opened: io.BufferedReader = field(init=False)
     made: list[str] = field(default_factory=list)
+    is_prepared: bool = False
 
     def __post_init__(self) -> None:
         self.opened = self.file.open("rb")
@@ -77,6 +78,7 @@ class TestSite:
 
     def page(self, reader: Reader, path: str) -> TestAnswer | None:
         assert not self.opened.closed, "a page of a site that was closed"
+        assert self.is_prepared, "a page of a site that has not read what the first pages need"
         self.made.append(path)
         if path == "vi/defect.html":
             raise ZeroDivisionError("1,234,567 of NV999")
@@ -88,6 +90,9 @@ class TestSite:
         return TestAnswer(
             "text/html; charset=utf-8", f"{self.publication_id}: {reader.staff_id} of {people} 83.3%".encode()
         )
+
+    def prepare(self) -> None:
+        self.is_prepared = True
 
     def close(self) -> None:
         self.opened.close()
