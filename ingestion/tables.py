@@ -51,6 +51,8 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
 
     A table that lacks a declared column gets it (`_add_columns`).
     """
+    if _has_everything(connection):
+        return
     for schema in ("raw", "parsed", "validation", "valid"):
         connection.execute(f"create schema if not exists {schema}")
     if warehouse_layout.version(connection) is None:
@@ -94,6 +96,30 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
             """
         )
     _add_missing_columns(connection)
+
+
+def _has_everything(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether `create_tables` has nothing to do. Each step asks; one question takes 4 ms, and 35 statements 25 ms."""
+    found = connection.execute(
+        """
+        select schema_name, table_name, column_name
+        from duckdb_columns()
+        where schema_name in ('raw', 'parsed', 'validation')
+        union all
+        select schema_name, null, null
+        from duckdb_schemas()
+        where database_name = current_database()
+        """
+    ).fetchall()
+    wanted = {
+        ("valid", None, None), ("raw", "ledger", "notes"), ("raw", "warehouse_layout", "version"),
+        ("raw", "sums", "column_name"), ("validation", "dismissed", "_line"),
+    }  # fmt: skip
+    for extract in EXTRACTS.values():
+        names = [column.name for column in extract.all_columns]
+        wanted |= {("raw", extract.name, name) for name in (*names, "_delivery")}
+        wanted |= {("parsed", extract.name, name) for name in (*names, "_superseded")}
+    return wanted <= set(found)
 
 
 def _add_missing_columns(connection: duckdb.DuckDBPyConnection) -> None:

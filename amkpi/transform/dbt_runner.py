@@ -127,6 +127,7 @@ def _import_dbt() -> None:
     gc.disable()
     try:
         importlib.import_module("dbt.cli.main")
+        importlib.import_module("amkpi.transform.dbt_shortcuts").take_shortcuts()
     finally:
         gc.enable()
         gc.freeze()

@@ -32,10 +32,8 @@ def find_ids(connection: duckdb.DuckDBPyConnection, since: int) -> bool:
     changed = False
     known: dict[tuple[str, str], dict[str, str]] = {}
     for extract in EXTRACTS.values():
-        for name in _text_columns(extract):
+        for name in waiting_columns(connection, extract):
             texts = [text for (text,) in connection.execute(_texts(extract, name)).fetchall()]
-            if not texts:
-                continue
             ids = []
             for text in texts:
                 what = wanted(text)
@@ -49,13 +47,15 @@ def find_ids(connection: duckdb.DuckDBPyConnection, since: int) -> bool:
 
 def waiting_columns(connection: duckdb.DuckDBPyConnection, extract: Extract) -> list[str]:
     """The columns of the extract in which a lookup may not have found an id."""
-    return [
-        name for name in _text_columns(extract) if connection.execute(f"{_texts(extract, name)} limit 1").fetchall()
-    ]
-
-
-def _text_columns(extract: Extract) -> list[str]:
-    return [column.name for column in extract.columns if column.type == "text" and not column.choices]
+    names = [column.name for column in extract.columns if column.type == "text" and not column.choices]
+    by_mapping = f"select delivery from raw.ledger where extract = '{extract.name}' and source is not null"
+    if not names or not connection.execute(f"{by_mapping} limit 1").fetchall():
+        return []
+    waits = ", ".join(f"bool_or({is_not_found(name)})" for name in names)
+    (found,) = connection.execute(
+        f"select {waits} from raw.{extract.name} where _delivery in ({by_mapping})"
+    ).fetchall()
+    return [name for name, is_waiting in zip(names, found, strict=True) if is_waiting]
 
 
 def _texts(extract: Extract, name: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from functools import cache
+from typing import Any
 
 from amkpi.scorecards.model import Scorecard
 from amkpi.scorecards.render.chart import FONTS, bar_height
@@ -68,7 +70,7 @@ def _compiled(card: Scorecard) -> bytes:
     made = typst.compile(
         str(TEMPLATES / "scorecard.typ"),
         root=str(TEMPLATES),
-        font_paths=[str(FONTS)],
+        font_paths=_fonts(),
         ignore_system_fonts=True,
         format="pdf",
         sys_inputs={"card": json.dumps(given, ensure_ascii=False)},
@@ -76,3 +78,11 @@ def _compiled(card: Scorecard) -> bytes:
     )
     assert isinstance(made, bytes)
     return made
+
+
+@cache
+def _fonts() -> Any:
+    """The fonts of the folder, read once: to read them for each mail took half of its PDF."""
+    import typst
+
+    return typst.Fonts(include_system_fonts=False, font_paths=[str(FONTS)])
