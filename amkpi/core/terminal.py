@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gettext
+import json
+import sys
+from typing import Any
+
 from rich.console import Console
 from rich.markup import escape
 
@@ -16,10 +21,29 @@ STATUS_SIGNS = {
 }
 
 
+# In a file or pipe nothing is cut: the reader there is a program, or scrolls.
+_NO_LIMIT = 1_000_000
+
+
 def out() -> Console:
-    """The console for results. A file or pipe gets lines of a fixed width, a terminal those of its own width."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=110, file=console.file)
+    """The console for results. A terminal gets lines of its own width, a file or pipe whole lines.
+
+    NO_COLOR and FORCE_COLOR are honoured.
+    """
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, width=_NO_LIMIT, force_interactive=False)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, for a program. Where the output's encoding lacks letters, as \\u escapes."""
+    encoding = (sys.stdout.encoding or "utf-8").lower().replace("-", "")
+    print(json.dumps(value, ensure_ascii=encoding != "utf8", indent=2))
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """A count with its noun: `1 row`, `1,200 rows`."""
+    return f"{count:,} {gettext.ngettext(one, many, count)}"
 
 
 def complain(text: str) -> None:

@@ -17,6 +17,7 @@ import duckdb
 
 from amkpi.core.catalogue import Kpi, kpis
 from amkpi.core.errors import AmkpiError
+from amkpi.core.language.names import unmarked
 from amkpi.core.language.periods import Period
 from amkpi.core.run import Run
 from amkpi.core.undecided import is_still_open
@@ -139,14 +140,26 @@ class Explanation:
 
 
 def find_kpi(text: str) -> Kpi:
-    """The KPI with that number, or the one whose name begins with the text. Raises AmkpiError."""
+    """The KPI with that number, or the one that a part of a name means. Raises AmkpiError.
+
+    A name, then the beginning of a name, then a part of a name, then a part of a Vietnamese or English label, with or
+    without its marks: the first of these that fits anything decides.
+    """
     wanted = text.strip().casefold().replace("-", "_")
-    found = [kpi for kpi in kpis() if wanted in (str(kpi.number), kpi.name)]
-    found = found or [kpi for kpi in kpis() if wanted and kpi.name.startswith(wanted)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise AmkpiError(f"{len(found)} KPIs begin with {text!r}: name one of {', '.join(kpi.name for kpi in found)}")
+    words = unmarked(text.strip()).replace("_", " ").replace("-", " ")
+    ways: tuple[Callable[[Kpi], bool], ...] = (
+        lambda kpi: wanted in (str(kpi.number), kpi.name),
+        lambda kpi: kpi.name.startswith(wanted),
+        lambda kpi: wanted in kpi.name,
+        lambda kpi: any(words in unmarked(label) for label in (kpi.label.vi, kpi.label.en)),
+    )
+    for way in ways if wanted else ():
+        found = [kpi for kpi in kpis() if way(kpi)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            candidates = ", ".join(kpi.name for kpi in found)
+            raise AmkpiError(f"{text!r} fits {len(found)} KPIs: name one of {candidates}")
     names = [kpi.name for kpi in kpis()]
     near = difflib.get_close_matches(wanted, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"use 1 to {len(names)} or one of {', '.join(names)}"

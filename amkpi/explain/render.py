@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
@@ -54,7 +53,7 @@ CSV_COLUMNS = (
 def show(explanation: Explanation, form: str, language: Language) -> None:
     """Print an explanation. form: json, csv, or table for a screen."""
     if form == "json":
-        print(json.dumps(as_json(explanation, language), ensure_ascii=False, indent=2))
+        terminal.print_json(as_json(explanation, language))
     elif form == "csv":
         print(as_csv(explanation), end="")
     else:
@@ -208,7 +207,7 @@ class _Screen:
         facts.add_row(t("Change"), f"[{style}]{changed}[/]" if style else changed)
         facts.add_row(t("Credit"), escape(plain(credit(explanation, language))))
         facts.add_row(t("Period"), self._period())
-        return Padding(facts, (1, 0, 1, 2))
+        return Padding(facts, (1, 0, 1, 2), expand=False)
 
     def _period(self) -> str:
         t, explanation = self.t, self._explanation

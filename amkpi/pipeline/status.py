@@ -1,15 +1,16 @@
-"""`amkpi status`: what is published, what waits, and what is in quarantine."""
+"""`amkpi status`: what is published, what waits, and what needs attention."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
-import duckdb
 from rich import box
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -21,88 +22,264 @@ from amkpi.core.language import formatting
 from amkpi.core.paths import SHIPPED_MAPPINGS
 from amkpi.core.publication_id import current_file
 from amkpi.core.run import Run
-from amkpi.core.storage import closing_register, dismissals
-from amkpi.core.storage.locking import locked
+from amkpi.core.storage import closing_register
 from amkpi.core.storage.migrations.state_stores import DELIVERY_LOG
-from amkpi.core.storage.warehouse import connect
 from amkpi.expectations.history import last_audit
 from amkpi.ingestion import archive, delivery_log, landing
-from amkpi.ingestion.landing import LandingFile
 from amkpi.ingestion.loader import changed_mappings
 from amkpi.ingestion.mappings.files import read_mappings
-from amkpi.ingestion.tables import create_tables
-from amkpi.ingestion.validation import quarantine
-from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.publishing.publications import historical_publications
 from amkpi.publishing.reader import published
 
+_MOST_NAMES = 5
 
-def show_status(run: Run) -> None:
-    """Print the current publication, quarantined rows by reason, closings, the last audit, incidents, waiting files."""
+
+@dataclass(frozen=True)
+class HeldBack:
+    """Rows of an extract in quarantine for one reason."""
+
+    extract: str
+    reason: str
+    rows: int
+    since: datetime
+
+
+@dataclass(frozen=True)
+class FailedExpectation:
+    """An expectation of the last audit that failed."""
+
+    suite: str
+    expectation: str
+    observed: str | None
+
+
+@dataclass(frozen=True)
+class PublicationStatus:
+    """The current publication. rejected_files: since the beginning."""
+
+    publication_id: str
+    as_of: date
+    published_at: datetime
+    pipeline_version: str
+    file: Path
+    quarantine: tuple[HeldBack, ...]
+    failed_expectations: tuple[FailedExpectation, ...]
+    rejected_files: int
+
+
+@dataclass(frozen=True)
+class AuditStatus:
+    """The last audit. page: where its report is."""
+
+    passed: bool
+    warnings: int
+    as_of: date
+    at: datetime
+    page: Path
+
+
+@dataclass(frozen=True)
+class ClosingStatus:
+    """The closings in force. period, by, at: of the newest."""
+
+    in_force: int
+    period: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class OpenAlert:
+    """An incident that is not resolved."""
+
+    type: str
+    about: str
+    facts: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Status:
+    """A home. historical: file and date of each historical publication; problems: lines for a person to act on.
+
+    closings: None where nothing is closed, or the register is damaged, which is a problem then. claimed: files that a
+    run took and did not finish; waiting: files in LANDING. Moments are in the agency's time zone.
+    """
+
+    home: Path
+    landing: Path
+    rejected: Path
+    ever_received: bool
+    publication: PublicationStatus | None
+    historical: tuple[tuple[Path, date], ...]
+    closings: ClosingStatus | None
+    audit: AuditStatus | None
+    alerts: tuple[OpenAlert, ...]
+    held_addresses: tuple[str, ...]
+    problems: tuple[str, ...]
+    claimed: tuple[str, ...]
+    waiting: tuple[str, ...]
+
+
+def read_status(run: Run) -> Status:
+    """Read what is published, quarantined rows by reason, closings, the last audit, incidents and waiting files."""
+    zone = ZoneInfo(run.settings.timezone)
+    closings, problems = _closings(run, zone)
+    return Status(
+        home=run.home.root,
+        landing=run.home.landing,
+        rejected=run.home.rejected,
+        ever_received=DELIVERY_LOG.exists(run.home.state) and bool(delivery_log.read(run.home.state)),
+        publication=_publication(run),
+        historical=tuple(historical_publications(run.home)) if current_file(run.home) else (),
+        closings=closings,
+        audit=_audit(run, zone),
+        alerts=tuple(
+            OpenAlert(each.incident.type, each.incident.about, each.incident.facts, each.since.astimezone(zone))
+            for each in AlertStore(run.home).open_alerts()
+        ),
+        held_addresses=tuple(each.staff_id for each in addresses.changes(run.home.state)),
+        problems=(*_mapping_problems(run), *problems),
+        claimed=tuple(each.name for each in archive.claimed(run.home)),
+        waiting=tuple(each.name for each in landing.waiting(run.home.landing)) if run.home.landing.is_dir() else (),
+    )
+
+
+def _publication(run: Run) -> PublicationStatus | None:
+    file = current_file(run.home)
+    if file is None:
+        return None
+    with published(run.home, run.settings) as connection:
+        identity, as_of, at, version = connection.execute(
+            "select publication_id, as_of, published_at, pipeline_version from publication"
+        ).fetchall()[0]
+        # A publication of version 0.1.0 has no rows that are set aside.
+        columns = [name for name, *_ in connection.execute("describe quarantined_rows").fetchall()]
+        which = "not is_dismissed" if "is_dismissed" in columns else "true"
+        reasons = connection.execute(
+            "select extract, reason, count(*), min(first_seen_at) from quarantined_rows"
+            f" where {which} group by all order by all"
+        ).fetchall()
+        failed = connection.execute(
+            "select suite, expectation, observed from quality_results where not success order by all"
+        ).fetchall()
+        ((rejected,),) = connection.execute("select count(*) from load_ledger where status = 'rejected'").fetchall()
+    return PublicationStatus(
+        identity,
+        as_of,
+        at,
+        version,
+        file,
+        tuple(HeldBack(*row) for row in reasons),
+        tuple(FailedExpectation(*row) for row in failed),
+        rejected,
+    )
+
+
+def _audit(run: Run, zone: ZoneInfo) -> AuditStatus | None:
+    last = last_audit(run.home)
+    if last is None:
+        return None
+    return AuditStatus(
+        last.passed, last.warnings, last.as_of, last.moment.astimezone(zone), run.home.audits / last.page
+    )
+
+
+def _closings(run: Run, zone: ZoneInfo) -> tuple[ClosingStatus | None, tuple[str, ...]]:
+    """The closings in force, and what is wrong with the register."""
+    try:
+        in_force = closing_register.read(run.home).in_force()
+    except ClosingsBroken as broken:
+        return None, (str(broken),)
+    if not in_force:
+        return None, ()
+    newest = in_force[-1]
+    return ClosingStatus(len(in_force), newest.period, newest.by, newest.at.astimezone(zone)), ()
+
+
+def _mapping_problems(run: Run) -> list[str]:
+    deliveries = delivery_log.read(run.home.state) if DELIVERY_LOG.exists(run.home.state) else []
+    mappings = read_mappings(SHIPPED_MAPPINGS, run.home.sources, run.settings.zone)
+    changed = changed_mappings(deliveries, mappings.valid)
+    return [*(str(wrong.error) for wrong in mappings.broken), *(changed_mapping(*each) for each in changed.items())]
+
+
+def print_status_json(status: Status) -> None:
+    """Print a status as JSON: the fields of `Status`, dates and moments in ISO 8601."""
+    terminal.print_json(_plain(asdict(status)))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, Path) else value
+
+
+def show_status(status: Status) -> None:
+    """Print a status for a person."""
     screen = terminal.out()
-    waiting = landing.waiting(run.home.landing) if run.home.landing.is_dir() else []
-    if current_file(run.home) is None:
-        screen.print(f"published   nothing yet in {run.home.published}", soft_wrap=True)
-        if not (DELIVERY_LOG.exists(run.home.state) and delivery_log.read(run.home.state)):
-            screen.print(f"received    never a file: put extracts into {run.home.landing}", soft_wrap=True)
+    if status.publication is None:
+        screen.print(f"published   nothing yet in {status.home / 'published'}", soft_wrap=True)
+        if not status.ever_received:
+            screen.print(f"received    never a file: put extracts into {status.landing}", soft_wrap=True)
     else:
-        with published(run.home, run.settings) as connection:
-            identity, as_of, at, version = connection.execute(
-                "select publication_id, as_of, published_at, pipeline_version from publication"
-            ).fetchall()[0]
-            # A publication of version 0.1.0 has no rows that are set aside.
-            columns = [name for name, *_ in connection.execute("describe quarantined_rows").fetchall()]
-            which = "not is_dismissed" if "is_dismissed" in columns else "true"
-            reasons = connection.execute(
-                "select extract, reason, count(*), min(first_seen_at) from quarantined_rows"
-                f" where {which} group by all order by all"
-            ).fetchall()
-            failed = connection.execute(
-                "select suite, expectation, observed from quality_results where not success order by all"
-            ).fetchall()
-            rejected = connection.execute("select count(*) from load_ledger where status = 'rejected'").fetchall()[0][0]
-        screen.print(f"published   {identity}, as of {formatting.day(as_of)}, at {at:%d/%m/%Y %H:%M %z} by {version}")
-        screen.print(f"file        {run.home.current} -> {current_file(run.home)}", soft_wrap=True)
-        for file, date in historical_publications(run.home):
-            screen.print(f"historical  {file}, as of {formatting.day(date)}", soft_wrap=True)
-        if reasons:
-            table = Table(title="quarantine", title_justify="left", box=box.SIMPLE_HEAD)
-            for name in ("extract", "reason", "rows", "since"):
-                table.add_column(name, justify="right" if name == "rows" else "left")
-            for extract, reason, rows, since in reasons:
-                table.add_row(extract, reason, str(rows), f"{since:%d/%m/%Y %H:%M}")
-            screen.print(table)
-        else:
-            screen.print("quarantine  no rows")
-        screen.print(f"rejected    {rejected} files since the beginning (see {run.home.rejected})", soft_wrap=True)
-        for suite, expectation, observed in failed:
-            terminal.warn(f"{suite}: {expectation}: {observed}")
-    _show_changed_mappings(run)
-    _show_closings(run)
-    audit = last_audit(run.home)
-    if audit is not None:
-        verdict = "passed" if audit.passed else "blocked publication"
-        warned = f"{audit.warnings} warning{'' if audit.warnings == 1 else 's'}"
-        at = audit.moment.astimezone(ZoneInfo(run.settings.timezone))
+        _show_publication(screen, status, status.publication)
+    for problem in status.problems:
+        terminal.warn(problem)
+    if status.closings is not None:
+        newest = status.closings
         screen.print(
-            f"audit       {verdict}, {warned}, as of {formatting.day(audit.as_of)}, at {at:%d/%m/%Y %H:%M %z}"
-            f" (see {escape(str(run.home.audits / audit.page))})",
+            f"closed      {terminal.counted(newest.in_force, 'closing', 'closings')} in force; the newest is"
+            f" {newest.period} by {escape(newest.by)} at {newest.at:%d/%m/%Y %H:%M %z}",
             soft_wrap=True,
         )
-    for alert in AlertStore(run.home).open_alerts():
-        incident, at = alert.incident, alert.since.astimezone(ZoneInfo(run.settings.timezone))
-        terminal.warn(f"alert since {at:%d/%m/%Y %H:%M}: {incident.type} {incident.about}: {incident.facts}")
-    held = [each.staff_id for each in addresses.changes(run.home.state)]
-    if held:
-        terminal.warn(f"changed addresses are held of {', '.join(held)}: see amkpi addresses")
-    claimed = archive.claimed(run.home)
-    if claimed:
+    if status.audit is not None:
+        verdict = "passed" if status.audit.passed else "blocked publication"
         screen.print(
-            f"claimed     {_files(claimed)}; by a run that is still working or was killed; the next run loads"
+            f"audit       {verdict}, {terminal.counted(status.audit.warnings, 'warning', 'warnings')}, as of"
+            f" {formatting.day(status.audit.as_of)}, at {status.audit.at:%d/%m/%Y %H:%M %z}"
+            f" (see {escape(str(status.audit.page))})",
+            soft_wrap=True,
+        )
+    for alert in status.alerts:
+        terminal.warn(f"alert since {alert.since:%d/%m/%Y %H:%M}: {alert.type} {alert.about}: {alert.facts}")
+    if status.held_addresses:
+        terminal.warn(f"changed addresses are held of {', '.join(status.held_addresses)}: see amkpi addresses")
+    if status.claimed:
+        screen.print(
+            f"claimed     {_files(status.claimed)}; by a run that is still working or was killed; the next run loads"
             " what is left",
             soft_wrap=True,
         )
-    screen.print(f"waiting     {_files(waiting, f'in {escape(str(run.home.landing))}')}", soft_wrap=True)
+    screen.print(f"waiting     {_files(status.waiting, f'in {escape(str(status.landing))}')}", soft_wrap=True)
+
+
+def _show_publication(screen: Console, status: Status, publication: PublicationStatus) -> None:
+    screen.print(
+        f"published   {publication.publication_id}, as of {formatting.day(publication.as_of)}, at"
+        f" {publication.published_at:%d/%m/%Y %H:%M %z} by {publication.pipeline_version}",
+        soft_wrap=True,
+    )
+    screen.print(f"file        {publication.file.with_name('current.duckdb')} -> {publication.file}", soft_wrap=True)
+    for file, as_of in status.historical:
+        screen.print(f"historical  {file}, as of {formatting.day(as_of)}", soft_wrap=True)
+    if publication.quarantine:
+        table = Table(title="quarantine", title_justify="left", box=box.SIMPLE_HEAD)
+        for name in ("extract", "reason", "rows", "since"):
+            table.add_column(name, justify="right" if name == "rows" else "left")
+        for held in publication.quarantine:
+            table.add_row(held.extract, held.reason, str(held.rows), f"{held.since:%d/%m/%Y %H:%M}")
+        screen.print(table)
+    else:
+        screen.print("quarantine  no rows")
+    rejected = terminal.counted(publication.rejected_files, "file", "files")
+    screen.print(f"rejected    {rejected} since the beginning (see {status.rejected})", soft_wrap=True)
+    for failed in publication.failed_expectations:
+        terminal.warn(f"{failed.suite}: {failed.expectation}: {failed.observed}")
 
 
 def changed_mapping(name: str, files: int) -> str:
@@ -111,141 +288,8 @@ def changed_mapping(name: str, files: int) -> str:
     return f"mapping {name} was changed after {what} loaded by it: take it again with amkpi replay --mapping {name}"
 
 
-def _show_changed_mappings(run: Run) -> None:
-    deliveries = delivery_log.read(run.home.state) if DELIVERY_LOG.exists(run.home.state) else []
-    mappings = read_mappings(SHIPPED_MAPPINGS, run.home.sources, run.settings.zone)
-    for wrong in mappings.broken:
-        terminal.warn(str(wrong.error))
-    for name, files in changed_mappings(deliveries, mappings.valid).items():
-        terminal.warn(changed_mapping(name, files))
-
-
-def _show_closings(run: Run) -> None:
-    try:
-        in_force = closing_register.read(run.home).in_force()
-    except ClosingsBroken as broken:
-        terminal.warn(str(broken))
-        return
-    if in_force:
-        newest = in_force[-1]
-        at = newest.at.astimezone(ZoneInfo(run.settings.timezone))
-        count = len(in_force)
-        terminal.out().print(
-            f"closed      {count} closing{'' if count == 1 else 's'} in force; the newest is {newest.period} by"
-            f" {escape(newest.by)} at {at:%d/%m/%Y %H:%M %z}",
-            soft_wrap=True,
-        )
-
-
-def _files(seen: Sequence[LandingFile], where: str = "") -> str:
+def _files(names: Sequence[str], where: str = "") -> str:
     """The number of files, and the names of the first."""
-    names = ", ".join(escape(each.name) for each in seen[:5]) + (" …" if len(seen) > 5 else "")
-    count = f"{len(seen)} file{'' if len(seen) == 1 else 's'}"
-    return " ".join([count, *([where] if where else [])]) + (f": {names}" if names else "")
-
-
-def show_quarantine(run: Run, extract: str | None, file_name: str | None, reason: str | None) -> None:
-    """Print the number of quarantined rows by extract, file, reason and column, and how to export them."""
-    with _with_row_checks(run) as connection:
-        found = quarantine.counts(connection, extract=extract, file_name=file_name, reason=reason)
-    if not found:
-        terminal.out().print("no rows are in quarantine")
-        return
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("extract", "file", "mapping", "reason", "column", "rows", "first line", "since"):
-        table.add_column(name, justify="right" if name in ("rows", "first line") else "left")
-    for held in found:
-        table.add_row(
-            held.extract,
-            escape(held.file_name),
-            escape(held.source or ""),
-            held.reason,
-            held.column_name or "",
-            str(held.rows),
-            str(held.first_line),
-            f"{held.first_seen_at:%d/%m/%Y %H:%M}",
-        )
-    terminal.out().print(table)
-    for name in dict.fromkeys(str(held.source) for held in found if held.is_likely_of_mapping):
-        terminal.warn(
-            f"so many rows of one reason are most likely a fault of the mapping: correct {name}.yml in"
-            f" {run.home.sources}, then: amkpi replay --mapping {name}"
-        )
-    terminal.out().print(
-        f"[dim]to correct them: amkpi quarantine --extract {found[0].extract} --export {found[0].extract}.xlsx,"
-        f" correct the rows, drop the file into landing/{found[0].extract}/[/]",
-        soft_wrap=True,
-    )
-
-
-def export_quarantine(run: Run, extract: str, target: Path, file_name: str | None, reason: str | None) -> int:
-    """Write the quarantined rows of an extract to a file; returns how many. Raises AmkpiError."""
-    with _with_row_checks(run) as connection:
-        return quarantine.export(connection, extract, target, file_name=file_name, reason=reason)
-
-
-def dismiss_quarantine(
-    run: Run, by: str, why: str, extract: str | None, file_name: str | None, reason: str | None
-) -> int:
-    """Set quarantined rows aside; returns how many. Raises AmkpiError."""
-    with _with_row_checks(run) as connection:
-        return quarantine.dismiss(
-            connection, run.home, by, why, run.now(), extract=extract, file_name=file_name, reason=reason
-        )
-
-
-def take_back_dismissals(
-    run: Run, by: str, why: str, extract: str | None, file_name: str | None, reason: str | None
-) -> int:
-    """Let dismissed rows count again; returns how many. Raises AmkpiError."""
-    with _with_row_checks(run) as connection:
-        return quarantine.take_back(
-            connection, run.home, by, why, run.now(), extract=extract, file_name=file_name, reason=reason
-        )
-
-
-def show_dismissed(run: Run) -> None:
-    """Print the rows that were set aside and are still held back, and the dismissals that were taken back.
-
-    Each with by whom, why and when.
-    """
-    with _with_row_checks(run) as connection:
-        found = quarantine.dismissed(connection, run.home)
-    _show_taken_back(run)
-    if not found:
-        terminal.out().print("no quarantined rows are dismissed")
-        return
-    groups = Counter((each.extract, file, reason, each.by, each.why, each.at) for each, file, reason in found)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("extract", "file", "reason", "rows", "by", "why", "at"):
-        table.add_column(name, justify="right" if name == "rows" else "left")
-    zone = ZoneInfo(run.settings.timezone)
-    for (extract, file, reason, by, why, at), rows in sorted(groups.items()):
-        moment = f"{at.astimezone(zone):%d/%m/%Y %H:%M}"
-        table.add_row(extract, escape(file), reason, str(rows), escape(by), escape(why), moment)
-    terminal.out().print(table)
-
-
-def _show_taken_back(run: Run) -> None:
-    groups = Counter(
-        (each.dismissal.extract, each.dismissal.by, each.dismissal.why, each.at, each.by, each.why)
-        for each in dismissals.read_taken_back(run.home.state)
-    )
-    zone = ZoneInfo(run.settings.timezone)
-    for (extract, by, why, at, back_by, back_why), rows in sorted(groups.items()):
-        what = "1 dismissal" if rows == 1 else f"{rows} dismissals"
-        terminal.out().print(
-            f"{what} of {extract} by {escape(by)} ({escape(why)}) taken back by {escape(back_by)} at"
-            f" {at.astimezone(zone):%d/%m/%Y %H:%M}: {escape(back_why)}",
-            soft_wrap=True,
-        )
-
-
-@contextmanager
-def _with_row_checks(run: Run) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The warehouse after the row checks with everything that was delivered until now."""
-    with locked(run.home, run.settings), connect(run.home, run.settings) as connection:
-        create_tables(connection)
-        check_rows(connection, run.settings.kpi.reporting_currency)
-        quarantine.copy_dismissals(connection, run.home)
-        yield connection
+    first = ", ".join(map(escape, names[:_MOST_NAMES])) + (" …" if len(names) > _MOST_NAMES else "")
+    count = terminal.counted(len(names), "file", "files")
+    return " ".join([count, *([where] if where else [])]) + (f": {first}" if names else "")

@@ -174,7 +174,7 @@ def test_each_audit_has_a_page_and_the_newest_ones_stay(loaded: Agency) -> None:
 def test_a_blocked_step_writes_its_page_and_the_next_one_reports_since_when(
     make_agency: Callable[..., Agency], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from amkpi.pipeline.status import show_status
+    from amkpi.pipeline.status import read_status, show_status
 
     agency = make_agency()
     agency.set(min_rows_for_share=4)
@@ -188,7 +188,7 @@ def test_a_blocked_step_writes_its_page_and_the_next_one_reports_since_when(
     page = (agency.home.audits / "latest.html").read_text(encoding="utf-8")
     assert "Blocked: nothing new is published" in page
     assert "clients/clients.csv line 2 as clients: missing_required in client_name" in page
-    show_status(agency.run)
+    show_status(read_status(agency.run))
     assert "audit       blocked publication" in capsys.readouterr().out
 
     agency.moment += timedelta(days=1)

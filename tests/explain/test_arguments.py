@@ -29,10 +29,22 @@ def test_a_change_carries_its_sign_unless_it_rounds_to_nothing(
     assert formatting.change(value, unit, "VND", language) == text
 
 
-def test_a_kpi_is_named_by_number_or_the_beginning_of_its_name() -> None:
+def test_a_kpi_is_named_by_its_number_or_a_part_of_its_name_or_label() -> None:
     assert [find_kpi(text).number for text in ("3", "on", "ON-TIME", "upsell", "contract_win_rate")] == [3, 3, 3, 6, 5]
-    for text, said in (("client", "3 KPIs begin with"), ("on_tim_delivry_rate", "did you mean on_time_delivery_rate"),
-                       (str(len(kpis()) + 1), f"use 1 to {len(kpis())}"), ("", "use 1 to ")):  # fmt: skip
+    assert [find_kpi(text).number for text in ("time", "win", "budget", "revenue")] == [3, 5, 7, 1]
+    assert [find_kpi(text).number for text in ("giao đúng hạn", "GIAO DUNG HAN", "phối hợp", "Internal coll")] == [
+        3,
+        3,
+        8,
+        8,
+    ]
+    for text, said in (
+        ("client", "'client' fits 3 KPIs: name one of client_revenue, client_"),
+        ("rate", "fits 4 KPIs"),
+        ("on_tim_delivry_rate", "did you mean on_time_delivery_rate"),
+        (str(len(kpis()) + 1), f"use 1 to {len(kpis())}"),
+        ("", "use 1 to "),
+    ):
         with pytest.raises(AmkpiError, match=said):
             find_kpi(text)
 

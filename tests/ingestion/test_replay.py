@@ -12,7 +12,7 @@ from amkpi.ingestion.loader import changed_mappings
 from amkpi.ingestion.mappings.files import load_mappings
 from amkpi.ingestion.validation import quarantine
 from amkpi.ingestion.validation.row_checks import check_rows
-from amkpi.pipeline import status, steps
+from amkpi.pipeline import held_back, status, steps
 from tests.changed_settings import changed
 from tests.conftest import Agency
 
@@ -173,19 +173,19 @@ def test_the_quarantine_names_the_mapping_and_says_replay_where_it_is_likely_wro
 ) -> None:
     mapping(agency)
     agency.load({"crm.csv": export(9)})
-    status.show_quarantine(agency.run, None, None, None)
+    held_back.show_quarantine(agency.run, None, None, None)
     shown = " ".join(capsys.readouterr().out.split())
     assert "crm.csv crm missing_required" in shown
     assert "amkpi replay --mapping crm" in shown
     mapping(agency, name="Title")
-    status.show_status(agency.run)
+    status.show_status(status.read_status(agency.run))
     assert "mapping crm was changed" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_few_bad_rows_are_no_fault_of_the_mapping(agency: Agency, capsys: pytest.CaptureFixture[str]) -> None:
     mapping(agency, name="Title")
     agency.load({"crm.csv": export(40) + "K90,C90,,\nK91,C91,,\n"})
-    status.show_quarantine(agency.run, None, None, None)
+    held_back.show_quarantine(agency.run, None, None, None)
     assert "replay" not in capsys.readouterr().out
 
 

@@ -92,7 +92,7 @@ def test_a_command_of_the_page_runs(published_home: Path, tmp_path: Path, exampl
         env=environment(published_home), cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    written = "".join(path.read_text(encoding="utf-8") for path in tmp_path.iterdir())
+    written = "".join(path.read_text(encoding="utf-8", errors="replace") for path in tmp_path.iterdir())
     assert len((result.stdout + written).splitlines()) > 2
 
 

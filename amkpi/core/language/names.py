@@ -17,6 +17,12 @@ def plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", "".join(kept)).split())
 
 
+def unmarked(text: str) -> str:
+    """A text for a search: in lower case without accents and tones, đ as d."""
+    letters = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
+    return " ".join("".join(sign for sign in letters if not unicodedata.combining(sign)).split())
+
+
 def given_name(full_name: str) -> str:
     """The given name of a Vietnamese name: its last word."""
     return full_name.split()[-1] if full_name.split() else full_name

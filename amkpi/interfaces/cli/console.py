@@ -1,14 +1,11 @@
-"""What the command line prints: steps while they run, findings, the KPIs of a publication, query results."""
+"""What the command line prints: steps while they run, findings, the KPIs of a publication."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from rich import box
@@ -17,7 +14,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from amkpi.core.catalogue import kpis
-from amkpi.core.errors import AmkpiError
 from amkpi.core.findings import Finding
 from amkpi.core.language import formatting
 from amkpi.core.language.terms import STATUS
@@ -189,43 +185,3 @@ def _score(score: float | None, rating: str | None) -> str:
 
 def _rating(rating: str | None) -> str:
     return f"[{RATING_STYLE.get(rating, 'bold')}]{escape(rating)}[/]" if rating else "[dim]not rated[/]"
-
-
-def show_query(run: Run, sql: str, form: str) -> None:
-    """Run read-only SQL on the published marts and print what it gives as a table, CSV or JSON. Raises AmkpiError."""
-    import duckdb
-
-    with published(run.home, run.settings) as connection:
-        try:
-            result = connection.execute(sql)
-            names = [column[0] for column in result.description or []]
-            rows = result.fetchall()
-        except duckdb.Error as error:
-            raise AmkpiError(f"the query failed: {' '.join(str(error).split())}") from error
-    console = out()
-    if form == "json":
-        records = [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
-        print(json.dumps(records, ensure_ascii=False, indent=2))
-    elif form == "csv":
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows([["" if value is None else _plain(value) for value in row] for row in rows])
-        print(buffer.getvalue(), end="")
-    else:
-        table = Table(box=box.SIMPLE_HEAD)
-        for place, name in enumerate(names):
-            numeric = any(isinstance(row[place], int | float) and not isinstance(row[place], bool) for row in rows)
-            table.add_column(escape(name), justify="right" if numeric else "left")
-        for row in rows:
-            table.add_row(*("" if value is None else escape(str(_plain(value))) for value in row))
-        console.print(table)
-
-
-def _plain(value: Any) -> Any:
-    """A value as CSV and JSON have it."""
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return str(value)

@@ -11,8 +11,20 @@ import click
 
 from amkpi import __version__
 from amkpi.core.errors import AmkpiError
-from amkpi.interfaces.cli.commands import closing, inspection, mail, operation, pages, run, sample, serve, sources
-from amkpi.interfaces.cli.options import as_of_option, home_option, landing_option
+from amkpi.interfaces.cli import streams
+from amkpi.interfaces.cli.commands import (
+    assist,
+    closing,
+    inspection,
+    mail,
+    operation,
+    pages,
+    run,
+    sample,
+    serve,
+    sources,
+)
+from amkpi.interfaces.cli.options import as_of_option, examples, home_option, landing_option
 
 
 class _Commands(click.Group):
@@ -22,7 +34,24 @@ class _Commands(click.Group):
         return list(self.commands)
 
 
-@click.group(cls=_Commands)
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "amkpi sample demo/landing --scale 0.2",
+        "amkpi run --home demo",
+        "amkpi explain on_time 2026-Q3 --home demo",
+        'amkpi query "from scorecards limit 5" --home demo',
+    )
+    + """
+\b
+Environment:
+  AMKPI_HOME, AMKPI_LANDING, AMKPI_AS_OF  the options of the same name
+  AMKPI_...                               any setting: docs/settings.md
+  NO_COLOR, FORCE_COLOR                   no colours; colours in a file or pipe too
+  PYTHONIOENCODING                        the encoding of the output
+""",
+)
 @click.version_option(__version__, prog_name="amkpi", message="%(prog)s %(version)s")
 @home_option
 @landing_option
@@ -49,10 +78,10 @@ for command in (
     *(run.run, run.load, run.build, run.audit, run.publish),
     *(inspection.status, inspection.query, inspection.explain, inspection.quarantine),
     *(mail.scorecards, mail.addresses, mail.alerts, mail.alarms),
-    *(pages.pages, serve.serve),
+    *(pages.pages, serve.serve, assist.ui),
     *(closing.close, closing.reopen),
     *(operation.replay, operation.rebuild, operation.backup, operation.restore),
-    *(sample.sample, sources.sources),
+    *(sample.sample, sources.sources, assist.completion),
 ):
     app.add_command(command)
 
@@ -63,6 +92,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments: what follows `amkpi`; those of the process when None. Codes: 0 done; 1 an error of input or settings;
     2 wrong usage; 3 the audit blocked the publication. An error that a person can fix is one line on standard error.
     """
+    with streams.guarded():
+        return _ended(arguments)
+
+
+def _ended(arguments: Sequence[str] | None) -> int:
     try:
         app.main(args=arguments, prog_name="amkpi")
     except SystemExit as end:  # click ends every command in this way

@@ -102,10 +102,12 @@ def _show_against_home(source: Mapping, found: MappingReview, max_share: float, 
     screen = terminal.out()
     if found.against_home is None:
         for name, count in found.looked_up.items():
-            screen.print(f"{name}: {count} different values are looked up when the file is loaded{later}")
+            what = terminal.counted(count, "different value is", "different values are")
+            screen.print(f"{name}: {what} looked up when the file is loaded{later}")
         return
     for name, each in found.against_home.references.items():
-        screen.print(f"{name}: {each.found} different values are found in {each.extract} of HOME")
+        what = terminal.counted(each.found, "different value is", "different values are")
+        screen.print(f"{name}: {what} found in {each.extract} of HOME")
         if each.missing:
             terminal.warn(f"{name}: {each.extract} has no {_counted(each.missing)}: these rows would wait")
         if each.ambiguous:
@@ -168,7 +170,7 @@ def _counted(values: Sequence[tuple[str, int]]) -> str:
 
 
 def _rows(count: int) -> str:
-    return f"{count} row" if count == 1 else f"{count} rows"
+    return terminal.counted(count, "row", "rows")
 
 
 def _keys(source: Mapping, found: MappingReview) -> str:

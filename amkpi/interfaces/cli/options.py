@@ -21,6 +21,13 @@ landing_option = click.option(
     "--landing", type=FOLDER, metavar="DIR", help="Where extracts arrive.  [env: AMKPI_LANDING; default: HOME/landing]"
 )
 as_of_option = click.option("--as-of", metavar="YYYY-MM-DD", help="The run's date.  [env: AMKPI_AS_OF; default: today]")
+
+
+def examples(*lines: str) -> str:
+    """The epilog of a command's help: examples, one on a line."""
+    return "\b\nExamples:\n" + "".join(f"  {line}\n" for line in lines)
+
+
 historical_option = click.option(
     "--historical",
     "--beside",

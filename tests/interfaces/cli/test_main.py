@@ -174,7 +174,12 @@ def test_the_example_is_run_asked_and_run_again(tmp_path: Path) -> None:
     assert "the query failed" in failed(amkpi(tmp_path, "query", "select * from nowhere"), 1)
     assert "the query failed" in failed(amkpi(tmp_path, "query", "select * from read_text('/etc/passwd')"), 1)
     assert "the query failed" in failed(amkpi(tmp_path, "query", "delete from kpi_values"), 1)
-    assert link.removeprefix("kpi_").removesuffix(".duckdb") in amkpi(tmp_path, "status").stdout
+    identity = link.removeprefix("kpi_").removesuffix(".duckdb")
+    assert identity in amkpi(tmp_path, "status").stdout
+    as_json = json.loads(amkpi(tmp_path, "status", "--format", "json").stdout)
+    assert as_json["publication"]["publication_id"] == identity
+    assert as_json["publication"]["as_of"] == "2026-10-17"
+    assert as_json["audit"]["passed"] is True
 
     # Everybody reports to the other: published stays what was good.
     put(tmp_path, "staff/loop.csv", "staff_id,valid_from,full_name,role,manager_id,is_active\n"
@@ -193,7 +198,7 @@ def test_a_warehouse_that_is_no_database_is_one_line_that_says_rebuild_and_rebui
     warehouse.write_bytes(b"broken" * 4096)
     warehouse.with_name(warehouse.name + ".wal").write_bytes(b"left by a killed run")
     assert "`amkpi rebuild`" in failed(amkpi(tmp_path, "load"), 1)
-    assert "1 deliveries loaded again" in amkpi(tmp_path, "rebuild").stdout
+    assert "1 delivery loaded again" in amkpi(tmp_path, "rebuild").stdout
     assert "nothing new in landing" in amkpi(tmp_path, "load").stdout
 
 

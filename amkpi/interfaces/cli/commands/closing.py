@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from amkpi.interfaces.cli.options import with_run
+from amkpi.interfaces.cli.options import examples, with_run
 
 if TYPE_CHECKING:
     from amkpi.core.run import Run
     from amkpi.pipeline.closing import ClosingReport
 
 
-@click.command()
+@click.command(epilog=examples("amkpi close 2026-Q3 --by 'Trần Thị Lan'", "amkpi close --verify"))
 @click.argument("period", metavar="PERIOD", required=False)
 @click.option("--by", metavar="NAME", default="", help="Who closes the period.")
 @click.option("--note", metavar="TEXT", default="", help="Why, for those who ask later.")
@@ -27,6 +27,7 @@ def close(run: Run, period: str | None, by: str, note: str, ignore_waiting: bool
 
     PERIOD: 2026-09, 2026-Q3 or 2026. Shorter periods within it are closed too.
     """
+    from amkpi.core.terminal import counted
     from amkpi.interfaces.cli import console
     from amkpi.pipeline import closing
     from amkpi.publishing.closing.acts import Request
@@ -41,11 +42,12 @@ def close(run: Run, period: str | None, by: str, note: str, ignore_waiting: bool
     with console.step("close") as (progress, result):
         report = closing.close(run, Request(period, by, note, ignore_waiting), progress)
         waited = report.act.waiting_files or report.act.waiting_rows
-        without = f"; without {report.act.waiting_files} files and {report.act.waiting_rows} rows that wait"
+        files = counted(report.act.waiting_files, "file", "files")
+        without = f"; without {files} and {counted(report.act.waiting_rows, 'row', 'rows')} in waiting"
         result(_shown(report) + (without if waited else ""))
 
 
-@click.command()
+@click.command(epilog=examples("amkpi reopen 2026-Q3 --by 'Trần Thị Lan' --note 'a contract was missing'"))
 @click.argument("period", metavar="PERIOD")
 @click.option("--by", metavar="NAME", required=True, help="Who reopens the period.")
 @click.option("--note", metavar="TEXT", required=True, help="Why.")
@@ -63,6 +65,7 @@ def reopen(run: Run, period: str, by: str, note: str) -> None:
 
 
 def _verified(run: Run) -> str:
+    from amkpi.core.terminal import counted
     from amkpi.pipeline import closing
 
     verified, periods = closing.verify(run)
@@ -70,10 +73,10 @@ def _verified(run: Run) -> str:
     if last is None:
         return "nothing is closed"
     named = "as the current publication names it" if verified.published == last else "not published yet"
-    acts = len(verified.register.acts)
+    acts = counted(len(verified.register.acts), "closing", "closings")
     return (
-        f"{acts} closing{'' if acts == 1 else 's'}, {len(verified.register.in_force())} in force: files and register"
-        f" are intact; last line: closing {last[0]}, {last[1]}, {named}; {periods} closed periods compared"
+        f"{acts}, {len(verified.register.in_force())} in force: files and register are intact; last line: closing"
+        f" {last[0]}, {last[1]}, {named}; {counted(periods, 'closed period', 'closed periods')} compared"
     )
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from amkpi.core.errors import AmkpiError
-from amkpi.interfaces.cli.options import FOLDER, with_run
+from amkpi.interfaces.cli.options import FOLDER, examples, with_run
 
 if TYPE_CHECKING:
     from amkpi.core.language.translation import Language
@@ -16,33 +17,73 @@ if TYPE_CHECKING:
     from amkpi.explain.evidence import Scope
 
 FORMATS = click.Choice(("table", "csv", "json"))
+QUERY_FORMATS = click.Choice(("table", "markdown", "csv", "json", "xlsx", "parquet"))
 
 
-@click.command()
+def _complete_kpi(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The KPIs whose names contain what was typed, for a shell."""
+    from amkpi.core.catalogue import kpis
+
+    return [CompletionItem(kpi.name, help=kpi.label["en"]) for kpi in kpis() if incomplete.lower() in kpi.name]
+
+
+@click.command(epilog=examples("amkpi status", "amkpi status --format json"))
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 @with_run
-def status(run: Run) -> None:
+def status(run: Run, form: str) -> None:
     """Show what is published and what needs attention.
 
     Files that wait in LANDING, rows in quarantine, the last audit, open incidents.
     """
-    from amkpi.pipeline.status import show_status
+    from amkpi.pipeline import status as current
 
-    show_status(run)
+    found = current.read_status(run)
+    if form == "json":
+        current.print_status_json(found)
+    else:
+        current.show_status(found)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        'amkpi query "from kpi_values limit 5"',
+        "amkpi query \"select * from scorecards where rating = 'D'\" --format csv > low.csv",
+        'amkpi query "from kpi_evidence" --format parquet --output evidence.parquet',
+    )
+)
 @click.argument("sql", metavar="SQL")
-@click.option("--format", "form", type=FORMATS, default="table", show_default=True, help="How to print the result.")
+@click.option(
+    "--format",
+    "form",
+    type=QUERY_FORMATS,
+    help="How to give the rows.  [default: by the ending of --output; else table]",
+)
+@click.option(
+    "--output", type=FOLDER, metavar="FILE", help="The file to write. xlsx and parquet need it on a terminal."
+)
 @with_run
-def query(run: Run, sql: str, form: str) -> None:
-    """Query the published marts with SQL, read-only."""
-    from amkpi.interfaces.cli import console
+def query(run: Run, sql: str, form: str | None, output: Path | None) -> None:
+    """Query the published marts with SQL.
 
-    console.show_query(run, sql, form)
+    SQL: one statement that reads, such as SELECT, FROM, DESCRIBE or PIVOT; - reads it from standard input. It reaches
+    no file, network or setting. The settings query_seconds and query_memory_limit (AMKPI_QUERY_SECONDS,
+    AMKPI_QUERY_MEMORY_LIMIT) limit it.
+    """
+    from amkpi.interfaces.cli.query_output import ENDINGS, show_query
+
+    if form is None:
+        form = ENDINGS.get(output.suffix.lower(), "table") if output else "table"
+    show_query(run, click.get_text_stream("stdin", encoding="utf-8").read() if sql == "-" else sql, form, output)
 
 
-@click.command()
-@click.argument("kpi", metavar="KPI")
+@click.command(
+    epilog=examples(
+        "amkpi explain on_time NV005 2026-Q1",
+        "amkpi explain revenue 2026",
+        "amkpi explain satisfaction NV003 t12m:2026-09 --scope team --lang vi --format json",
+    )
+)
+@click.argument("kpi", metavar="KPI", shell_complete=_complete_kpi)
 @click.argument("whose_when", metavar="[STAFF_ID] PERIOD", nargs=-1, required=True)
 @click.option(
     "--scope",
@@ -59,7 +100,7 @@ def explain(run: Run, kpi: str, whose_when: tuple[str, ...], scope: Scope | None
 
     Shows its formula with its numbers, the records behind it, and the records that were excluded.
 
-    KPI: its name, the beginning of it, or its number. STAFF_ID: without it the company's value. PERIOD: 2026-09,
+    KPI: its number, or a part of its name that no other has. STAFF_ID: without it the company's value. PERIOD: 2026-09,
     2026-Q3, 2026 or t12m:2026-09.
     """
     from amkpi.explain import evidence, render
@@ -76,7 +117,13 @@ def explain(run: Run, kpi: str, whose_when: tuple[str, ...], scope: Scope | None
     render.show(explanation, form, lang)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "amkpi quarantine",
+        "amkpi quarantine --extract projects --export projects.xlsx",
+        "amkpi quarantine --extract projects --reason invalid_date --dismiss --by Lan --why 'old system'",
+    )
+)
 @click.option("--extract", metavar="E", help="Only of this extract.")
 @click.option("--file", metavar="NAME", help="Only of this file below LANDING.")
 @click.option("--reason", help="Only for this reason.")
@@ -106,7 +153,8 @@ def quarantine(
     --dismiss sets rows aside that nobody will correct: no share, mail or explanation counts them any more. --undismiss
     takes that back.
     """
-    from amkpi.pipeline.status import (
+    from amkpi.core.terminal import counted
+    from amkpi.pipeline.held_back import (
         dismiss_quarantine,
         export_quarantine,
         show_dismissed,
@@ -119,13 +167,15 @@ def quarantine(
     if dismissed:
         show_dismissed(run)
     elif dismiss:
-        click.echo(f"{dismiss_quarantine(run, by, why, extract, file, reason)} rows dismissed; now: amkpi run")
+        count = counted(dismiss_quarantine(run, by, why, extract, file, reason), "row", "rows")
+        click.echo(f"{count} dismissed; now: amkpi run")
     elif undismiss:
-        count = take_back_dismissals(run, by, why, extract, file, reason)
-        click.echo(f"{count} rows count again; now: amkpi run")
+        count = counted(take_back_dismissals(run, by, why, extract, file, reason), "row counts", "rows count")
+        click.echo(f"{count} again; now: amkpi run")
     elif export is None:
         show_quarantine(run, extract, file, reason)
     elif extract is None:
         raise AmkpiError("--export needs --extract: a file holds the rows of one extract")
     else:
-        click.echo(f"{export_quarantine(run, extract, export, file, reason)} rows of {extract} in {export}")
+        count = counted(export_quarantine(run, extract, export, file, reason), "row", "rows")
+        click.echo(f"{count} of {extract} in {export}")

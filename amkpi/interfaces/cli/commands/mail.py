@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from amkpi.core.errors import AmkpiError
-from amkpi.interfaces.cli.options import FOLDER, with_run
+from amkpi.interfaces.cli.options import FOLDER, examples, with_run
 
 if TYPE_CHECKING:
     from amkpi.core.run import Run
@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 CONNECTION = "AIRFLOW_CONN_AMKPI_SMTP"
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "amkpi scorecards --period 2026-09",
+        "amkpi scorecards --period 2026-09 --to NV003 --outbox ./mails",
+        "amkpi scorecards --due --send",
+    )
+)
 @click.option(
     "--grain", metavar="GRAIN", default="month", show_default=True, help="month, quarter, year or trailing_12m."
 )
@@ -52,7 +58,7 @@ def scorecards(
             _write(run, of_grain, of_period, to, outbox, since)
 
 
-@click.command()
+@click.command(epilog=examples("amkpi alerts"))
 @with_run
 def alerts(run: Run) -> None:
     """Mail new incidents to the operator.
@@ -63,7 +69,7 @@ def alerts(run: Run) -> None:
 
 
 # The name of `amkpi alerts` in version 0.1.0.
-@click.command(hidden=True)
+@click.command(hidden=True, epilog=examples("amkpi alerts"))
 @with_run
 def alarms(run: Run) -> None:
     """The same as `amkpi alerts`."""
@@ -138,7 +144,7 @@ def _write(
             terminal.warn(f"no mail of {period} was written: {error}")
         else:
             written = report.count("written")
-            result(f"{written} mail{'' if written == 1 else 's'} in {target}, {report.grain} {report.period}")
+            result(f"{terminal.counted(written, 'mail', 'mails')} in {target}, {report.grain} {report.period}")
     if report is not None:
         _show(report)
 
@@ -178,7 +184,7 @@ def _show(report: DeliveryReport) -> None:
         terminal.warn(f"{result.staff_id}: {result.outcome}: {result.detail}")
 
 
-@click.command()
+@click.command(epilog=examples("amkpi addresses", "amkpi addresses --confirm NV003"))
 @click.option("--confirm", metavar="STAFF_ID", multiple=True, help="Confirm this change; may be repeated.")
 @click.option("--confirm-all", is_flag=True, help="Confirm all changes.")
 @click.option("--without-notice", is_flag=True, help="Also what the old address could not be told of.")

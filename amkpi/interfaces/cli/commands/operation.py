@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from amkpi.interfaces.cli.options import FOLDER, with_run
+from amkpi.interfaces.cli.options import FOLDER, examples, with_run
 
 if TYPE_CHECKING:
     from amkpi.core.run import Run
 
 
-@click.command()
+@click.command(epilog=examples("amkpi replay projects/2026-10.csv", "amkpi replay --mapping hubspot_companies"))
 @click.argument("wanted", metavar="[FILE|SHA256]", required=False)
 @click.option("--mapping", metavar="NAME", help="All files that were loaded by another text of this mapping.")
 @click.option("--accept-deletions", is_flag=True, help="They may delete more than max_deleted_share.")
@@ -40,37 +40,40 @@ def replay(run: Run, wanted: str | None, mapping: str | None, accept_deletions: 
         click.echo(f"{delivery.file_name} as {delivery.extract}: {delivery.summary}")
 
 
-@click.command()
+@click.command(epilog=examples("amkpi rebuild && amkpi run"))
 @with_run
 def rebuild(run: Run) -> None:
     """Restore a lost warehouse from archive/.
 
     Start `amkpi run` after it.
     """
+    from amkpi.core.terminal import counted
     from amkpi.interfaces.cli import console
     from amkpi.pipeline import steps
 
     with console.step("rebuild") as (progress, result):
-        result(f"{steps.rebuild(run, progress)} deliveries loaded again")
+        result(f"{counted(steps.rebuild(run, progress), 'delivery', 'deliveries')} loaded again")
 
 
-@click.command()
+@click.command(epilog=examples("amkpi backup"))
 @with_run
 def backup(run: Run) -> None:
     """Back up what cannot be computed again.
 
     archive/, state/, sources/ and amkpi.toml. The pipeline may run at the same time.
     """
+    from amkpi.core.terminal import counted
     from amkpi.interfaces.cli import console
     from amkpi.pipeline import steps
 
     with console.step("backup") as (progress, result):
         report, removed = steps.back_up(run, progress)
-        size = f"{report.files} files, {report.bytes / 1e6:,.1f} MB, {report.linked} linked to the last backup"
-        result(f"{report.folder}: {size}; {removed} old backups removed")
+        files, old = counted(report.files, "file", "files"), counted(removed, "old backup", "old backups")
+        size = f"{files}, {report.bytes / 1e6:,.1f} MB, {report.linked} linked to the last backup"
+        result(f"{report.folder}: {size}; {old} removed")
 
 
-@click.command()
+@click.command(epilog=examples("amkpi restore backups/2026-10-17T020000 --home ./new"))
 @click.argument("folder", metavar="BACKUP", type=FOLDER)
 @with_run
 def restore(run: Run, folder: Path) -> None:
@@ -80,8 +83,10 @@ def restore(run: Run, folder: Path) -> None:
 
     BACKUP: a folder that `amkpi backup` made.
     """
+    from amkpi.core.terminal import counted
     from amkpi.interfaces.cli import console
     from amkpi.pipeline import steps
 
     with console.step("restore") as (progress, result):
-        result(f"{steps.restore(run, folder, progress)} deliveries in {run.home.root}; now: amkpi run")
+        deliveries = counted(steps.restore(run, folder, progress), "delivery", "deliveries")
+        result(f"{deliveries} in {run.home.root}; now: amkpi run")

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from amkpi.core.errors import AmkpiError
-from amkpi.interfaces.cli.options import FOLDER, with_run
+from amkpi.interfaces.cli.options import FOLDER, examples, with_run
 
 if TYPE_CHECKING:
     from amkpi.core.run import Run
 
 
-@click.command()
+@click.command(
+    epilog=examples("amkpi pages ./pages-of-lan --for NV003", "amkpi pages ./pages-of-lan --for NV003 --months 6")
+)
 @click.argument("folder", metavar="DIR", type=FOLDER)
 @click.option("--for", "staff_id", metavar="STAFF_ID", required=True, help="The reader.")
 @click.option("--months", type=click.IntRange(1, 120), help="How many months.  [default: the setting static_months]")
@@ -27,6 +29,7 @@ def pages(run: Run, folder: Path, staff_id: str, months: int | None) -> None:
     from amkpi.access.reader import reader_of
     from amkpi.core.language.periods import Period
     from amkpi.core.publication_id import current_file
+    from amkpi.core.terminal import counted
     from amkpi.interfaces.cli import console
     from amkpi.pages.export import newest, write_pages
     from amkpi.pages.site import open_site
@@ -42,4 +45,4 @@ def pages(run: Run, folder: Path, staff_id: str, months: int | None) -> None:
         if reader is None:
             raise AmkpiError(f"--for {staff_id}: no active person has this staff_id")
         export = write_pages(site, reader, folder, progress)
-        result(f"{export.files:,} files, open {export.front}")
+        result(f"{counted(export.files, 'file', 'files')}, open {export.front}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from amkpi.core.errors import AuditBlocked
-from amkpi.interfaces.cli.options import historical_option, with_run
+from amkpi.interfaces.cli.options import examples, historical_option, with_run
 
 if TYPE_CHECKING:
     from amkpi.core.run import Run
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST_FILES = 10
 
 
-@click.command()
+@click.command(epilog=examples("amkpi run --home /srv/agency", "amkpi run --as-of 2026-09-30 --historical"))
 @historical_option
 @with_run
 def run(run: Run, historical: bool) -> None:
@@ -46,7 +46,7 @@ def run(run: Run, historical: bool) -> None:
     console.show_publication(run)
 
 
-@click.command()
+@click.command(epilog=examples("amkpi load", "amkpi load --accept-deletions hubspot_companies"))
 @click.option(
     "--accept-deletions",
     metavar="MAPPING",
@@ -58,21 +58,21 @@ def load(run: Run, accept_deletions: str | None) -> None:
     _load(run, accept_deletions)
 
 
-@click.command()
+@click.command(epilog=examples("amkpi build", "amkpi build --as-of 2026-10-17"))
 @with_run
 def build(run: Run) -> None:
     """Build the marts in the private warehouse."""
     _build(run)
 
 
-@click.command()
+@click.command(epilog=examples("amkpi audit"))
 @with_run
 def audit(run: Run) -> None:
     """Check the input and the marts before they are published."""
     _audit(run)
 
 
-@click.command()
+@click.command(epilog=examples("amkpi publish", "amkpi publish --historical"))
 @historical_option
 @with_run
 def publish(run: Run, historical: bool) -> None:
@@ -83,6 +83,7 @@ def publish(run: Run, historical: bool) -> None:
 
 def _load(run: Run, accept_deletions: str | None = None) -> None:
     from amkpi.core import terminal
+    from amkpi.core.terminal import counted
     from amkpi.interfaces.cli import console
     from amkpi.pipeline import steps
     from amkpi.pipeline.status import changed_mapping
@@ -94,7 +95,8 @@ def _load(run: Run, accept_deletions: str | None = None) -> None:
         else:
             count = Counter(delivery.status for delivery in report.deliveries)
             files = ", ".join(f"{count[s]} {s}" for s in ("loaded", "duplicate", "rejected") if count[s])
-            result(f"{len(report.deliveries)} files ({files}), {report.rows_read:,} rows")
+            all_files = counted(len(report.deliveries), "file", "files")
+            result(f"{all_files} ({files}), {counted(report.rows_read, 'row', 'rows')}")
     for wrong in report.broken_mappings:
         terminal.warn(f"a mapping is wrong, and files that it takes are rejected: {wrong}")
     for delivery in report.deliveries:
@@ -108,20 +110,23 @@ def _load(run: Run, accept_deletions: str | None = None) -> None:
     for line in lines[:MOST_FILES]:
         terminal.warn(line)
     if len(lines) > MOST_FILES:
-        terminal.note(f"and {len(lines) - MOST_FILES} more files: see marts.load_ledger")
+        more = counted(len(lines) - MOST_FILES, "more file", "more files")
+        terminal.note(f"and {more}: see marts.load_ledger")
     for name, changed in report.changed_mappings.items():
         terminal.warn(changed_mapping(name, changed))
 
 
 def _build(run: Run, on_start: Callable[[], None] = lambda: None) -> bool:
     """Build; returns whether there was something to build."""
+    from amkpi.core.terminal import counted
     from amkpi.interfaces.cli import console
     from amkpi.pipeline import steps
 
     with console.step("build") as (progress, result):
         report = steps.build(run, progress, on_start)
         if report.is_new:
-            result(f"{report.models} models, {report.tests} tests, as of {run.as_of:%d/%m/%Y}")
+            models, tests = counted(report.models, "model", "models"), counted(report.tests, "test", "tests")
+            result(f"{models}, {tests}, as of {run.as_of:%d/%m/%Y}")
         else:
             result(f"nothing changed: publication {report.publication_id} is current")
     return report.is_new
@@ -129,6 +134,7 @@ def _build(run: Run, on_start: Callable[[], None] = lambda: None) -> bool:
 
 def _audit(run: Run, auditor: Auditor | None = None) -> None:
     from amkpi.core import terminal
+    from amkpi.core.terminal import counted
     from amkpi.expectations.runner import audit_warehouse
     from amkpi.interfaces.cli import console
     from amkpi.pipeline import steps
@@ -137,7 +143,8 @@ def _audit(run: Run, auditor: Auditor | None = None) -> None:
         with console.step("audit") as (progress, result):
             report = steps.audit(run, progress, auditor or audit_warehouse)
             if report.is_new:
-                result(f"{len(report.findings)} expectations, {len(report.warnings)} warnings")
+                checked = counted(len(report.findings), "expectation", "expectations")
+                result(f"{checked}, {counted(len(report.warnings), 'warning', 'warnings')}")
             else:
                 result("nothing changed: the current publication was audited")
     except AuditBlocked as blocked:

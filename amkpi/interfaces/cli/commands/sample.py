@@ -8,10 +8,14 @@ from pathlib import Path
 import click
 
 from amkpi.core.errors import AmkpiError
-from amkpi.interfaces.cli.options import FOLDER, as_of_option
+from amkpi.interfaces.cli.options import FOLDER, as_of_option, examples
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "amkpi sample demo/landing", "amkpi sample demo/landing --seed 7 --months 18 --scale 0.2 --as-of 2026-09-30"
+    )
+)
 @click.argument("directory", metavar="DIR", type=FOLDER)
 @click.option("--seed", type=int, default=7, show_default=True, help="The same seed gives the same bytes.")
 @click.option("--months", type=click.IntRange(min=1), default=24, show_default=True, help="Months of history.")
@@ -29,6 +33,7 @@ def sample(directory: Path, seed: int, months: int, scale: float, as_of: str | N
     DIR: a folder for the extracts; it is made if it is missing.
     """
     from amkpi.core.run import sample_date
+    from amkpi.core.terminal import counted
     from amkpi.sample_agency import write_sample
 
     try:
@@ -36,4 +41,5 @@ def sample(directory: Path, seed: int, months: int, scale: float, as_of: str | N
     except ValueError as error:
         raise AmkpiError(f"--as-of {as_of!r} is not a date: write it as YYYY-MM-DD") from error
     counts = write_sample(directory, seed=seed, months=months, scale=scale, as_of=last)
-    click.echo(f"{sum(counts.values())} rows of {len(counts)} extracts in {directory}, as of {last.isoformat()}")
+    rows, extracts = counted(sum(counts.values()), "row", "rows"), counted(len(counts), "extract", "extracts")
+    click.echo(f"{rows} of {extracts} in {directory}, as of {last.isoformat()}")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from amkpi.interfaces.cli.commands.mail import mail_server
-from amkpi.interfaces.cli.options import with_run
+from amkpi.interfaces.cli.options import examples, with_run
 
 if TYPE_CHECKING:
     from amkpi.core.run import Run
 
 
-@click.command()
+@click.command(epilog=examples("amkpi serve", "amkpi serve --host 0.0.0.0 --port 8090"))
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", metavar="PORT", default=8090, show_default=True, type=click.IntRange(0, 65535))
 @with_run

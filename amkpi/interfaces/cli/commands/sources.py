@@ -8,15 +8,17 @@ from pathlib import Path
 import click
 
 from amkpi.core.errors import AmkpiError
-from amkpi.interfaces.cli.options import FOLDER, home_option
+from amkpi.interfaces.cli.options import FOLDER, examples, home_option
 
 
-@click.group()
+@click.group(epilog=examples("amkpi sources check export.csv", "amkpi sources draft export.csv --extract clients"))
 def sources() -> None:
     """Source mappings: native exports of other tools."""
 
 
-@sources.command()
+@sources.command(
+    epilog=examples("amkpi sources check export.csv", "amkpi sources check export.csv --mapping my.yml --home ./agency")
+)
 @click.argument("file", metavar="FILE", type=FOLDER)
 @click.option("--source", metavar="NAME", help="Only this mapping.")
 @click.option("--mapping", metavar="YML", type=FOLDER, help="Only this mapping file, wherever it lies.")
@@ -34,7 +36,7 @@ def check(file: Path, source: str | None, mapping: Path | None, home: Path | Non
     show_check(file, source, mapping, Home.at(Path(folder)) if folder else None)
 
 
-@sources.command()
+@sources.command(epilog=examples("amkpi sources draft export.csv --extract clients > sources/crm.yml"))
 @click.argument("file", metavar="FILE", type=FOLDER)
 @click.option("--extract", metavar="E", required=True, help="The extract that the mapping should yield.")
 def draft(file: Path, extract: str) -> None:
@@ -47,7 +49,7 @@ def draft(file: Path, extract: str) -> None:
     show_draft(file, extract)
 
 
-@sources.command()
+@sources.command(epilog=examples("amkpi sources schema > mapping.schema.json"))
 def schema() -> None:
     """Print the JSON schema of a mapping, for editors."""
     from amkpi.interfaces.cli.mapping_check import show_schema
@@ -55,7 +57,7 @@ def schema() -> None:
     show_schema()
 
 
-@sources.command()
+@sources.command(epilog=examples("amkpi sources template clients --dir ./to-fill-in"))
 @click.argument("extract", metavar="EXTRACT")
 @click.option(
     "--dir", "directory", type=FOLDER, metavar="DIR", default=Path(), help="Where to write; made if it is missing."
