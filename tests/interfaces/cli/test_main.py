@@ -173,7 +173,7 @@ def test_the_example_is_run_asked_and_run_again(tmp_path: Path) -> None:
     assert json.loads(asked.stdout) == [{"n": 18416}]
     assert "the query failed" in failed(amkpi(tmp_path, "query", "select * from nowhere"), 1)
     assert "the query failed" in failed(amkpi(tmp_path, "query", "select * from read_text('/etc/passwd')"), 1)
-    assert "the query failed" in failed(amkpi(tmp_path, "query", "delete from kpi_values"), 1)
+    assert "DELETE is refused" in failed(amkpi(tmp_path, "query", "delete from kpi_values"), 1)
     identity = link.removeprefix("kpi_").removesuffix(".duckdb")
     assert identity in amkpi(tmp_path, "status").stdout
     as_json = json.loads(amkpi(tmp_path, "status", "--format", "json").stdout)
