@@ -31,7 +31,8 @@ def find_ids(connection: duckdb.DuckDBPyConnection, since: int) -> bool:
     """
     changed = False
     known: dict[tuple[str, str], dict[str, str]] = {}
-    for extract in EXTRACTS.values():
+    mapped = connection.execute("select distinct extract from raw.ledger where source is not null").fetchall()
+    for extract in (each for each in EXTRACTS.values() if (each.name,) in mapped):
         for name in waiting_columns(connection, extract):
             texts = [text for (text,) in connection.execute(_texts(extract, name)).fetchall()]
             ids = []

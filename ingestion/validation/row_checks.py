@@ -130,12 +130,8 @@ def _check(connection: duckdb.DuckDBPyConnection, inputs: ValidationInputs, sinc
     """Check what deliveries after `since` can change: everything if that is 0."""
     if lookups.find_ids(connection, since):
         since = 0
-    first_deliveries = {
-        name: first
-        for name in EXTRACTS
-        for (first,) in connection.execute(f"select min(_delivery) from raw.{name}").fetchall()
-        if first is not None
-    }
+    firsts = " union all ".join(f"select '{name}', min(_delivery) from raw.{name}" for name in EXTRACTS)
+    first_deliveries = {name: first for name, first in connection.execute(firsts).fetchall() if first is not None}
     _first_rates(connection, "rates_before", since)
     # Rates first: the amounts of the other extracts are checked against the valid rates.
     for extract in sorted(EXTRACTS.values(), key=lambda extract: extract.name != "fx_rates"):

@@ -22,6 +22,8 @@ from tests.ingestion.readers.test_zip_files import zipped
 from tests.ingestion.test_loader import files_below, reason
 from tests.paths import ROOT
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 HEAD = "client_id,client_name\n"
 GOOD = {"clients/good.csv": HEAD + "G,good\n"}
 

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 import pytest
 import xlsxwriter
 
-from amkpi.core.paths import SHIPPED_MAPPINGS
-from amkpi.ingestion import from_archive
 from amkpi.ingestion.loader import LoadReport
 from amkpi.ingestion.validation.row_checks import check_rows
+from amkpi.pipeline import steps
 from tests.conftest import Agency
+
+pytestmark = pytest.mark.usefixtures("kept_open")
 
 COSTS = """
 file: "{file}"
@@ -238,7 +239,6 @@ def test_rows_that_id_from_cannot_tell_apart_are_told(agency: Agency) -> None:
 
 def rebuilt(agency: Agency) -> None:
     """Fill an empty warehouse from the archive."""
-    agency.home.warehouse.unlink()
+    steps.rebuild(agency.run)
     with agency.warehouse() as connection:
-        from_archive.rebuild(connection, agency.home, agency.run.settings, SHIPPED_MAPPINGS)
         check_rows(connection, "VND")

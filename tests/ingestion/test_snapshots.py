@@ -13,6 +13,8 @@ from amkpi.pipeline import steps
 from tests.changed_settings import changed
 from tests.conftest import Agency
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 MAPPING = """
 file: "*crm*.csv"
 extract: clients

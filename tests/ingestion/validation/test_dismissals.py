@@ -11,6 +11,8 @@ from amkpi.ingestion.validation import quarantine
 from amkpi.pipeline import held_back, steps
 from tests.conftest import Agency
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 FILE = "client_id,client_name\nC1,One\nC2,\nC3,\nC4\n"
 
 

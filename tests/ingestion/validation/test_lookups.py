@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from amkpi.ingestion.validation.row_checks import check_rows
 from tests.conftest import Agency
+
+pytestmark = pytest.mark.usefixtures("kept_open")
 
 BY_MAIL = """
 file: "tasks*.csv"

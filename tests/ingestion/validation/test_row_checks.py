@@ -18,6 +18,7 @@ from amkpi.ingestion.contracts.extracts import EXTRACTS, REASONS
 from amkpi.ingestion.validation.row_checks import check_rows
 from tests.conftest import Agency
 
+pytestmark = pytest.mark.usefixtures("kept_open")
 CASES = Path(__file__).parent / "cases"
 
 
