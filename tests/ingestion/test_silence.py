@@ -9,6 +9,8 @@ from collections.abc import Mapping
 import pytest
 import xlsxwriter
 
+from amkpi.core.paths import SHIPPED_MAPPINGS
+from amkpi.ingestion import from_archive
 from amkpi.ingestion.loader import LoadReport
 from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.pipeline import steps

@@ -117,7 +117,7 @@ def test_a_build_that_new_rows_overtook_is_not_published(small: Agency) -> None:
 def test_the_same_inputs_give_the_same_id_and_rows_elsewhere_later_and_from_the_archive(
     make_agency: Callable[..., Agency],
 ) -> None:
-    runs = random_agency(31, as_of=AS_OF, dirty=True)
+    runs = random_agency(31, as_of=AS_OF, dirty=True, size="tiny")
     files = []
     for name in ("here", "there"):
         agency = make_agency(name)

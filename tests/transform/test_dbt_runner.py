@@ -120,12 +120,12 @@ def concerned(agency: Agency, change: Change) -> set[tuple[str, date]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [12])
+@pytest.mark.parametrize(("seed", "size"), [(12, "tiny"), pytest.param(12, "small", marks=pytest.mark.long)])
 def test_builds_of_only_what_is_new_give_what_the_oracle_and_the_published_file_have(
-    make_agency: Callable[..., Agency], written: list[str], seed: int
+    make_agency: Callable[..., Agency], written: list[str], seed: int, size: str
 ) -> None:
     agency = make_agency(as_of=AS_OF)
-    runs = random_agency(seed, as_of=AS_OF, dirty=True)
+    runs = random_agency(seed, as_of=AS_OF, dirty=True, size=size)
     # Late, corrected, deleted and released rows, a day later each time.
     for _ in agency.nights(runs):
         assert different_rows(agency, agency.publish_unaudited()) == {}
