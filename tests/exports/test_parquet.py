@@ -18,6 +18,8 @@ from amkpi.core.settings import load_settings
 from amkpi.exports import parquet
 from tests.exports import random_marts
 
+pytestmark = pytest.mark.slow
+
 ONE, TWO = "00000000000000aa", "00000000000000bb"
 
 

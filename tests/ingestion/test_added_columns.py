@@ -16,6 +16,8 @@ from amkpi.pipeline import steps
 from tests.conftest import Agency
 from tests.core.storage.homes import home_of_0_1_0, rows
 
+pytestmark = pytest.mark.slow
+
 BEFORE = "client_id,client_name,Sales Tier,note\nC1,One,gold ,x\nC2,Two,,\nC3,,silver,\nbroken\n"
 WITHOUT = "client_id,client_name\nC4,Four\n"
 AFTER = "client_id,client_name,sales_tier,founded\nC1,One,platinum,1999-05-01\nC5,Five,,May\n"

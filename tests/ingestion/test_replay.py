@@ -16,7 +16,7 @@ from amkpi.pipeline import held_back, status, steps
 from tests.changed_settings import changed
 from tests.conftest import Agency
 
-pytestmark = pytest.mark.usefixtures("kept_open")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kept_open")]
 
 MAPPING = """
 file: "*crm*.csv"

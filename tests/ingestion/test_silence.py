@@ -16,7 +16,7 @@ from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.pipeline import steps
 from tests.conftest import Agency
 
-pytestmark = pytest.mark.usefixtures("kept_open")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kept_open")]
 
 COSTS = """
 file: "{file}"

@@ -21,10 +21,19 @@ from tests.conftest import AS_OF, Agency
 from tests.oracle.agencies import random_agency
 from tests.pages.reading import Marts
 
+FOLDER = Path(__file__).parent
 SEED = 11
 # Two people whose ids could be taken for folders, for other file names, or for each other.
 ODD_IDS = {b"A03": "A/03 Đ.ổ".encode(), b"A04": b"a05"}
 ANALYST = "CEO"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever needs the agency is slow: dbt builds it."""
+    for item in items:
+        if item.path.is_relative_to(FOLDER) and "run" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="package")

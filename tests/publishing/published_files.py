@@ -42,6 +42,8 @@ def different_rows(agency: Agency, file: Path) -> dict[str, int]:
             for (name,) in found
             # The computed rows, which the file has in `fresh`, are the marts of the warehouse. Nothing is closed here.
             for computed in [name.replace("fresh.", "marts.")]
+            # Equal rows have equal hashes, in whatever order. The comparison itself takes four times as long.
+            if _hashes(connection, computed) != _hashes(connection, f"published.{name}")
         }
     return {name: rows for name, rows in different.items() if rows}
 
@@ -72,3 +74,10 @@ def small_publication(root: Path) -> Home:
         )
     home.current.symlink_to(file.name)
     return home
+
+
+def _hashes(connection: duckdb.DuckDBPyConnection, relation: str) -> tuple[object, ...] | None:
+    """The number of rows, and two sums of their hashes."""
+    return connection.execute(
+        f"select count(*), bit_xor(hash(each)), sum(hash(each)::hugeint) from {relation} as each"
+    ).fetchone()

@@ -238,12 +238,14 @@ def test_people_are_promoted_reorganised_hired_and_leave(agency: Files) -> None:
     assert any(history[0]["valid_from"] > "2026-07-31" for history in histories.values())
 
 
+@pytest.mark.slow
 def test_clients_change_hands_and_some_records_are_nobodys(agency: Files, marts: Computed) -> None:
     hands = Counter(row["client_id"] for row in rows_of(agency(MID_MONTH), "client_assignments"))
     assert sum(count > 1 for count in hands.values()) >= 8
     assert any(row["staff_id"] is None for row in marts(MID_MONTH).kpi_evidence)
 
 
+@pytest.mark.slow
 def test_the_new_hire_has_a_few_clients_and_little_data(agency: Files, marts: Computed) -> None:
     hired = [row["staff_id"] for row in rows_of(agency(MID_MONTH), "staff") if row["valid_from"] == "2026-08-01"]
     assert len(hired) == 1

@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from amkpi.core.run import Run
+from amkpi.scorecards.mail import messages
+from amkpi.scorecards.model import Scorecard
 from tests.scorecards import agency
+
+_RENDERED: dict[tuple[str, str], bytes] = {}
+
+
+@pytest.fixture
+def rendered_again() -> None:
+    """For a test of rendering itself: nothing is taken from the tests before it."""
+
+
+@pytest.fixture(autouse=True)
+def _each_card_is_rendered_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most tests mail the same scorecards. The PDF and the chart take half of the time of a mail."""
+    if "rendered_again" in request.fixturenames:
+        return
+
+    def once(kind: str, render: Callable[[Scorecard], bytes]) -> Callable[[Scorecard], bytes]:
+        def rendered(card: Scorecard) -> bytes:
+            key = kind, repr(card)
+            if key not in _RENDERED:
+                _RENDERED[key] = render(card)
+            return _RENDERED[key]
+
+        return rendered
+
+    monkeypatch.setattr(messages, "pdf", once("pdf", messages.pdf))
+    monkeypatch.setattr(messages, "chart", once("chart", messages.chart))
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from amkpi.core.run import Run
 from tests.scorecards import agency
 from tests.scorecards.test_mails import attached, mails, part, read
 
+pytestmark = pytest.mark.slow
+
 CLOSE = """
 insert into closings (n, period_grain, period_start, closed_at, closed_by, as_of) values
     (1, 'month', '{month}', '2026-10-09 09:00:00+07', 'Chị Hoa <b>', '2026-10-08');

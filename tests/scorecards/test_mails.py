@@ -35,6 +35,8 @@ from tests.scorecards import agency
 from tests.scorecards.figures import rated, shown
 from tools.texts import read_catalogue
 
+pytestmark = pytest.mark.slow
+
 Mails = Mapping[str, EmailMessage]
 
 
@@ -449,6 +451,7 @@ def test_a_mail_remembers_every_figure_that_it_reports_of_periods_that_are_over(
     assert august == {(*person, "value") for person in people} | {("team", "D1", "score"), ("team", "D1", "rating")}
 
 
+@pytest.mark.usefixtures("rendered_again")
 def test_the_same_publication_and_history_give_the_same_bytes(run: Run) -> None:
     for folder in ("one", "two"):
         write_to_outbox(run, run.home.root / folder, period="2026-09", options=Options(workbook=True))

@@ -26,6 +26,8 @@ from amkpi.scorecards.render.object_streams import with_object_streams
 from tests.scorecards import agency
 from tests.scorecards.test_mails import attached, part
 
+pytestmark = pytest.mark.usefixtures("rendered_again")
+
 MOST_MAIL_BYTES = 2_000_000
 XLSX = "vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 

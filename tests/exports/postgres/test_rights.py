@@ -15,6 +15,8 @@ from tests.exports.postgres.conftest import Database
 from tests.exports.postgres.server import Server
 from tests.exports.random_marts import ODD_IDS
 
+pytestmark = pytest.mark.slow
+
 SEEN = "select reader from amkpi.me"
 
 

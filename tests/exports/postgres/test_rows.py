@@ -14,6 +14,8 @@ from tests.exports.plain_rule import PlainReader, Row
 from tests.exports.postgres.conftest import Database, counted, marts_of, new_database, read
 from tests.exports.postgres.server import Server
 
+pytestmark = pytest.mark.slow
+
 # Agencies of eleven and twelve people; in the last one four people manage each other in a loop.
 SEEDS = (20, 38, 106)
 OUTSIDE, OPERATOR = "out@side.example", "ops@side.example"

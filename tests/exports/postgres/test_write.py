@@ -23,6 +23,8 @@ from tests.exports.postgres.conftest import Database, counted, marts_of, read
 from tests.exports.postgres.server import Server
 from tests.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 ONE, TWO = "00000000000000aa", "00000000000000bb"
 COUNT = "select count(*), coalesce(sum(numerator), 0) from marts.adjustments"
 

@@ -11,7 +11,7 @@ from amkpi.ingestion.validation import quarantine
 from amkpi.pipeline import held_back, steps
 from tests.conftest import Agency
 
-pytestmark = pytest.mark.usefixtures("kept_open")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kept_open")]
 
 FILE = "client_id,client_name\nC1,One\nC2,\nC3,\nC4\n"
 

@@ -22,7 +22,7 @@ from tests.conftest import Agency
 from tests.ingestion.readers.test_readers import listed
 from tests.ingestion.test_loader import files_below
 
-pytestmark = pytest.mark.usefixtures("kept_open")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kept_open")]
 
 FILES = {
     "clients/a.csv": 'client_id,client_name,Note\nC1,One,x\nC2,,"=cmd()"\n=1+1,,y\nC4\n-5,,z\n',

@@ -18,7 +18,7 @@ from amkpi.ingestion.validation.settled_rows import LINE, SHA256
 from tests.conftest import Agency
 from tests.ingestion.readers.test_readers import listed
 
-pytestmark = pytest.mark.usefixtures("kept_open")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kept_open")]
 
 # A row that lacks a value, one that lacks its key, one with too few fields, and a good one.
 FAULTY = "client_id,client_name,industry\nC1,One,\nC2,,\n,Three,\nC4\n"
