@@ -91,7 +91,7 @@ def test_the_command_says_it_and_without_home_says_how(
     show_check(file, None, None, agency.home)
     printed = capsys.readouterr()
     out = " ".join((printed.out + printed.err).split())
-    assert "client_id: 1 different values are found in clients of HOME" in out
+    assert "client_id: 1 different value is found in clients of HOME" in out
     assert "client_id: clients has no 'nobody' (1 row): these rows would wait" in out
     assert "client_id: several of clients are 'á đông' (1 row): these rows would wait" in out
     assert "owner_id: staff has no 'NV9' (1 row)" in out
