@@ -19,5 +19,5 @@ LAYERS: dict[str, str] = {
     "alerts": "incidents, and the mails about them to the operator",
     "pipeline": "the steps that commands and DAG tasks share",
     "sample_agency": "the sample agency: a realistic history, written as extracts",
-    "interfaces": "the command line, the web server of the pages, the Airflow glue, the demo",
+    "interfaces": "the command line, the web server of the pages, the MCP server, the Airflow glue, the demo",
 }

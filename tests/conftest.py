@@ -22,6 +22,7 @@ from amkpi.core.settings import load_settings
 from amkpi.core.storage.warehouse import connect
 from amkpi.ingestion.loader import LoadReport
 from amkpi.pipeline import steps
+from amkpi.sample_agency import write_sample
 from tests.changed_settings import changed
 
 AS_OF = date(2026, 10, 17)
@@ -209,3 +210,21 @@ def kept_open(agency: Agency, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 def agency(make_agency: Callable[..., Agency]) -> Agency:
     """One empty agency as of 17/10/2026."""
     return make_agency()
+
+
+# An unknown reference and a day that does not exist: the page has a question about rows in quarantine.
+SPOILED = """contract_id,client_id,kind,signed_date,start_date,end_date,amount,currency
+X-1,NOBODY,renewal,2026-09-01,2026-09-01,2027-08-31,1000,VND
+X-2,KH001,renewal,2026-09-31,2026-09-01,2027-08-31,1000,VND
+"""
+
+
+@pytest.fixture(scope="session")
+def published_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of the sample agency that the commands of docs/analysts.md make, published."""
+    agency = Agency.at(tmp_path_factory.mktemp("analysts") / "demo")
+    write_sample(agency.home.landing, seed=7, months=18, scale=0.2, as_of=date(2026, 9, 30))
+    agency.load({"contracts/spoiled.csv": SPOILED})
+    agency.build()
+    agency.publish_unaudited()
+    return agency.home.root

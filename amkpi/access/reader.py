@@ -79,6 +79,12 @@ def reader_of_address(names: Names, address: str, settings: Settings) -> Reader 
     return _reader(names, active[0] if len(active) == 1 else None, key, settings)
 
 
+def analyst(names: Names, staff_id: str | None = None) -> Reader:
+    """The rights of who reads everything. staff_id: None for somebody who is not in the staff extract."""
+    everybody = frozenset(names.people)
+    return Reader(staff_id, everybody, everybody & _leaders(names), everybody, True, True, everything=True)
+
+
 def reader_in_mail(names: Names, staff_id: str, company: bool) -> Reader:
     """The rights of somebody who gets a scorecard with these names, which may be those of a closed period.
 
@@ -99,11 +105,10 @@ def address_key(address: str | None) -> str:
 def _reader(names: Names, person: StaffMember | None, key: str, settings: Settings) -> Reader | None:
     """The rights of a person, or of who only has an address. key: the address of the sign-in, empty without one."""
     staff_id = person.staff_id if person else None
-    analyst = _is_listed(staff_id, key, settings.pages.analysts)
+    is_analyst = _is_listed(staff_id, key, settings.pages.analysts)
     operator = _is_listed(staff_id, key, settings.pages.operators)
-    if analyst:
-        everybody = frozenset(names.people)
-        return Reader(staff_id, everybody, everybody & _leaders(names), everybody, True, True, everything=True)
+    if is_analyst:
+        return analyst(names, staff_id)
     if person is None:
         nobody: frozenset[str] = frozenset()
         return Reader(None, nobody, nobody, nobody, company=False, data=True) if operator else None

@@ -51,8 +51,8 @@ from amkpi.core.setting_groups import (
 ENV_PREFIX = "AMKPI_"
 # Between the group and the name in a variable.
 DELIMITER = "__"
-# Variables that say where and when, not how: read by the command line, and the warehouse by dbt's profile.
-NOT_SETTINGS = frozenset({"HOME", "LANDING", "AS_OF", "WAREHOUSE"})
+# Variables that say where and when, and a secret. The command line reads them, and dbt's profile the warehouse.
+NOT_SETTINGS = frozenset({"HOME", "LANDING", "AS_OF", "WAREHOUSE", "MCP_TOKEN"})
 
 
 class Settings(BaseSettings):

@@ -146,12 +146,12 @@ def find_kpi(text: str) -> Kpi:
     without its marks: the first of these that fits anything decides.
     """
     wanted = text.strip().casefold().replace("-", "_")
-    words = unmarked(text.strip()).replace("_", " ").replace("-", " ")
+    words = _words(text)
     ways: tuple[Callable[[Kpi], bool], ...] = (
         lambda kpi: wanted in (str(kpi.number), kpi.name),
         lambda kpi: kpi.name.startswith(wanted),
         lambda kpi: wanted in kpi.name,
-        lambda kpi: any(words in unmarked(label) for label in (kpi.label.vi, kpi.label.en)),
+        lambda kpi: any(words in _words(label) for label in (kpi.label.vi, kpi.label.en)),
     )
     for way in ways if wanted else ():
         found = [kpi for kpi in kpis() if way(kpi)]
@@ -164,6 +164,11 @@ def find_kpi(text: str) -> Kpi:
     near = difflib.get_close_matches(wanted, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"use 1 to {len(names)} or one of {', '.join(names)}"
     raise AmkpiError(f"no KPI {text!r}: {hint}")
+
+
+def _words(text: str) -> str:
+    """The words of a name or label, without marks and signs between them."""
+    return " ".join(unmarked(text).translate(str.maketrans("_-/", "   ")).split())
 
 
 def find_period(text: str) -> Period:

@@ -78,7 +78,7 @@ for command in (
     *(run.run, run.load, run.build, run.audit, run.publish),
     *(inspection.status, inspection.query, inspection.explain, inspection.quarantine),
     *(mail.scorecards, mail.addresses, mail.alerts, mail.alarms),
-    *(pages.pages, serve.serve, assist.ui),
+    *(pages.pages, serve.serve, assist.ui, assist.mcp),
     *(closing.close, closing.reopen),
     *(operation.replay, operation.rebuild, operation.backup, operation.restore),
     *(sample.sample, sources.sources, assist.completion),

@@ -1,4 +1,4 @@
-"""Commands that help with other tools: ui, completion."""
+"""Commands that help with other tools: ui, mcp, completion."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from amkpi.core.errors import AmkpiError
 from amkpi.interfaces.cli.options import examples, with_run
 
 if TYPE_CHECKING:
@@ -22,6 +23,39 @@ def ui(run: Run) -> None:
     from amkpi.interfaces.cli.duckdb_ui import open_ui
 
     open_ui(run)
+
+
+@click.command(
+    epilog=examples(
+        "amkpi mcp --as NV003 --home /srv/agency", "amkpi mcp --as analyst", "amkpi mcp --as NV003 --http --port 8091"
+    )
+)
+@click.option(
+    "--as",
+    "asked_as",
+    metavar="STAFF_ID",
+    required=True,
+    help="Whose rights limit every answer: a staff id, or analyst for everything.",
+)
+@click.option("--http", is_flag=True, help="Streamable HTTP on this machine instead of stdio.  [env: AMKPI_MCP_TOKEN]")
+@click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="127.0.0.1 or ::1.")
+@click.option("--port", metavar="PORT", default=8091, show_default=True, type=click.IntRange(0, 65535))
+@with_run
+def mcp(run: Run, asked_as: str, http: bool, host: str, port: int) -> None:
+    """Give assistants the published numbers by the Model Context Protocol.
+
+    Tools: list_kpis, get_value, explain, records, compare, what_changed, query. docs/mcp.md says how to connect.
+    """
+    try:
+        from amkpi.interfaces.mcp.server import serve_http, serve_stdio
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("mcp", "mcp_types"):
+            raise
+        raise AmkpiError("the MCP server needs the extra `mcp`: pip install 'amkpi[mcp]'") from error
+    if http:
+        serve_http(run, asked_as, host, port)
+    else:
+        serve_stdio(run, asked_as)
 
 
 @click.command(
