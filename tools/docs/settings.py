@@ -19,6 +19,7 @@ _WHERE_AND_WHEN = {
     "HOME": ("`--home`", "the agency's folder: landing/, archive/, rejected/, state/, warehouse/, published/, outbox/"),
     "LANDING": ("`--landing`", "where extracts arrive; HOME/landing if it is not given"),
     "AS_OF": ("`--as-of`", "the run's date, YYYY-MM-DD; today in the setting `timezone` if it is not given"),
+    "MCP_TOKEN": ("", "what a client of `amkpi mcp --http` sends as its bearer token; a new one is printed without it"),
     "WAREHOUSE": ("", "the DuckDB file that dbt builds in, for dbt by hand; the pipeline sets it itself"),
 }
 _INTRO = f"""\
