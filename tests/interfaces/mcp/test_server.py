@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from amkpi.access.reader import reader_of
 from amkpi.core.errors import AmkpiError
 from amkpi.core.run import Run
 from amkpi.core.settings import load_settings
+from amkpi.interfaces.mcp.caller import Caller
 from amkpi.interfaces.mcp.server import guarded, make_server, serve_http
+from amkpi.interfaces.mcp.values import records_of
 from tests.command_line import amkpi, failed, variables
 from tests.conftest import AS_OF
 from tests.publishing.published_files import small_publication
@@ -90,6 +93,22 @@ def test_whoever_asks_gets_the_rows_of_their_own_people_alone(published_home: Pa
                 continue
             found = call(run, asked_as, "records", kpi="on_time", period="2026", person="me", scope="team", limit=200)
             assert {record["credit"] for record in found.structured_content["records"]} <= reader.people
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("analysts")
+def test_a_teams_records_of_people_who_have_left_it_are_counted_and_not_shown(published_home: Path) -> None:
+    run = Run.prepare(published_home, None, "2026-10-17")
+    with Caller(run, "NV003").asking() as asked:
+        question = asked.question("on_time", "2026", "me", "team")
+        everything = records_of(asked, question, None, 200, 0)
+        # As if everybody but NV004 had left the team: NV003 still reads the team's value, and not their records.
+        left = replace(asked, reader=replace(asked.reader, people=frozenset({"NV003", "NV004"})))
+        some = records_of(left, question, None, 200, 0)
+    hidden = [record for record in everything.records if record.credit not in ("NV003", "NV004")]
+    assert hidden
+    assert (some.not_shown, some.total) == (len(hidden), everything.total - len(hidden))
+    assert {record.credit for record in some.records} <= {"NV003", "NV004"}
 
 
 @pytest.mark.slow
