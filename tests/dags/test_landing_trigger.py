@@ -199,6 +199,7 @@ def errors(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return lines
 
 
+@pytest.mark.slow
 def test_the_trigger_emits_events_for_new_files_and_reads_no_data(
     landing: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

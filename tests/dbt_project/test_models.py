@@ -177,6 +177,7 @@ def test_every_unit_test_of_the_models_passes(built: Agency, monkeypatch: pytest
     assert set(outcomes) == {name for _, name in unit_tests()}
 
 
+@pytest.mark.slow
 def test_every_kpi_and_every_step_towards_it_has_unit_tests() -> None:
     tested = {model for model, _ in unit_tests()}
     steps = {name for name, path in sql_files().items() if PREFIXES[layer(path)] in {"kpi_", "int_"}}

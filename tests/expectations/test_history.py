@@ -102,6 +102,7 @@ def test_the_current_publication_is_compared_whatever_its_date(loaded: Agency) -
     assert compared_with(loaded, AS_OF + timedelta(days=40)) == current
 
 
+@pytest.mark.slow
 def test_a_historical_publication_is_compared_with_the_latest_that_is_not_younger(loaded: Agency) -> None:
     for identity, days in (("1", 9), ("2", 5), ("3", 2)):
         publication(loaded, identity * 16, AS_OF - timedelta(days=days))

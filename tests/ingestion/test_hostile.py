@@ -210,12 +210,14 @@ def test_names_that_are_folders_elsewhere_get_another_place_among_the_rejected(a
     assert sorted(contents) == [b"1", b"1", b"2", b"3"]
 
 
+@pytest.mark.slow
 def test_a_line_of_100_mb_is_rejected(agency: Agency) -> None:
     message = rejected_next_to_a_good_one(agency, {"clients/a.csv": HEAD.encode() + b"C1," + b"x" * 100_000_000})
     assert "16 MiB" in message
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.ndjson"])
+@pytest.mark.slow
 def test_a_json_text_of_100_mb_is_rejected(agency: Agency, name: str) -> None:
     content = b'[{"client_id": "' + b"x" * 100_000_000
     rejected_next_to_a_good_one(agency, {f"clients/{name}": content[name.endswith("ndjson") :]})

@@ -173,6 +173,7 @@ def test_a_file_without_rows_is_loaded(agency: Agency, content: str) -> None:
     assert [(d.status, d.rows_read) for d in report.deliveries] == [("loaded", 0)]
 
 
+@pytest.mark.slow
 def test_a_file_that_breaks_off_half_way_loads_nothing(agency: Agency) -> None:
     rows = "".join(f"C{i},x\n" for i in range(200_000))
     said = reason(agency.load({"clients/a.csv": "client_id,client_name\n" + rows + 'C1,"never closed\n'}))
@@ -215,6 +216,7 @@ def test_a_second_run_at_once_gets_the_process_of_the_first(agency: Agency) -> N
     assert files_below(agency.home.landing) == {"clients/a.csv": CLIENTS.encode()}
 
 
+@pytest.mark.slow
 def test_another_process_is_kept_out_too(agency: Agency) -> None:
     agency.deliver({"clients/a.csv": CLIENTS})
     with agency.home.lock():

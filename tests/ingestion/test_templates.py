@@ -73,6 +73,7 @@ def test_the_examples_together_are_an_agency_that_loads_whole(agency: Agency) ->
 
 
 @pytest.mark.parametrize("ending", [".csv", ".xlsx"])
+@pytest.mark.slow
 def test_every_template_loads_with_no_row(agency: Agency, tmp_path: Path, ending: str) -> None:
     for extract in EXTRACTS.values():
         write_template(extract, tmp_path / "templates")

@@ -64,6 +64,7 @@ def same(name: str, expected: str, found: object) -> bool:
 
 
 @pytest.mark.parametrize("table", ["kpi_values", "scorecard_lines", "scorecards"])
+@pytest.mark.slow
 def test_the_oracle_gives_exactly_the_rows_of_the_example(table: str) -> None:
     with (EXAMPLE / "expected" / f"{table}.csv").open(encoding="utf-8", newline="") as file:
         expected = list(csv.DictReader(file))

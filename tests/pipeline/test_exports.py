@@ -37,6 +37,7 @@ def test_before_the_first_publication_nothing_is_written(agency: Agency) -> None
     assert exports.export(with_settings(agency.run, publish_parquet=True)).lines == ()
 
 
+@pytest.mark.slow
 def test_parquet_is_written_even_where_postgresql_cannot_be_reached(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "url"
     file.write_text(UNREACHABLE)

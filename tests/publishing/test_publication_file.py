@@ -83,6 +83,7 @@ def test_without_a_usable_base_the_file_is_written_in_full(
     assert written == [*(["from base"] if state == "incomplete" else []), "in full"]
 
 
+@pytest.mark.slow
 def test_a_table_is_replaced_by_period_only_where_its_model_is_incremental() -> None:
     models = {
         entry["name"]: entry.get("config", {})

@@ -236,6 +236,7 @@ def test_historical_publications_displace_no_nightly_one_and_their_newest_stay(a
     assert {path.name for path in agency.home.published.glob(".beside_*")} == {f".beside_{n}" for n in historical[:2]}
 
 
+@pytest.mark.slow
 def test_a_load_between_the_steps_makes_them_build_again(agency: Agency, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
 

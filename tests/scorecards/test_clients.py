@@ -6,6 +6,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from amkpi.core.run import Run
 from tests.scorecards.test_mails import Page, mails, part
 
@@ -76,6 +78,7 @@ def used(page: str) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_what_a_client_lacks_is_on_the_list_with_a_reason(run: Run) -> None:
     features = {feature for mail in mails(run).values() for feature in used(part(mail, "html"))}
     assert len(features) > 25

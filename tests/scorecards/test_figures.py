@@ -64,6 +64,7 @@ def test_every_figure_of_every_mail_and_pdf_equals_the_marts(run: Run, period: s
             assert wrong_in(connection, file.stem.split("_")[-1], mail, Period.parse("month", period)) == []
 
 
+@pytest.mark.slow
 def test_no_digit_of_a_card_can_be_another_one_unseen(run: Run) -> None:
     outbox = run.home.root / "outbox"
     write_to_outbox(run, outbox, period="2026-09", to=("D1",), options=Options())

@@ -34,6 +34,7 @@ def sent_early(early: Run) -> Mails:
     return mails(early, period="2026-10")
 
 
+@pytest.mark.slow
 def test_the_subject_says_that_it_is_provisional_and_that_nothing_is_scored(sent_early: Mails) -> None:
     assert str(sent_early["D1"]["Subject"]) == (
         "T10/2026, tạm tính đến 02/10 · Nhóm Lan: chưa có điểm, mới có 2 ngày dữ liệu"

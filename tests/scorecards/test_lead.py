@@ -77,6 +77,7 @@ def test_the_figures_below_the_sentences_are_those_of_the_marts(run: Run) -> Non
     )
 
 
+@pytest.mark.slow
 def test_sentences_and_figures_are_in_the_html_the_text_and_one_count_is_singular(run: Run) -> None:
     agency.change(
         run.home.current.resolve(),

@@ -37,6 +37,7 @@ def card_of(run: Run, staff_id: str) -> Scorecard:
     return card
 
 
+@pytest.mark.slow
 def test_a_compressed_pdf_has_the_same_pages_text_and_tags(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     card = card_of(run, "D1")
     small = rendering.pdf(card)
@@ -78,6 +79,7 @@ def test_a_workbook_of_too_many_records_has_the_first_and_says_so(run: Run, monk
         assert "Còn nhiều dòng" not in book.read("xl/sharedStrings.xml").decode()
 
 
+@pytest.mark.slow
 def test_a_pdf_of_too_many_people_has_those_who_need_help_most(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     card = card_of(run, "G1")
     monkeypatch.setattr(rendering, "MOST_FULL_CARDS", 2)

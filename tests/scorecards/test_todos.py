@@ -143,6 +143,7 @@ def test_every_todo_is_a_record_of_the_marts_that_the_reader_may_know(run: Run) 
     assert tried > 30
 
 
+@pytest.mark.slow
 def test_records_of_which_an_older_version_knew_no_state_are_named_without_one(run: Run) -> None:
     only(run, "on_time_delivery_rate")
     file = run.home.current.resolve()

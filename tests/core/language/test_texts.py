@@ -40,6 +40,7 @@ def placeholders(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.slow
 def test_every_text_of_the_code_is_in_the_catalogue(language: Language, of_code: dict[str, Text]) -> None:
     assert of_code.keys() - of_catalogue(language).keys() == set(), "run `make texts`, then translate"
 
@@ -71,11 +72,13 @@ def test_the_english_catalogue_says_what_the_code_says(of_code: dict[str, Text])
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.slow
 def test_a_catalogue_is_as_make_texts_writes_it(language: Language) -> None:
     path = PACKAGE / "core" / "language" / "locales" / language / "LC_MESSAGES" / "amkpi.po"
     assert path.read_text(encoding="utf-8") == updated(language), "run `make texts`"
 
 
+@pytest.mark.slow
 def test_the_same_text_has_one_plural_everywhere() -> None:
     plurals: dict[str, set[str]] = {}
     for text in texts():

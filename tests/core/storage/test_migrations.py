@@ -216,6 +216,7 @@ def test_a_home_of_a_newer_version_is_refused_in_one_line_before_anything_change
     assert rows(old.home.warehouse, "select count(*) from typed.clients") == [(2,)]
 
 
+@pytest.mark.slow
 def test_a_warehouse_that_is_replaced_by_an_old_copy_is_brought_up_to_date_too(
     old: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

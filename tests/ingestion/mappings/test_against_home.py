@@ -64,6 +64,7 @@ def test_lookups_are_resolved_and_unknown_references_named(agency: Agency, file:
     assert agency.home.warehouse.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_what_a_snapshot_would_delete_is_counted_and_named(agency: Agency, file: Path) -> None:
     found = review(file, mapping(agency), agency.home.warehouse)
     assert found.against_home is not None
@@ -74,6 +75,7 @@ def test_what_a_snapshot_would_delete_is_counted_and_named(agency: Agency, file:
     assert "would delete 4 of the 6 keys" in str(report.deliveries[0].reason)
 
 
+@pytest.mark.slow
 def test_a_mapping_that_was_changed_shows_which_keys_its_file_would_lose(agency: Agency, file: Path) -> None:
     text = MAPPING.replace("snapshot: true\n", "")
     (agency.home.sources / "deals.yml").write_text(text, encoding="utf-8")
@@ -85,6 +87,7 @@ def test_a_mapping_that_was_changed_shows_which_keys_its_file_would_lose(agency:
     assert (found.against_home.lost.lost, found.against_home.first_lost) == (1, ["D9"])
 
 
+@pytest.mark.slow
 def test_the_command_says_it_and_without_home_says_how(
     agency: Agency, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,6 +104,7 @@ def test_the_command_says_it_and_without_home_says_how(
     assert "with --home they are looked up now" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_a_home_that_is_in_use_or_of_another_version_is_reported(agency: Agency, file: Path) -> None:
     with duckdb.connect(str(agency.home.warehouse)) as connection:
         connection.execute("update raw.warehouse_layout set version = 2")

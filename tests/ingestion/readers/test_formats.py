@@ -158,6 +158,7 @@ def test_parquet_cells_become_the_text_a_person_would_write(tmp_path: Path) -> N
                           "false", None, "2026-01-02 03:04:05.000000"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_parquet_lines_are_the_rows_numbers(tmp_path: Path) -> None:
     table = pa.table({"client_id": [f"C{i}" for i in range(120_000)]})
     rows = read(tmp_path, "a.parquet", parquet(table, row_group_size=33_333))[1:]
@@ -182,6 +183,7 @@ def test_parquet_cut_short_is_refused(tmp_path: Path) -> None:
     assert "not readable as Parquet" in refusal(tmp_path, "a.parquet", broken)
 
 
+@pytest.mark.slow
 def test_parquet_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
     content = parquet(pa.table({"client_id": pa.repeat(pa.scalar("x" * 1000), 200_000).dictionary_encode()}))
     assert len(content) < 100_000

@@ -98,6 +98,7 @@ def by_the_reader(path: Path, limit: int = 1 << 20, layout: Layout = CANONICAL) 
 
 
 @pytest.mark.parametrize("number", PROFILES)
+@pytest.mark.slow
 def test_csv_reads_as_csv_alone_would_whatever_the_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
@@ -120,6 +121,7 @@ ROWS = st.lists(
 
 
 @pytest.mark.parametrize("number", PROFILES)
+@pytest.mark.slow
 def test_arrow_and_csv_read_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     path = tmp_path / "a.csv"
     at_once, used = delimited._at_once, []
@@ -211,6 +213,7 @@ LAYOUTS = st.builds(
 
 @pytest.mark.parametrize("number", PROFILES)
 @pytest.mark.parametrize("name", sorted(WHOLE))
+@pytest.mark.slow
 def test_a_damaged_file_of_any_kind_is_read_or_refused_in_one_line(tmp_path: Path, name: str, number: int) -> None:
     path, whole = tmp_path / name, WHOLE[name]
     places = st.integers(0, len(whole))
@@ -286,6 +289,7 @@ OBJECTS = st.lists(
 
 
 @pytest.mark.parametrize("number", PROFILES)
+@pytest.mark.slow
 def test_no_row_of_json_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     @examples(number)
     @given(OBJECTS, st.sampled_from([1, 5, 1 << 20]), st.booleans())

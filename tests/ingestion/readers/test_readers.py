@@ -113,6 +113,7 @@ def decomposed_1258(text: str) -> str:
     return "".join(out)
 
 
+@pytest.mark.slow
 def test_a_byte_that_is_not_utf8_far_down_makes_the_whole_file_windows_1258(tmp_path: Path) -> None:
     rows = read(tmp_path, b"client_id,client_name\n" + b"C1,x\n" * 400_000 + b"C2,\xd0\xe0\n")
     assert rows[-1] == (400_002, ["C2", "Đà"])

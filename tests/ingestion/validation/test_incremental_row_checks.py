@@ -314,6 +314,7 @@ def test_rows_that_are_not_checked_yet_are_not_shown() -> None:
     assert current == [(1.0,), (1.0,), (2.0,)]
 
 
+@pytest.mark.slow
 def test_only_what_is_new_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without this, the comparison above would also hold for checks that always start from the beginning."""
     world = World(1)

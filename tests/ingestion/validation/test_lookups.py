@@ -45,6 +45,7 @@ def held(agency: Agency) -> list[tuple[object, ...]]:
     return agency.rows("select _line, reason, column_name from validation.quarantine order by 1")
 
 
+@pytest.mark.slow
 def test_a_row_waits_until_what_it_looks_up_has_arrived(agency: Agency) -> None:
     mapped(agency).load({"tasks.csv": TASKS})
     check(agency)
@@ -65,6 +66,7 @@ def test_a_row_waits_until_what_it_looks_up_has_arrived(agency: Agency) -> None:
     assert held(agency) == []
 
 
+@pytest.mark.slow
 def test_a_value_of_two_ids_has_none_and_the_last_row_of_a_person_decides(agency: Agency) -> None:
     mapped(agency).load({"tasks.csv": TASKS, "clients/1.csv": CLIENTS + "KH3,HOA MAI\n", "staff/1.csv": STAFF})
     check(agency)
@@ -85,6 +87,7 @@ def test_a_value_of_two_ids_has_none_and_the_last_row_of_a_person_decides(agency
     assert valid(agency) == [("T1", "KH1", "NV3"), ("T3", "KH1", None)]
 
 
+@pytest.mark.slow
 def test_found_ids_are_the_same_after_a_check_from_nothing(agency: Agency) -> None:
     mapped(agency).load({"tasks.csv": TASKS})
     check(agency)

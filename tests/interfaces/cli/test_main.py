@@ -117,6 +117,7 @@ def test_a_rejected_file_is_said_and_the_rest_is_loaded(tmp_path: Path) -> None:
     assert "client_name" in reason["reasons"][0]["reason"]
 
 
+@pytest.mark.slow
 def test_a_home_that_never_received_a_file_is_one_line_and_nothing_is_published(tmp_path: Path) -> None:
     line = failed(amkpi(tmp_path, "run"), 1)
     assert line == (
@@ -191,6 +192,7 @@ def test_the_example_is_run_asked_and_run_again(tmp_path: Path) -> None:
     assert (tmp_path / "published/current.duckdb").readlink().name == link
 
 
+@pytest.mark.slow
 def test_a_warehouse_that_is_no_database_is_one_line_that_says_rebuild_and_rebuild_mends_it(tmp_path: Path) -> None:
     put(tmp_path, "clients/c.csv", "client_id,client_name\nC,Trà Xanh\n")
     assert amkpi(tmp_path, "load").code == 0

@@ -25,6 +25,7 @@ def home(tmp_path: Path) -> Path:
     return made.root
 
 
+@pytest.mark.slow
 def test_a_due_period_without_scorecards_is_one_line_and_the_others_are_written(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

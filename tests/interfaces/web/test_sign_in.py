@@ -175,6 +175,7 @@ def test_the_answer_is_the_same_for_every_address(serving: Serving) -> None:
         assert serving.ask(client, asked[-1]).status_code == 413
 
 
+@pytest.mark.slow
 def test_an_address_gets_few_links_and_the_answer_does_not_say_so(serving: Serving) -> None:
     with serving.client() as client:
         answers = {serving.ask(client, "m@agency.example").text for _ in range(ADDRESS_LIMIT + 2)}

@@ -30,6 +30,7 @@ columns:
     # A publication of before named the line alone, which is the first row's.
     [("_line", ["K1VND", "K2VND"]), (native_line("_line"), ["K1EUR", "K2EUR"])],
 )
+@pytest.mark.slow
 def test_the_rows_of_a_line_are_known_one_by_one(agency: Agency, column: str, valid_then: list[str]) -> None:
     agency.home.sources.mkdir()
     (agency.home.sources / "wide.yml").write_text(WIDE, encoding="utf-8")

@@ -285,6 +285,7 @@ def test_who_was_cut_off_before_the_answer_is_uncertain_and_only_a_person_sends_
     assert go(run, server).count("sent_before") == 6
 
 
+@pytest.mark.slow
 def test_a_cut_before_the_content_loses_nothing_and_repeats_nothing(run: Run, server: Server, postbox: Postbox) -> None:
     postbox.say("RCPT", "d1@agency.example", "cut")
     assert go(run, server).count("sent") == 6
@@ -351,6 +352,7 @@ def test_a_kill_at_any_step_sends_nobody_two_and_names_who_may_have_none(
         assert set(readers) == EVERYBODY
 
 
+@pytest.mark.slow
 def test_who_cannot_be_addressed_is_told_to_the_operator(run: Run, server: Server, postbox: Postbox) -> None:
     agency.change(run.home.current.resolve(), "update dim_staff set email = null where staff_id = 'M3'")
     assert go(run, server).count("unreachable") == 1
@@ -462,6 +464,7 @@ def test_a_sender_killed_before_it_noted_that_the_operator_knows_tells_them_agai
 
 
 @pytest.mark.parametrize(("language", "words"), [("vi", "chưa có địa chỉ email"), ("en", "has no address")])
+@pytest.mark.slow
 def test_the_operator_is_told_in_the_language_of_the_settings(
     run: Run, server: Server, postbox: Postbox, language: Any, words: str
 ) -> None:
@@ -471,6 +474,7 @@ def test_the_operator_is_told_in_the_language_of_the_settings(
 
 
 @pytest.mark.parametrize(("since", "is_held"), [(agency.AS_OF, False), (agency.AS_OF + timedelta(days=1), True)])
+@pytest.mark.slow
 def test_a_publication_of_before_the_day_they_fell_due_is_held(
     run: Run, server: Server, postbox: Postbox, since: date, is_held: bool
 ) -> None:
