@@ -33,7 +33,7 @@ class Provider:
     """The routes of a sign-in by an OpenID Connect provider."""
 
     def __init__(self, sign_in: SignIn, key: bytes, transport: Any = None) -> None:
-        """key: signs the cookie of the way to the provider. transport: of httpx, for tests.
+        """key: signs the cookie of the way to the provider. transport: of httpx2, for tests.
 
         Raises AmkpiError where Authlib or the client's secret is missing.
         """
@@ -55,7 +55,7 @@ class Provider:
     async def start(self, request: Request) -> Response:
         """Lead to the provider."""
         from authlib.integrations.base_client import OAuthError
-        from httpx import HTTPError
+        from httpx2 import HTTPError
 
         request.session.clear()
         request.session[_TARGET] = target_of(request.query_params.get("next", ""))
@@ -71,7 +71,7 @@ class Provider:
     async def done(self, request: Request) -> Response:
         """Back from the provider: a session for who has rights by the address that it vouches for."""
         from authlib.integrations.base_client import OAuthError
-        from httpx import HTTPError
+        from httpx2 import HTTPError
         from joserfc.errors import JoseError
 
         try:

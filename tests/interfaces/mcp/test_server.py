@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import httpx
+import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
 
@@ -148,8 +148,8 @@ def test_over_http_only_the_token_opens_the_door(empty: Run) -> None:
 
     async def statuses() -> list[int]:
         async with application.router.lifespan_context(application):
-            transport = httpx.ASGITransport(app=guarded(application, "secret"))
-            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8091") as client:
+            transport = httpx2.ASGITransport(app=guarded(application, "secret"))
+            async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8091") as client:
                 found = []
                 for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "secret"}):
                     found.append((await client.post("/mcp", json={}, headers=headers)).status_code)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2
 import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -42,8 +42,8 @@ class Provider:
         )
 
     @property
-    def transport(self) -> httpx.ASGITransport:
-        return httpx.ASGITransport(self.app)
+    def transport(self) -> httpx2.ASGITransport:
+        return httpx2.ASGITransport(self.app)
 
     def document(self, request: Request) -> JSONResponse:
         places = {"authorization_endpoint": "authorize", "token_endpoint": "token", "jwks_uri": "jwks"}
@@ -63,7 +63,7 @@ class Provider:
         token = jwt.encode({"alg": "RS256", "kid": "1"}, claims, self.key)
         return JSONResponse({"access_token": "a", "token_type": "Bearer", "id_token": token})
 
-    def go(self, client: TestClient, code: str = "good", **changes: str) -> httpx.Response:
+    def go(self, client: TestClient, code: str = "good", **changes: str) -> httpx2.Response:
         """To the provider and back."""
         away = client.get("/sign-in-provider?next=vi%2Fperson%2FM.html")
         if away.status_code != 302:
