@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from amkpi.core.settings import NOT_SETTINGS, all_settings
+from amkpi.exports.postgres.roles import GROUPS
 from amkpi.interfaces.cli.main import app
 from tests.paths import ROOT
 
@@ -72,5 +73,6 @@ def test_every_service_and_volume_of_the_stack_is_there() -> None:
     assert len(services) > 5
     assert [each for each in services if each[0] not in COMPOSE["services"]] == []
     volumes = named(r"\bamkpi_([a-z]+)\b")
-    known = {*COMPOSE["volumes"], *COMPOSE["networks"], "smtp"}
+    roles = {name.removeprefix("amkpi_") for name in (*GROUPS, "amkpi_publisher")}
+    known = {*COMPOSE["volumes"], *COMPOSE["networks"], *roles, "smtp"}
     assert [each for each in volumes if each[0] not in known] == []
