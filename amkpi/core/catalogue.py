@@ -1,5 +1,7 @@
 """The KPI catalogue: the `meta.kpi` of the models in dbt_project/models/kpis, read and checked.
 
+The supporting measures are the `meta.measures` of the mart that has their values.
+
 It is the only place that says what a KPI is. Code asks for a property (`aggregation`, `timing`, `private`, …), never
 for the name or the number of a KPI, so that a new model with its yml is all that a new KPI needs.
 """
@@ -34,6 +36,7 @@ CreditRule = Literal[
 HIDING_REASONS = frozenset({"too_few_raters", "period_running"})
 
 _FOLDER = DBT_PROJECT / "models" / "kpis"
+_MEASURES = DBT_PROJECT / "models" / "marts" / "kpis" / "supporting_measures.yml"
 # The libyaml loader takes a seventh of the time.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -149,6 +152,21 @@ class Kpi(BaseModel):
         return self
 
 
+class Measure(BaseModel):
+    """A supporting measure. kpi: the name of the KPI that it is shown with. definition: what it counts.
+
+    is_quotient: the value is numerator / denominator.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    kpi: str
+    unit: Literal["money", "ratio", "score", "count", "days"]
+    is_quotient: bool = False
+    label: Translation
+    definition: Translation
+
+
 @cache
 def kpis() -> tuple[Kpi, ...]:
     """The KPIs in the order of their numbers. Raises AmkpiError where the catalogue is not sound."""
@@ -161,6 +179,16 @@ def kpi_named(name: str) -> Kpi:
         if kpi.name == name:
             return kpi
     raise KeyError(name)
+
+
+@cache
+def measures() -> tuple[Measure, ...]:
+    """The supporting measures in the order of their declaration. Raises AmkpiError where one is not sound."""
+    content = yaml.load(_declared(_MEASURES), Loader=_LOADER)
+    try:
+        return tuple(map(Measure.model_validate, content["models"][0]["config"]["meta"]["measures"]))
+    except ValidationError as error:
+        raise AmkpiError(f"{_MEASURES}: {_first_of(error, ('meta.measures',))}") from error
 
 
 def read_catalogue(folder: Path) -> tuple[Kpi, ...]:
@@ -181,11 +209,21 @@ def read_catalogue(folder: Path) -> tuple[Kpi, ...]:
     return found
 
 
+def _declared(path: Path) -> str:
+    """A yml without the unit tests below its model, which are nine tenths of the file."""
+    return path.read_text(encoding="utf-8").partition("\nunit_tests:")[0]
+
+
+def _first_of(error: ValidationError, above: tuple[str, ...]) -> str:
+    """The first thing that is wrong, with its key. above: the keys above what was validated."""
+    first = error.errors()[0]
+    key = ".".join(map(str, (*above, *first["loc"])))
+    return f"{key}: {first['msg'].removeprefix('Value error, ')}"
+
+
 def _read(path: Path) -> Kpi:
-    # The unit tests below the model are nine tenths of the file.
-    declared, _, _ = path.read_text(encoding="utf-8").partition("\nunit_tests:")
     try:
-        content: Any = yaml.load(declared, Loader=_LOADER)
+        content: Any = yaml.load(_declared(path), Loader=_LOADER)
         (model,) = content["models"]
         entry = model["config"]["meta"]["kpi"]
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
@@ -196,9 +234,7 @@ def _read(path: Path) -> Kpi:
     try:
         kpi = Kpi.model_validate(entry)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, ("meta.kpi", *first["loc"])))
-        raise AmkpiError(f"{path}: {key}: {first['msg'].removeprefix('Value error, ')}") from error
+        raise AmkpiError(f"{path}: {_first_of(error, ('meta.kpi',))}") from error
     if not path.stem == model["name"] == f"kpi_{kpi.name}":
         raise AmkpiError(
             f"{path}: file, model and KPI must have one name: kpi_{kpi.name}.yml, kpi_{kpi.name}, {kpi.name}"

@@ -52,11 +52,25 @@ class Index:
 
 
 @dataclass(frozen=True)
+class MeasureValue:
+    """A row of supporting_measures. numerator: None for a median. denominator: None for sums and counts."""
+
+    value: float | None
+    numerator: float | None
+    denominator: float | None
+
+
+@dataclass(frozen=True)
 class PeriodFacts:
-    """The facts of a period. intervals: the 95% Wilson interval of each member and KPI, None where the KPI has none."""
+    """The facts of a period.
+
+    intervals: the 95% Wilson interval of each member and KPI, None where the KPI has none. measures: the supporting
+    measures of each member by name.
+    """
 
     facts: Facts
     intervals: Mapping[tuple[ScopeMember, str], tuple[float | None, float | None]]
+    measures: Mapping[tuple[ScopeMember, str], MeasureValue]
 
 
 def read_period(connection: duckdb.DuckDBPyConnection, period: Period, run: Run) -> PeriodFacts:
@@ -70,7 +84,15 @@ def read_period(connection: duckdb.DuckDBPyConnection, period: Period, run: Run)
             [period.grain, period.start],
         ).fetchall()
     }
-    return PeriodFacts(facts, intervals)
+    measures = {
+        (ScopeMember(scope, staff_id), measure): MeasureValue(*figures)
+        for scope, staff_id, measure, *figures in connection.execute(
+            "select scope, staff_id, measure, value, numerator, denominator from supporting_measures"
+            " where period_grain = ? and period_start = ?",
+            [period.grain, period.start],
+        ).fetchall()
+    }
+    return PeriodFacts(facts, intervals, measures)
 
 
 def read_index(connection: duckdb.DuckDBPyConnection) -> Index:

@@ -45,6 +45,13 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What a thing is, in small letters below its name: a text of a catalogue."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Link:
     """A text that leads to another page."""
 
@@ -52,7 +59,7 @@ class Link:
     href: str
 
 
-Part = str | Figure | Day | Name | Span | Link
+Part = str | Figure | Day | Name | Span | Note | Link
 # A sentence with its figures, dates and names in their places.
 Text = tuple[Part, ...]
 
@@ -75,6 +82,7 @@ class Subject:
     kpi: str | None = None
     grain: str | None = None
     start: date | None = None
+    measure: str | None = None
 
 
 @dataclass(frozen=True)
@@ -183,13 +191,12 @@ class KpiCard:
     interval: Text
     movement: str
     movement_text: Text
-    weight: Text
     trend: Chart
 
 
 @dataclass(frozen=True)
 class ScoreCard:
-    """The weighted score of a person, a team or the company. rating_code: the letter for the style, or empty."""
+    """The weighted score of a person, a team or the company. makeup: None where there is no score."""
 
     subject: Subject
     title: Text
@@ -201,6 +208,7 @@ class ScoreCard:
     note: Text
     chart: Chart
     kpis: tuple[KpiCard, ...]
+    makeup: Table | None
 
 
 @dataclass(frozen=True)
@@ -242,7 +250,9 @@ class Matrix:
 class Table:
     """A table of texts. kinds: `text`, `number` or `date` of each column.
 
-    anchors: the id of each row. keys: the record of each row, as source_id and event date."""
+    anchors: the id of each row. keys: the record of each row, as source_id and event date. subjects: of what the
+    figures of each row are.
+    """
 
     title: str
     name: str
@@ -251,6 +261,7 @@ class Table:
     rows: tuple[tuple[Text, ...], ...]
     anchors: tuple[str, ...] = ()
     keys: tuple[tuple[str, date | None], ...] = ()
+    subjects: tuple[Subject, ...] = ()
     empty: str = ""
     note: Text = ()
 

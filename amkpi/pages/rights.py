@@ -72,7 +72,8 @@ def readable_period(period: PeriodFacts, index: Index, reader: Reader) -> Period
         closings=_closings(facts.closings, reader),
     )
     intervals = Readable(period.intervals, lambda key: reader.may_read(key[0].scope, key[0].staff_id))
-    return PeriodFacts(seen, intervals)
+    measures = Readable(period.measures, lambda key: reader.may_read(key[0].scope, key[0].staff_id))
+    return PeriodFacts(seen, intervals, measures)
 
 
 def readable_evidence(records: Iterable[EvidenceRecord], reader: Reader) -> tuple[EvidenceRecord, ...]:

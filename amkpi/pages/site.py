@@ -167,6 +167,7 @@ class Site:
             index=index,
             shown=frozenset(self._shown),
             intervals=read.intervals,
+            measures=read.measures,
         )
 
     def _index_of(self, reader: Reader) -> Index:

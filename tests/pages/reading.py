@@ -31,8 +31,9 @@ FREE = {
     "h3",
     "figcaption",
     "abbr",
+    "small",
 }
-IDENTITY = ("scope", "staff", "kpi", "grain", "start", "record", "day")
+IDENTITY = ("scope", "staff", "kpi", "grain", "start", "measure", "record", "day")
 SCALES = {"tỷ": 9, "bn": 9, "triệu": 6, "m": 6}
 
 

@@ -8,15 +8,17 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
 from amkpi.access.reader import Reader, reader_of
-from amkpi.core.catalogue import kpis
+from amkpi.core.catalogue import kpis, measures
 from amkpi.core.language.periods import Period
 from amkpi.core.settings import Settings
 from amkpi.pages.site import Site
-from amkpi.scorecards.page_paths import key_of, parse
+from amkpi.scorecards.facts import ScopeMember
+from amkpi.scorecards.page_paths import PagePath, key_of, parse
 from tests.pages.conftest import ANALYST
 from tests.pages.reading import Document, Marts, Seen, read, shown
 
@@ -25,7 +27,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pages")]
 OF_MEMBER = ("scope", "staff_id", "period_grain", "period_start")
 OF_KPI = ("kpi", *OF_MEMBER)
 # Rounded so that a figure below an edge does not look as if it reached it: less exact by up to a whole last place.
-ROUNDED_TO_AN_EDGE = {"scorecard_lines.attainment", "scorecards.weight_covered", "scorecards.weighted_score"}
+ROUNDED_TO_AN_EDGE = {
+    "scorecard_lines.attainment", "scorecards.weight_covered", "scorecards.weighted_score", "scorecards.loss",
+}  # fmt: skip
 # The key of each mart about records.
 KEYS = {
     "client_overview": "client_id", "contract_overview": "contract_id", "project_overview": "project_id",
@@ -63,11 +67,18 @@ def expected(seen: Seen, path: str, marts: Marts) -> float | None:
     if seen.of == "scorecards.change":
         now, before = (_score(marts, member, back) for back in (0, 1))
         return None if now is None or before is None else abs(now - before)
-    if seen.of == "scorecards.loss":
+    if seen.of in ("scorecards.loss", "scorecards.points", "scorecards.weights"):
         by = marts.by("scorecard_lines", *OF_KPI)
         lines = [by[(kpi.name, *member)] for kpi in kpis() if by[(kpi.name, *member)]["attainment"] is not None]
+        weights = math.fsum(row["weight"] for row in lines)
+        if seen.of == "scorecards.weights":
+            return weights
         (line,) = [row for row in lines if row["kpi"] == subject["kpi"]]
-        return 100 * line["weight"] * max(0.0, 1 - line["attainment"]) / math.fsum(row["weight"] for row in lines)
+        share = line["attainment"] if seen.of == "scorecards.points" else max(0.0, 1 - line["attainment"])
+        return float(100 * line["weight"] * share / weights)
+    if table == "supporting_measures":
+        found: float | None = marts.by(table, "measure", *OF_MEMBER)[(subject["measure"], *member)][column]
+        return found
     if table == "scorecards":
         row = marts.by(table, *OF_MEMBER)[member]
         number: float | None = row[column]
@@ -128,7 +139,8 @@ def test_every_figure_of_some_pages_is_the_number_of_the_marts(site: Site, analy
         assert answer is not None, path
         counted += check(path, read(answer.body), marts)
     for of in ("kpi_values.value", "scorecard_lines.target", "scorecards.weighted_score", "kpi_evidence.numerator",
-               "client_overview.revenue_12m", "kpi_values.wilson_low"):  # fmt: skip
+               "client_overview.revenue_12m", "kpi_values.wilson_low", "supporting_measures.value",
+               "scorecards.points"):  # fmt: skip
         assert counted[of] > 0, of
 
 
@@ -140,6 +152,40 @@ def test_every_figure_of_every_third_page_is_the_number_of_the_marts_and_no_othe
         counted += check(path, document, marts)
         assert document.loose == [], path
     assert counted.total() > 3_000
+
+
+def test_the_points_of_the_kpis_add_up_to_the_score(site: Site, analyst: Reader, marts: Marts) -> None:
+    seen = 0
+    for path, row in scored_pages(marts):
+        answer = site.page(analyst, path)
+        assert answer is not None, path
+        figures = [each for each in read(answer.body).figures if each.of == "scorecards.points"]
+        assert math.isclose(math.fsum(each.number or 0.0 for each in figures), row["weighted_score"], abs_tol=1e-9)
+        # What a reader adds up by hand.
+        by_hand = sum(shown(each.text, "en")[0] for each in figures)
+        assert abs(float(by_hand) - row["weighted_score"]) < 0.05
+        seen += len(figures)
+    assert seen > 10
+
+
+def scored_pages(marts: Marts) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The page of each rated scorecard of one month, and its row."""
+    month = Period.starting("month", date(2026, 9, 1))
+    for row in marts.rows(
+        "from scorecards where period_grain = 'month' and period_start = ? and rating is not null", month.start
+    ):
+        yield str(PagePath.of_member("en", ScopeMember(row["scope"], row["staff_id"]), month)), row
+
+
+def test_every_supporting_measure_is_on_the_page_of_its_kpi(site: Site, analyst: Reader) -> None:
+    month, company = Period.starting("month", date(2026, 9, 1)), ScopeMember("company", None)
+    found = set()
+    for kpi in kpis():
+        answer = site.page(analyst, str(PagePath.of_kpi("vi", kpi.name, company, month)))
+        assert answer is not None
+        figures = read(answer.body).figures
+        found |= {each.subject["measure"] for each in figures if each.of == "supporting_measures.value"}
+    assert found == {measure.name for measure in measures()}
 
 
 def test_the_overview_has_no_number_that_is_not_marked(site: Site, analyst: Reader) -> None:
@@ -159,6 +205,22 @@ def test_the_text_of_a_chart_has_the_figures_of_its_marks(site: Site, analyst: R
     for mark in marks:
         _, found, rest = rest.partition(mark)
         assert found, mark
+
+
+def test_the_sql_of_a_kpi_gives_the_records_of_its_value(site: Site, analyst: Reader, marts: Marts) -> None:
+    quarter, seen = Period.starting("quarter", date(2026, 7, 1)), dict.fromkeys(("own", "team", "company"), 0)
+    rows = marts.rows(
+        "from kpi_values where period_grain = 'quarter' and period_start = ? and sample_size > 0"
+        " and kpi in ('on_time_delivery_rate', 'contract_win_rate', 'client_satisfaction')", quarter.start
+    )  # fmt: skip
+    for row in rows:
+        member = ScopeMember(row["scope"], row["staff_id"])
+        answer = site.page(analyst, str(PagePath.of_kpi("en", row["kpi"], member, quarter)))
+        assert answer is not None
+        (sql,) = [each.text for each in read(answer.body).all("code") if each.text.startswith("select")]
+        assert len(marts.rows(sql)) == row["sample_size"], sql
+        seen[row["scope"]] += 1
+    assert all(seen.values()), seen
 
 
 def test_the_csv_of_a_kpi_adds_up_to_its_value(site: Site, analyst: Reader, marts: Marts) -> None:

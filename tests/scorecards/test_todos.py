@@ -110,6 +110,23 @@ def test_the_points_of_a_kpi_are_its_share_of_the_weights_that_is_not_attained(r
     assert item.loss == f"mất {lost:.1f} điểm".replace(".", ",")
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("value = 74.9, target = 75, attainment = 74.9 / 75", "mất chưa đến 0,1 điểm"),
+        ("attainment = 0.5, weight = 0", "không mất điểm nào"),
+    ],
+)
+def test_a_small_loss_of_points_is_not_said_to_be_zero(run: Run, line: str, said: str) -> None:
+    only(run, "internal_collaboration_score")
+    agency.change(
+        run.home.current.resolve(),
+        f"update scorecard_lines set {line}, status = 'at_risk' where kpi = 'internal_collaboration_score'",
+    )
+    (item,) = card_of(run, "D1").todos[0].items
+    assert item.loss == said
+
+
 def test_the_team_of_who_leads_everybody_does_not_repeat_the_company(run: Run) -> None:
     agency.change(
         run.home.current.resolve(),

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-import yaml
-
-from amkpi.core.catalogue import Aggregation, Kpi, kpis
+from amkpi.core.catalogue import Aggregation, Kpi, kpis, measures
 from amkpi.core.language.translation import Language, Translation
 from amkpi.core.language.translator import Translator
-from amkpi.core.paths import DBT_PROJECT
 from amkpi.explain.text import CREDIT
 from tools.docs.markdown import code, codes, table
 
@@ -54,26 +50,6 @@ TARGET_GROWTH = {
     "mean_of_days": Translation(
         en="mean over the days that count and have a target", vi="trung bình theo các ngày được tính có mục tiêu"
     ),
-}
-# The models say in English what a supporting measure counts.
-MEASURES_VI = {
-    "revenue_new_business": "Giá trị hợp đồng mới đã ký, trừ phần bị hủy.",
-    "revenue_upsell": "Giá trị hợp đồng upsell đã ký, trừ phần bị hủy.",
-    "revenue_cross_sell": "Giá trị hợp đồng cross-sell đã ký, trừ phần bị hủy.",
-    "revenue_renewal": "Giá trị gia hạn đã ký, trừ phần bị hủy; chỉ thuộc client_revenue khi revenue_kinds có nó.",
-    "expansions_signed": "Số hợp đồng upsell và cross-sell theo ngày ký, kể cả về sau bị hủy.",
-    "projects_on_time": "Tử số của on_time_delivery_rate.",
-    "closed_win_rate": "Thắng ÷ (thắng + thua) của các đề xuất chưa bị thay thế, theo ngày khách trả lời.",
-    "proposals_open": "Trong các đề xuất gửi trong kỳ, số chưa có quyết định đến ngày chạy.",
-    "satisfaction_mean": "Trung bình các phản hồi, mỗi phản hồi quy về 0–100.",
-    "survey_response_rate": "Phiếu đã trả lời ÷ phiếu đã gửi, theo ngày gửi.",
-    "net_promoter_score": "Với phản hồi theo thang 0–10: 100 × (tỷ lệ từ 9 điểm trở lên − tỷ lệ từ 6 điểm trở xuống).",
-    "on_time_vs_committed_rate": "Trong các dự án đến hạn: tỷ lệ giao vào hoặc trước ngày cam kết ban đầu.",
-    "days_late_median": "Trung vị số ngày trễ của các dự án trễ: ngày giao (chưa giao thì ngày chạy) − ngày đến hạn.",
-    "projects_over_budget_share": "Trong các dự án tính ở cost_to_budget_ratio: tỷ lệ tốn hơn ngân sách.",
-    "open_projects_over_budget": "Số dự án đang chạy vào ngày chốt đã tốn hơn ngân sách.",
-    "projects_without_budget": "Số dự án giao trong kỳ mà không có ngân sách lớn hơn 0.",
-    "projects_without_costs": "Số dự án giao trong kỳ có ngân sách nhưng chưa có khoản chi nào đến ngày chạy.",
 }
 _TITLE = Translation(en="The KPIs", vi="Các KPI")
 _INTRO = Translation(
@@ -120,25 +96,17 @@ _PRIVATE = Translation(en="none: nobody may see a record", vi="không có: khôn
 _NEVER = Translation(en="never: without a record it is 0", vi="không bao giờ: chưa có bản ghi nào thì là 0")
 
 
-def measures() -> list[dict[str, Any]]:
-    """The supporting measures in the order of their model's `meta`."""
-    path = DBT_PROJECT / "models" / "marts" / "kpis" / "supporting_measures.yml"
-    model = yaml.safe_load(path.read_text(encoding="utf-8"))["models"][0]
-    found: list[dict[str, Any]] = model["config"]["meta"]["measures"]
-    return found
-
-
 def page(language: Language) -> str:
-    """The catalogue in that language. Raises KeyError for a measure or reason without a text."""
+    """The catalogue in that language. Raises KeyError for a unit without a text."""
     parts = [f"# {_TITLE[language]}", _INTRO[language]]
     for kpi in kpis():
         parts += [f"## {kpi.number}. {kpi.label[language]} (`{kpi.name}`)", _kpi(kpi, language)]
     rows = [
         (
-            code(each["name"]),
-            each["label"][language],
-            MEASURE_UNITS[each["unit"]][language],
-            MEASURES_VI[each["name"]] if language == "vi" else each["definition"],
+            code(each.name),
+            each.label[language],
+            MEASURE_UNITS[each.unit][language],
+            each.definition[language],
         )
         for each in measures()
     ]

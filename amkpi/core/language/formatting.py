@@ -37,16 +37,16 @@ def percent(share: float, places: int, language: Language) -> str:
     return number(Decimal(repr(share)) * 100, places, language)
 
 
-def percent_below(share: float, edges: Iterable[float], language: Language) -> str:
-    """A share of 1 as whole per cent, without the sign; with one place where the whole one would reach an edge.
+def percent_below(share: float, edges: Iterable[float], language: Language, places: int = 0) -> str:
+    """A share of 1 as per cent, without the sign; with one more place where rounding would reach an edge.
 
     edges: shares from which something else holds. 0.9995 is below 1, so it is shown as 99.9 and not as 100.
     """
-    exact = 100 * Decimal(repr(share))
+    exact, step = 100 * Decimal(repr(share)), Decimal(1).scaleb(-places)
     for edge in (100 * Decimal(repr(each)) for each in edges):
-        if edge - Decimal("0.5") <= exact < edge:
-            return number(min(exact, edge - Decimal("0.1")), 1, language)
-    return number(exact, 0, language)
+        if edge - step / 2 <= exact < edge:
+            return number(min(exact, edge - step / 10), places + 1, language)
+    return number(exact, places, language)
 
 
 def score(value: float, language: Language, rating: str | None = None, bands: Mapping[str, float] | None = None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shlex
+from dataclasses import replace
 from typing import Protocol
 
 from amkpi.core.catalogue import Kpi
@@ -20,6 +21,8 @@ from amkpi.pages.model import Fact, Figure, Name, Page, Part, Span, Table, Text
 from amkpi.pages.rights import readable_explanation
 from amkpi.pages.sections.context import PageContext, day, fill, join, marked, slots
 from amkpi.pages.sections.layout import layout
+from amkpi.pages.sections.makeup import part_of_score
+from amkpi.pages.sections.measures import measure_tables
 from amkpi.pages.sections.records import record_rows, record_table
 from amkpi.pages.sections.scorecard import kpi_card, title
 from amkpi.scorecards.compose.data_warnings import extract_name, reason_name
@@ -29,8 +32,14 @@ from amkpi.scorecards.page_paths import PagePath
 _SQL = """\
 select source_extract, source_id, client_id, event_date, numerator, denominator
 from kpi_evidence
-where kpi = '{kpi}' and period_grain = '{grain}' and period_start = date '{start}'{person}
+where kpi = '{kpi}' and period_grain = '{grain}' and period_start = date '{start}'{whose}
 order by all"""
+# A record counts for the teams of all who were over its person on the day of the record.
+_WHOSE = {
+    "own": "\n    and staff_id = {person}",
+    "team": "\n    and (staff_id = {person} or list_contains(team_path, {person}))",
+    "company": "",
+}
 _SCOPES: dict[str, Scope] = {"own": "own", "team": "team", "company": "company"}
 
 
@@ -54,6 +63,7 @@ def kpi_page(context: PageContext, kpi: Kpi, member: ScopeMember, source: Source
     heading: Text = (context.choose(kpi.label),)
     tables = [record_table(context, kpi, member, records)] if kpi.has_records else []
     tables += [
+        *measure_tables(context, kpi, member),
         *_spans(context, explanation),
         *_excluded(context, explanation),
         *_quarantined(context, explanation),
@@ -71,7 +81,7 @@ def kpi_page(context: PageContext, kpi: Kpi, member: ScopeMember, source: Source
         ),
         subject=context.subject(member, kpi),
         kpi=card,
-        facts=_facts(context, kpi, explanation),
+        facts=_facts(context, kpi, member, explanation),
         commands=_commands(context, kpi, member),
         csv=context.href(PagePath(path.language, "kpi", path.period, path.key, kpi.name, path.scope, is_csv=True)),
         tables=tuple(tables),
@@ -98,10 +108,13 @@ def _safe(cell: object) -> object:
 def _explanation(context: PageContext, kpi: Kpi, member: ScopeMember, source: Source) -> Explanation | None:
     """What `amkpi explain` knows of the value, as the reader may see it."""
     found = source.explanation(Question(kpi, _SCOPES[member.scope], member.staff_id, context.period))
-    return None if found is None else readable_explanation(found, context.reader)
+    if found is None:
+        return None
+    # The sign of the currency, as everywhere on the pages, and not its code.
+    return replace(readable_explanation(found, context.reader), currency=context.figures.currency)
 
 
-def _facts(context: PageContext, kpi: Kpi, explanation: Explanation | None) -> tuple[Fact, ...]:
+def _facts(context: PageContext, kpi: Kpi, member: ScopeMember, explanation: Explanation | None) -> tuple[Fact, ...]:
     """What the KPI is and how this value came about."""
     t = context.t
     found = [
@@ -118,6 +131,8 @@ def _facts(context: PageContext, kpi: Kpi, explanation: Explanation | None) -> t
         change = _change(context, explanation)
         found += [Fact(t("Before"), change)] if change else []
         found.append(Fact(t("Target"), (sentences.target_rule(explanation, context.language),)))
+    in_score = part_of_score(context, member, kpi)
+    found += [Fact(t("In the score"), in_score)] if in_score else []
     found.append(
         Fact(
             t("Definition"),
@@ -191,7 +206,7 @@ def _commands(context: PageContext, kpi: Kpi, member: ScopeMember) -> tuple[tupl
         kpi=kpi.name,
         grain=context.period.grain,
         start=context.period.start.isoformat(),
-        person=f"\n    and staff_id = {literal(member.staff_id)}" if member.scope == "own" and member.staff_id else "",
+        whose=_WHOSE[member.scope].format(person=literal(member.staff_id or "")),
     )
     return ((context.t("Explain it"), " ".join(map(shlex.quote, words))), (context.t("As SQL"), sql))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup, escape
 
 from amkpi.core.language.translation import LANGUAGES, Language
-from amkpi.pages.model import Day, Figure, Name, Page, Part, Span, Subject, Text, plain_text
+from amkpi.pages.model import Day, Figure, Name, Note, Page, Part, Span, Subject, Text, plain_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -77,6 +77,8 @@ def _part(part: Part) -> str:
         return f"<bdi>{escape(part.text)}</bdi>"
     if isinstance(part, Span):
         return f'<span class="period">{escape(part.text)}</span>'
+    if isinstance(part, Note):
+        return f"<small>{escape(part.text)}</small>"
     return f'<a href="{escape(part.href)}">{rich(part.content)}</a>'
 
 
@@ -88,6 +90,7 @@ def about(subject: Subject) -> Markup:
         ("kpi", subject.kpi),
         ("grain", subject.grain),
         ("start", subject.start.isoformat() if subject.start else None),
+        ("measure", subject.measure),
     )
     return Markup("".join(f' data-{name}="{escape(value)}"' for name, value in given if value is not None))
 

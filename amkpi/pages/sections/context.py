@@ -17,7 +17,7 @@ from amkpi.core.language import formatting
 from amkpi.core.language.names import name_key, plain
 from amkpi.core.language.periods import Period
 from amkpi.core.language.translation import Language
-from amkpi.pages.facts import Index
+from amkpi.pages.facts import Index, MeasureValue
 from amkpi.pages.model import Day, Link, Name, Part, Span, Subject, Text, plain_text
 from amkpi.scorecards.context import ReaderContext
 from amkpi.scorecards.facts import ScopeMember
@@ -32,13 +32,14 @@ COMPANY = ScopeMember("company", None)
 class PageContext(ReaderContext):
     """The facts of a period for one page. index: as the reader may see it. shown: the periods that have pages.
 
-    intervals: the 95% Wilson interval of each member and KPI in the period.
+    intervals: the 95% Wilson interval of each member and KPI in the period. measures: the supporting measures.
     """
 
     path: PagePath
     index: Index
     shown: Collection[Period]
     intervals: Mapping[tuple[ScopeMember, str], tuple[float | None, float | None]]
+    measures: Mapping[tuple[ScopeMember, str], MeasureValue]
 
     @property
     def reader(self) -> Reader:

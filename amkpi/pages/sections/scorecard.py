@@ -13,6 +13,7 @@ from amkpi.core.language.terms import STATUS
 from amkpi.pages.model import Figure, KpiCard, Name, Part, ScoreCard, Status, Text
 from amkpi.pages.sections.charts import score_chart, trend_chart
 from amkpi.pages.sections.context import PageContext, fill, join, marked, slots, span
+from amkpi.pages.sections.makeup import makeup_table
 from amkpi.scorecards.compose import kpi_table
 from amkpi.scorecards.facts import KpiValue, ScopeMember
 from amkpi.scorecards.model import SIGNS, KpiLine
@@ -50,6 +51,7 @@ def score_card(context: PageContext, member: ScopeMember) -> ScoreCard:
         note=marked(card.note, _of_note(context, card.note, row, covered)),
         chart=score_chart(context, member),
         kpis=tuple(_kpi_card(context, member, kpi, line) for kpi, line in zip(kpis(), card.lines, strict=True)),
+        makeup=makeup_table(context, member),
     )
 
 
@@ -114,7 +116,6 @@ def _kpi_card(context: PageContext, member: ScopeMember, kpi: Kpi, line: KpiLine
         interval=interval(context, member, kpi),
         movement=line.movement,
         movement_text=_movement(context, kpi, line, row.change),
-        weight=_weight(context, row.weight),
         trend=trend_chart(context, member, kpi),
     )  # fmt: skip
 
@@ -134,14 +135,6 @@ def _target(context: PageContext, kpi: Kpi, target: Figure) -> Text:
     if kpi.better == "lower":
         return fill(context.t("Target at most {target}", **slots("target")), target=target)
     return fill(context.t("Target at least {target}", **slots("target")), target=target)
-
-
-def _weight(context: PageContext, weight: float | None) -> Text:
-    if weight is None:
-        return ()
-    places = 0 if weight == round(weight) else 2
-    figure = Figure(context.figures.number(weight, places), weight, "scorecard_lines.weight")
-    return fill(context.t("weight {weight}", **slots("weight")), weight=figure)
 
 
 def _movement(context: PageContext, kpi: Kpi, line: KpiLine, change: float | None) -> Text:

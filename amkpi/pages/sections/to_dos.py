@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amkpi.core.catalogue import Kpi, kpis
+from amkpi.core.catalogue import Kpi
 from amkpi.core.language import formatting
 from amkpi.core.language.names import plain
 from amkpi.pages.model import Figure, Link, Name, Part, Status, Subject, Text, ToDo, ToDoList, plain_text
@@ -13,7 +13,8 @@ from amkpi.scorecards.compose.kpi_table import attained
 from amkpi.scorecards.facts import EvidenceRecord, ScopeMember
 from amkpi.scorecards.model import MissedKpi, Todo
 from amkpi.scorecards.page_paths import anchor_of
-from amkpi.scorecards.todos.parts import FACTS, Standing, missed_kpi, standing, title
+from amkpi.scorecards.score_parts import score_parts
+from amkpi.scorecards.todos.parts import FACTS, Standing, missed_kpi, shown_loss, standing, title
 from amkpi.scorecards.todos.records import Records
 
 # The others unfold.
@@ -90,11 +91,10 @@ def _finding(context: PageContext, member: ScopeMember, kpi: Kpi, missed: Missed
             Figure(attained(context, line), line.attainment, "scorecard_lines.attainment"),
         ],
     )
-    if not missed.loss:
+    part = score_parts(context, member).get(kpi.name)
+    if part is None:
         return text
-    lines = [found for each in kpis() if (found := context.line(member, each)) and found.attainment is not None]
-    points = 100 * line.shortfall / sum(found.weight or 0.0 for found in lines)
-    loss = marked(missed.loss, [Figure(context.figures.number(points, 1), points, "scorecards.loss")])
+    loss = marked(missed.loss, [Figure(shown_loss(context, part.lost), part.lost, "scorecards.loss")])
     return join(" · ", text, loss)
 
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from amkpi.core.catalogue import Kpi, kpis
+from amkpi.core.language import formatting
 from amkpi.core.language.terms import STATUS
 from amkpi.scorecards.compose.kpi_table import NO_LINE, attained
 from amkpi.scorecards.context import MISSED, ReaderContext
 from amkpi.scorecards.facts import ScopeMember
 from amkpi.scorecards.model import SIGNS, MissedKpi, Piece, TodoPart
+from amkpi.scorecards.score_parts import score_parts
 from amkpi.scorecards.todos.records import Records
 
 MOST_KPIS = 3
@@ -137,9 +139,16 @@ def missed_kpi(context: ReaderContext, member: ScopeMember, kpi: Kpi) -> MissedK
 
 def _loss(context: ReaderContext, member: ScopeMember, kpi: Kpi) -> str:
     """How many points of the weighted score are lost here; empty where there is no score."""
-    lines = [line for each in kpis() if (line := context.line(member, each)) and line.attainment is not None]
-    weights = sum(line.weight or 0.0 for line in lines)
-    line = context.line(member, kpi)
-    if line is None or not weights or not context.score(member).is_rated:
+    part = score_parts(context, member).get(kpi.name)
+    if part is None:
         return ""
-    return context.t("costs {points} points", points=context.figures.number(100 * line.shortfall / weights, 1))
+    if not part.lost:
+        return context.t("costs no points")
+    if formatting.is_zero(context.figures.number(part.lost, 1)):
+        return context.t("costs less than {points} points", points=shown_loss(context, part.lost))
+    return context.t("costs {points} points", points=shown_loss(context, part.lost))
+
+
+def shown_loss(context: ReaderContext, points: float) -> str:
+    """The figure of a loss with one place; of a smaller one the least that the place can show."""
+    return context.figures.number(max(points, 0.1), 1)
