@@ -1,18 +1,22 @@
 """Prepare the stack before Airflow starts. It is one process, because every `airflow` command would need 10 s.
 
-It runs at every `make up`, also after an upgrade: it migrates Airflow's tables, and sets the pool of the one writer,
-the mail server and the administrator's password from secrets/. If a volume cannot be written or a setting is wrong, it
-exits with 1 and one line that says how to fix it; the stack then does not start.
+It runs at every `make up`, also after an upgrade: it migrates Airflow's tables, sets the pool of the one writer, the
+mail server and the administrator's password from secrets/, and makes the database of the marts where that is switched
+on. If a volume cannot be written or a setting is wrong, it exits with 1 and one line that says how to fix it; the stack
+then does not start.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import closing
 from pathlib import Path
 
 SECRETS = Path("/run/secrets")
 ADMIN = "admin"
 MAIL = "amkpi_smtp"
+MARTS = "marts_url"
 
 
 def secret(name: str) -> str:
@@ -60,6 +64,51 @@ def set_mail_server(address: str) -> None:
         print(f"no mail server: scorecards wait until secrets/{MAIL} has its address", flush=True)
 
 
+def prepare_marts_database(url: str, administrator: str) -> None:
+    """Make the database of the marts and its publisher, with the password of the address, as far as they are missing.
+
+    url: the publisher's address. administrator: that of who may make roles and databases. Raises psycopg2.Error.
+    """
+    import psycopg2
+    from psycopg2.extensions import encrypt_password, parse_dsn
+    from psycopg2.sql import SQL, Identifier, Literal
+
+    wanted = parse_dsn(url)
+    user, database = Identifier(wanted["user"]), Identifier(wanted["dbname"])
+    with closing(psycopg2.connect(administrator, connect_timeout=10)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("select count(*) from pg_roles where rolname = %s", [wanted["user"]])
+            if not cursor.fetchone()[0]:
+                cursor.execute(SQL("create role {} login createrole").format(user))
+            # Only a hash is sent, so that no log of the server has the password.
+            password = encrypt_password(wanted["password"], wanted["user"], connection, "scram-sha-256")
+            cursor.execute(SQL("alter role {} password {}").format(user, Literal(password)))
+            cursor.execute("select count(*) from pg_database where datname = %s", [wanted["dbname"]])
+            if not cursor.fetchone()[0]:
+                cursor.execute(
+                    SQL("create database {} owner {} encoding 'UTF8' template template0").format(database, user)
+                )
+            cursor.execute(SQL("revoke connect, temporary on database {} from public").format(database))
+
+
+def prepare_marts() -> None:
+    """Prepare the database of the marts, if publications are written to the one of the stack."""
+    import psycopg2
+
+    if os.environ.get("AMKPI_POSTGRES_URL_FILE") != str(SECRETS / MARTS):
+        return
+    password = secret("marts_admin_password")
+    try:
+        prepare_marts_database(secret(MARTS), f"host=marts-db user=postgres dbname=postgres password='{password}'")
+    except psycopg2.Error as error:
+        reason = " ".join(str(error).split())
+        sys.exit(
+            f"the database of the marts cannot be prepared: {reason}; AMKPI_POSTGRES_URL_FILE in .env needs"
+            " `postgres` in COMPOSE_PROFILES; docs/operations/secrets.md says how to change its password"
+        )
+
+
 def set_administrator(password: str) -> None:
     """Create the administrator, or set the password of secrets/admin_password."""
     from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
@@ -88,6 +137,7 @@ def main() -> None:
     except AmkpiError as error:
         sys.exit(f"amkpi: {error}")
     prepare_database()
+    prepare_marts()
     set_administrator(secret("admin_password"))
     print("ready", flush=True)
 

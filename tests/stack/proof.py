@@ -78,6 +78,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, say: Callable[[str], None]) 
                     "AIRFLOW_PORT": str(free_port()),
                     "MAIL_PORT": str(free_port()),
                     "PAGES_PORT": str(free_port()),
+                    "MARTS_PORT": str(free_port()),
                 },
             )
             mails = "smtp://mail:1025/?security=none"
@@ -262,6 +263,25 @@ def test_a_person_of_the_sample_agency_reads_the_pages_and_what_is_dropped_next(
         ask("sign-in-link", token=urllib.parse.unquote(token[1]))
 
 
+def test_a_publication_arrives_in_the_database_of_the_marts_with_the_rights_of_its_readers(
+    stack: Stack, sender: Sender, say: Callable[[str], None]
+) -> None:
+    until(stack.is_idle, "an idle stack")
+    (client,) = sender.drop()
+    until(lambda: client in sender.published(), "the dropped client among what readers see")
+    took = until(stack.is_exported, "its publication in the database", 120)
+    ((values, people),) = stack.ask("select (select count(*) from marts.kpi_values), count(*) from marts.dim_staff")
+    assert stack.ask_database("select count(*) from marts.kpi_values") == str(values)
+    assert stack.ask_database(f"select client_id from marts.dim_client where client_id = '{client}'") == client
+    role = stack.ask_database("select role_name from amkpi.readers where not company and not everything limit 1")
+    stack.ask_database(f'alter role "{role}" login')
+    assert stack.ask_database("select role_name from amkpi.me", role) == role
+    own = int(stack.ask_database("select count(*) from kpi_values", role))
+    say(f"PostgreSQL: {took:.0f} s after the file; {values} values of {people} people, of which {role} sees {own}")
+    assert 0 < own < values
+    assert stack.ask_database("select count(*) from pg_database where datname = 'airflow'") == "0"
+
+
 @pytest.mark.parametrize("service", ["triggerer", "scheduler", "dag-processor", "api-server", "postgres", "pages"])
 def test_a_killed_service_comes_back_and_nothing_is_lost_or_taken_twice(
     stack: Stack, sender: Sender, reader: Callable[[], dict[str, Any]], say: Callable[[str], None], service: str
@@ -354,11 +374,11 @@ def rotate_secrets(stack: Stack) -> None:
     """Rotate every secret that can be, as docs/operations/secrets.md says."""
     folder = Path(stack.variables["SECRETS_DIR"])
     before = {path.name: path.read_text() for path in folder.iterdir()}
-    for name in ("postgres_password", "admin_password", "fernet_key", "jwt_secret", "api_secret_key"):
+    for name in ("postgres_password", "admin_password", "fernet_key", "jwt_secret", "api_secret_key", "marts_url"):
         (folder / name).unlink()
     engines.run([str(ROOT / "stack" / "make-secrets"), str(folder)], 60)
     kept = {path.name for path in folder.iterdir() if path.read_text() == before[path.name]}
-    assert kept == {"amkpi_smtp", "pages_oidc"}
+    assert kept == {"amkpi_smtp", "pages_oidc", "marts_admin_password"}
     change = f"alter user airflow password '{(folder / 'postgres_password').read_text()}'"
     stack.compose("exec", "-T", "postgres", "psql", "-q", "-U", "airflow", "-c", change)
     keys = f"{(folder / 'fernet_key').read_text()},{before['fernet_key']}"
@@ -386,6 +406,7 @@ def test_down_and_up_with_other_secrets_keep_all_data(
     until(sender.all_published, "what is dropped after up")
     assert sender.amiss() == []
     assert stack.ask(counted)[0][0] == before[0][0][0] + 1
+    until(stack.is_exported, "the publication in the database, with the new password", 120)
 
 
 def test_from_another_container_only_the_api_and_the_pages_can_be_reached(
@@ -405,7 +426,7 @@ def test_from_another_container_only_the_api_and_the_pages_can_be_reached(
     gateway = stack.inspect("api-server")["NetworkSettings"]["Networks"][web]["Gateway"]
     api = addresses["api-server", web]
     pages = f"{addresses['pages', web]}:8090"
-    published = [int(stack.variables[name]) for name in ("AIRFLOW_PORT", "MAIL_PORT", "PAGES_PORT")]
+    published = [int(stack.variables[name]) for name in ("AIRFLOW_PORT", "MAIL_PORT", "PAGES_PORT", "MARTS_PORT")]
     asked = [f"{gateway}:{port}" for port in published]
     for (service, _), address in addresses.items():
         asked += [f"{address}:{port}" for port in {5432, 8080, 8090, 8793, 8794, 8974, 1025, 8025} | listening[service]]

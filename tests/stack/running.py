@@ -25,7 +25,7 @@ from tests.stack.engine import Engine, run
 PROJECT = "amkpiproof"
 OPERATOR = "ops@agency.example"
 SERVICES = ("postgres", "api-server", "scheduler", "dag-processor", "triggerer")
-BEHIND_PROFILES = ("mail", "pages")
+BEHIND_PROFILES = ("mail", "pages", "marts-db")
 
 
 def free_port() -> int:
@@ -46,15 +46,17 @@ class Stack:
     _volumes: dict[str, Path] = field(default_factory=dict, repr=False)
 
     def compose(self, *arguments: str, timeout: float = 600, check: bool = True) -> str:
-        """Run `docker compose ...` with the pages and the catcher of mails; returns what it printed."""
+        """Run `docker compose ...` with every profile; returns what it printed."""
         file = self.engine.work / "stack.env"
         file.write_text("".join(f"{name}={value}\n" for name, value in self.variables.items()))
         # What an agency puts into .env, which is none of the proof's to write.
         agency = self.engine.work / "agency.yml"
         own = {"AMKPI_OPERATOR_EMAIL": OPERATOR, "AMKPI_PAGES_URL": self.pages_url}
-        agency.write_text(json.dumps({"services": {name: {"environment": own} for name in ("scheduler", "pages")}}))
+        marts = {"AMKPI_POSTGRES_URL_FILE": "/run/secrets/marts_url"}
+        changed = {"init": marts, "scheduler": own | marts, "pages": own}
+        agency.write_text(json.dumps({"services": {name: {"environment": each} for name, each in changed.items()}}))
         command = ["docker", "compose", "--project-name", self.project, "--env-file", str(file)]
-        command += ["--profile", "dev", "--profile", "pages"]
+        command += ["--profile", "dev", "--profile", "pages", "--profile", "postgres"]
         command += ["--file", str(ROOT / "docker-compose.yml"), "--file", str(agency), *arguments]
         # Nothing of this shell's own may change what the file says.
         clean = {
@@ -116,6 +118,16 @@ class Stack:
             return []
         with duckdb.connect(str(file), read_only=True) as connection:
             return connection.execute(sql, list(values)).fetchall()
+
+    def ask_database(self, sql: str, user: str = "postgres") -> str:
+        """What psql prints in the database of the marts, without headers; empty where it cannot be asked."""
+        command = ["exec", "-T", "marts-db", "psql", "-qAt", "-d", "kpi", "-U", user, "-c", sql]
+        return self.compose(*command, check=False).strip()
+
+    def is_exported(self) -> bool:
+        """Whether the database has what readers see in the file."""
+        publications = self.ask("select publication_id from marts.publication")
+        return bool(publications) and self.ask_database("table amkpi.state").startswith(f"{publications[0][0]}|")
 
     def api(self, path: str, body: Any = None) -> Any:
         """Ask Airflow's API, or send it a body."""

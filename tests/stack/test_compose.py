@@ -101,10 +101,25 @@ def test_all_of_airflow_is_there_and_the_database_that_it_needs() -> None:
 def test_postgres_is_in_the_inner_network_alone_and_the_api_alone_is_published() -> None:
     assert SERVICES["postgres"]["networks"] == ["back"]
     assert COMPOSE["networks"]["back"] == {"internal": True}
-    assert {name for name, service in SERVICES.items() if "ports" in service} == {"api-server", "mail", "pages"}
+    with_ports = {name for name, service in SERVICES.items() if "ports" in service}
+    assert with_ports == {"api-server", "mail", "pages", "marts-db"}
     in_web = [name for name, service in SERVICES.items() if "web" in service.get("networks", [])]
     assert in_web == ["api-server", "pages"]
     assert "back" not in SERVICES["pages"]["networks"]
+
+
+def test_who_may_ask_the_marts_comes_near_no_other_service() -> None:
+    """The database of the marts is a server of its own, off unless its profile is on."""
+    marts = SERVICES["marts-db"]
+    assert marts["profiles"] == ["postgres"]
+    assert {name for name, service in SERVICES.items() if "readers" in service.get("networks", [])} == {"marts-db"}
+    assert marts["networks"] == ["back", "readers"]
+    assert marts["volumes"] != SERVICES["postgres"]["volumes"]
+    assert SERVICES["init"]["depends_on"]["marts-db"] == {"condition": "service_healthy", "required": False}
+    # Where the profile is off, nothing waits for it and nothing is written to it.
+    assert "AMKPI_POSTGRES_URL_FILE" not in str(SERVICES["scheduler"].get("environment"))
+    example = (ROOT / "stack" / "example.env").read_text(encoding="utf-8")
+    assert "# AMKPI_POSTGRES_URL_FILE=/run/secrets/marts_url\n" in example
 
 
 def test_only_who_publishes_can_write_what_is_published() -> None:
@@ -134,7 +149,9 @@ def test_every_secret_is_a_file_and_whoever_uses_one_says_so() -> None:
         assert secret == {"file": f"${{SECRETS_DIR:-./secrets}}/{name}"}
     assert {name for service in SERVICES.values() for name in service.get("secrets", [])} == declared.keys()
     # The administrator's password is the init's alone; the pages send mails too.
-    for name, holders in {"admin_password": ["init"], "amkpi_smtp": ["init", "pages"], "pages_oidc": ["pages"]}.items():
+    held_by = {"admin_password": ["init"], "amkpi_smtp": ["init", "pages"], "pages_oidc": ["pages"]}
+    held_by |= {"marts_admin_password": ["init", "marts-db"], "marts_url": ["init", "scheduler"]}
+    for name, holders in held_by.items():
         assert [service for service, held in SERVICES.items() if name in held.get("secrets", [])] == holders
 
 

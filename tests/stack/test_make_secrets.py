@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import subprocess
 from pathlib import Path
 
@@ -54,6 +55,15 @@ def test_the_database_address_follows_its_password(tmp_path: Path) -> None:
     )
     # In the address as they are: nothing that would have to be escaped.
     assert set(made["postgres_password"]) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+def test_the_publisher_of_the_marts_has_an_address_and_a_password_of_its_own(tmp_path: Path) -> None:
+    made = make(tmp_path / "secrets")
+    address = re.fullmatch(r"postgresql://amkpi_publisher:([\w-]{40})@marts-db:5432/kpi", made["marts_url"])
+    assert address
+    assert address[1] not in (made["marts_admin_password"], made["postgres_password"])
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    assert "marts-db" in compose["services"]
 
 
 def test_the_mail_server_is_what_was_last_given(tmp_path: Path) -> None:
