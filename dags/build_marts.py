@@ -29,10 +29,10 @@ from typing import Any
 
 from airflow.sdk import AssetOrTimeSchedule, Param, dag, task
 
-from amkpi.interfaces.airflow.assets import ANY_ROWS, MARTS
+from amkpi.interfaces.airflow.assets import ANY_ROWS, EXPORT, MARTS
 from amkpi.interfaces.airflow.schedules import NIGHTLY
 from amkpi.interfaces.airflow.task_defaults import DEFAULT_ARGS, PRIORITY_FINISH_STARTED, PRIORITY_LOW
-from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, run_from_params
+from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, request_export, run_from_params
 
 
 @dag(
@@ -72,13 +72,15 @@ def build_marts() -> None:
             log(f"{warning.suite}: {warning.expectation}: {warning.observed}; {warning.advice}")
         return {**run.to_xcom(), "expectations": len(report.findings), "warnings": len(report.warnings)}
 
-    @task(outlets=[MARTS], **PRIORITY_FINISH_STARTED)
-    def publish(audited: dict[str, Any]) -> dict[str, Any]:
+    @task(outlets=[MARTS, EXPORT], **PRIORITY_FINISH_STARTED)
+    def publish(audited: dict[str, Any], *, outlet_events: Any) -> dict[str, Any]:
         """Switch `current.duckdb` to the new publication."""
         from amkpi.pipeline import steps
 
         with raise_as_airflow_error():
-            report = steps.publish_rebuilding_if_stale(run_from_params(audited), log)
+            run = run_from_params(audited)
+            report = steps.publish_rebuilding_if_stale(run, log)
+            request_export(run, outlet_events)
         if report.historical:
             log(f"historical publication: {report.file}; readers still see the later date")
         return {"publication": report.publication_id, "file": str(report.file), "historical": report.historical}

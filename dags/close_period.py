@@ -31,10 +31,10 @@ from airflow.sdk import AssetOrTimeSchedule, Param, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from amkpi.interfaces.airflow.approval import AskToClose
-from amkpi.interfaces.airflow.assets import ANSWERED, MARTS
+from amkpi.interfaces.airflow.assets import ANSWERED, EXPORT, MARTS
 from amkpi.interfaces.airflow.schedules import IN_THE_MORNING, SCHEDULE_SETTINGS
 from amkpi.interfaces.airflow.task_defaults import DEFAULT_ARGS, PRIORITY_FINISH_STARTED
-from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, run_from_params
+from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, request_export, run_from_params
 
 
 @dag(
@@ -69,13 +69,16 @@ def close_period() -> None:
         """The next task: `close_by_hand` if a period was given, else `ask`."""
         return "close_by_hand" if "by" in chosen else "ask"
 
-    @task(outlets=[MARTS, ANSWERED], **PRIORITY_FINISH_STARTED)
-    def close_by_hand(chosen: dict[str, str]) -> dict[str, str]:
+    @task(outlets=[MARTS, EXPORT, ANSWERED], **PRIORITY_FINISH_STARTED)
+    def close_by_hand(chosen: dict[str, str], *, outlet_events: Any) -> dict[str, str]:
         """Close what was named."""
         from amkpi.interfaces.airflow.closing import close_and_report
 
         with raise_as_airflow_error():
-            return close_and_report(run_from_params(), chosen["period"], chosen["by"], chosen["note"], log)
+            run = run_from_params()
+            closed = close_and_report(run, chosen["period"], chosen["by"], chosen["note"], log)
+            request_export(run, outlet_events)
+        return closed
 
     ask = AskToClose(
         task_id="ask",
@@ -85,15 +88,18 @@ def close_period() -> None:
         pool="default_pool",
     )
 
-    @task(outlets=[MARTS, ANSWERED], **PRIORITY_FINISH_STARTED)
-    def close_approved(chosen: dict[str, str], answer: dict[str, Any]) -> dict[str, str]:
+    @task(outlets=[MARTS, EXPORT, ANSWERED], **PRIORITY_FINISH_STARTED)
+    def close_approved(chosen: dict[str, str], answer: dict[str, Any], *, outlet_events: Any) -> dict[str, str]:
         """Close the publication that was shown; where another one is current, ask again."""
         from amkpi.interfaces.airflow.closing import close_and_report, login
 
         with raise_as_airflow_error():
-            return close_and_report(
-                run_from_params(), chosen["period"], login(answer), "approved in Airflow", log, chosen["publication_id"]
+            run = run_from_params()
+            closed = close_and_report(
+                run, chosen["period"], login(answer), "approved in Airflow", log, chosen["publication_id"]
             )
+            request_export(run, outlet_events)
+        return closed
 
     chosen = choose()
     close_approved(chosen, ask.output)

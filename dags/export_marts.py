@@ -1,8 +1,8 @@
 """Write each publication to PostgreSQL and as Parquet, if the settings want it.
 
-**When.** When new marts are published. Without the settings `postgres_url` (or `postgres_url_file`) and
-`publish_parquet` a run is *skipped*. By hand: *Trigger*, or `amkpi publish`. A run that finds the current publication
-there writes nothing, but a change of who may read what.
+**When.** When new marts are published, if `postgres_url` (or `postgres_url_file`) or `publish_parquet` is set; without
+them no run is started, and one by hand is *skipped*. By hand: *Trigger*, or `amkpi publish`. A run that finds the
+current publication there writes nothing, but a change of who may read what.
 
 **When it fails.** The last line of the task's log says what, where and how to fix it. Fix it and clear the task, or
 wait for the next publication: each run writes the current one.
@@ -23,13 +23,13 @@ from __future__ import annotations
 from airflow.sdk import dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from amkpi.interfaces.airflow.assets import MARTS
+from amkpi.interfaces.airflow.assets import EXPORT_DUE
 from amkpi.interfaces.airflow.task_defaults import WITHOUT_POOL
 from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, run_from_params
 
 
 @dag(
-    schedule=MARTS,
+    schedule=EXPORT_DUE,
     catchup=False,
     max_active_runs=1,
     # It only reads the published file. A DAG of its own, so that no build waits for a database that is down.

@@ -221,6 +221,29 @@ def test_the_tasks_call_the_steps_of_the_command_line_all_for_one_date(
     assert calls == [("build", day, home), ("audit", day, home), ("publish", day, home)]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "woken"),
+    [("AMKPI_PUBLISH_PARQUET", "false", False), ("AMKPI_PUBLISH_PARQUET", "true", True),
+     ("AMKPI_POSTGRES_URL_FILE", "/nowhere/url", True)],
+    ids=["no export is set", "Parquet", "a setting that is wrong, which the export tells"],
+)  # fmt: skip
+def test_a_publication_wakes_the_export_only_where_one_is_set(
+    bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, woken: bool
+) -> None:
+    monkeypatch.setenv(name, value)
+    published = SimpleNamespace(publication_id="a", file=home, historical=False)
+    monkeypatch.setattr("amkpi.pipeline.steps.build", lambda run, progress: SimpleNamespace(models=1, tests=1))
+    monkeypatch.setattr("amkpi.pipeline.steps.audit", lambda run, progress: SimpleNamespace(findings=(), warnings=()))
+    monkeypatch.setattr("amkpi.pipeline.steps.publish", lambda run, progress: published)
+    take_due()
+    assert hurry(bag.dags["build_marts"]).test().state == "success"
+    assert take_due() == {"send_scorecards"} | ({"export_marts"} if woken else set())
+
+
+def test_an_export_by_hand_without_settings_is_skipped(bag: Any, home: Path) -> None:
+    assert states(hurry(bag.dags["export_marts"]).test()) == {"export": "skipped"}
+
+
 @pytest.mark.parametrize(("given", "built"), [("2026-03-31", date(2026, 3, 31)), (None, date(2026, 10, 17))])
 def test_the_param_as_of_goes_before_the_environment(
     bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, built: date

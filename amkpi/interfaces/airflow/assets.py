@@ -16,5 +16,9 @@ ANY_ROWS = AssetAny(*ROWS.values())
 RAW = AssetAlias(name="raw", group="amkpi")
 # New marts are published.
 MARTS = Asset(name="marts", group="amkpi")
+# New marts, where the settings want them in PostgreSQL or as Parquet: without these settings no run is started.
+EXPORT_DUE = Asset(name="amkpi_export_due", group="amkpi")
+# Lets a task emit that event only where an export is wanted.
+EXPORT = AssetAlias(name="amkpi_export", group="amkpi")
 # The question whether a period is to be closed was answered: there may be another one.
 ANSWERED = Asset(name="closing_answered", group="amkpi")

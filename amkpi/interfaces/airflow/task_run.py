@@ -33,6 +33,20 @@ def run_from_params(params: Mapping[str, Any] | None = None) -> Run:
     return replace(run, historical=past)
 
 
+def request_export(run: Run, outlet_events: Any) -> None:
+    """Wake `export_marts` if the settings want an export. outlet_events: of a task with the outlet `EXPORT`."""
+    from amkpi.interfaces.airflow.assets import EXPORT, EXPORT_DUE
+    from amkpi.pipeline import exports
+
+    try:
+        wanted = exports.is_wanted(run)
+    except AmkpiError:
+        # The marts are published. What is wrong with the settings of the export is told by its own task.
+        wanted = True
+    if wanted:
+        outlet_events[EXPORT].add(EXPORT_DUE)
+
+
 @contextmanager
 def raise_as_airflow_error() -> Iterator[None]:
     """Raise the errors of a step as the errors of Airflow, with the same text.
