@@ -31,7 +31,7 @@ from amkpi.explain.text import (
     named,
     null_reason,
     numbers,
-    part,
+    parts,
     sentence,
     target_holder,
     target_rule,
@@ -182,9 +182,10 @@ class _Screen:
         explanation = self._explanation
         return formatting.kpi_value(value, explanation.question.kpi.unit, explanation.currency, self._language)
 
-    def _amount(self, amount: float) -> str:
-        """Money in a column whose heading names the currency."""
-        return part(amount, self._explanation, self._language).removesuffix(f" {self._explanation.currency}")
+    def _amounts(self, *amounts: float) -> list[str]:
+        """Money of one row, in columns whose headings name the currency."""
+        texts = parts(amounts, self._explanation, self._language)
+        return [text.removesuffix(f" {self._explanation.currency}") for text in texts]
 
     def _facts(self) -> Padding:
         t, explanation, language = self.t, self._explanation, self._language
@@ -223,17 +224,17 @@ class _Screen:
 
     def _target(self) -> str:
         t, value, language = self.t, self._explanation.value, self._language
-        parts = []
+        texts = []
         if value.target is not None:
-            parts.append(self._value(value.target))
+            texts.append(self._value(value.target))
         if value.attainment is not None:
-            parts.append(t("attained {share}", share=f"{formatting.percent(value.attainment, 0, language)}%"))
+            texts.append(t("attained {share}", share=f"{formatting.percent(value.attainment, 0, language)}%"))
         if value.weight is not None:
             weight = formatting.number(value.weight, 0 if value.weight == int(value.weight) else 2, language)
-            parts.append(t("weight {weight}", weight=weight))
+            texts.append(t("weight {weight}", weight=weight))
         status = "still_open" if value.is_still_open else value.status
         sign, style = terminal.STATUS_SIGNS[status]
-        return " · ".join([*map(escape, parts), f"[{style}]{sign} {escape(t(STATUS[status]))}[/]"])
+        return " · ".join([*map(escape, texts), f"[{style}]{sign} {escape(t(STATUS[status]))}[/]"])
 
     def _table(self, *columns: tuple[str, str]) -> Table:
         """A table of (title, justify) columns: r is right, anything else left."""
@@ -252,20 +253,22 @@ class _Screen:
             (t("counted days"), "l"), (t("days"), "r"), (t("target of"), "l"), (t("for"), "l"), (t("target"), "r"),
             (t("weight"), "r"), (t("adds"), "r"),
         )  # fmt: skip
+        pair = formatting.Formatter(language, explanation.currency).pair
         for span in explanation.target_spans:
             days = f"{formatting.day(span.first_day)} – {formatting.day(span.last_day)}"
             number = self._number(span.days) + (f"/{self._number(span.unit_days)}" if span.unit_days else "")
             if span.valid_from is None or span.target is None or span.weight is None:
                 table.add_row(days, number, f"[dim]{t('no target row')}[/]")
                 continue
+            target, share = pair(span.target, span.share, explanation.question.kpi.unit)
             table.add_row(
                 days,
                 number,
                 escape(plain(target_holder(span, explanation, language))),
                 target_unit(span, explanation, language),
-                self._value(span.target),
+                target,
                 formatting.number(span.weight, 0 if span.weight.is_integer() else 2, language),
-                f"[dim]{t('nothing')}[/]" if span.share is None else self._value(span.share),
+                f"[dim]{t('nothing')}[/]" if span.share is None else share,
             )
         self._console.print(table)
 
@@ -311,15 +314,14 @@ class _Screen:
         kpi = self._explanation.question.kpi
         if kpi.is_of_signings:
             event = self.t("signed") if record.samples else self.t("cancelled")
-            return [event, self._amount(record.numerator)]
+            return [event, *self._amounts(record.numerator)]
         if kpi.is_of_amounts and not kpi.denominator:
-            return [self._amount(record.numerator)]
+            return self._amounts(record.numerator)
         if kpi.is_of_amounts:
             share = record.numerator / record.denominator if record.denominator else None
             shown = "" if share is None else f"{formatting.percent(share, 1, self._language)}%"
             style = "red" if share is not None and share > 1 else "default"
-            denominator = self._amount(record.denominator or 0.0)
-            return [self._amount(record.numerator), denominator, f"[{style}]{shown}[/]"]
+            return [*self._amounts(record.numerator, record.denominator or 0.0), f"[{style}]{shown}[/]"]
         return ["[green]✓[/]" if record.numerator else "[red]✗[/]"]
 
     def _show_excluded(self) -> None:

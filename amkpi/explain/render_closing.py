@@ -19,7 +19,7 @@ from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Translator
 from amkpi.explain.closing import Closing, Figures
 from amkpi.explain.evidence import Explanation, period_key
-from amkpi.explain.text import part
+from amkpi.explain.text import part, parts
 
 MOST_RECORDS = 60
 
@@ -68,8 +68,9 @@ def show_closing(explanation: Explanation, closing: Closing, language: Language,
     table.add_column(t("cause"))
 
     def add(title: str, figures: Figures, sign: bool, cause: str = "") -> None:
-        amounts = [figures.numerator, *([figures.denominator] if kpi.denominator else [])]
-        cells = [_signed(amount or 0.0, part(abs(amount or 0.0), explanation, language), sign) for amount in amounts]
+        amounts = [each or 0.0 for each in (figures.numerator, *([figures.denominator] if kpi.denominator else []))]
+        sizes = parts([abs(amount) for amount in amounts], explanation, language)
+        cells = [_signed(amount, size, sign) for amount, size in zip(amounts, sizes, strict=True)]
         count = formatting.number(abs(figures.sample_size), 0, language)
         cells.append(_signed(figures.sample_size, count, sign))
         cells.append(formatting.kpi_value(figures.value, kpi.unit, explanation.currency, language))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from amkpi.core.catalogue import CreditRule
 from amkpi.core.language import formatting
@@ -63,7 +64,7 @@ def _answer(explanation: Explanation, language: Language) -> str:
     n, sample = formatting.number(value.sample_size, 0, language), kpi.sample.after(value.sample_size, language)
     if kpi.denominator is None:
         return t("{value} from {n} {sample}", value=shown, n=n, sample=sample)
-    numerator, denominator = _parts(explanation, language)
+    numerator, denominator = parts(formula_amounts(explanation), explanation, language)
     if kpi.is_of_amounts:
         return f"{shown} = {numerator} / {denominator} ({n} {sample})"
     return f"{shown} = {numerator} / {denominator} {sample}"
@@ -78,30 +79,54 @@ def null_reason(explanation: Explanation, language: Language) -> str:
 
 def part(amount: float, explanation: Explanation, language: Language) -> str:
     """A numerator or denominator as a reader writes it."""
-    if explanation.question.kpi.is_of_amounts:
-        return formatting.money(amount, explanation.currency, language)
-    return formatting.number(amount, 0, language)
+    return parts((amount,), explanation, language)[0]
 
 
-def _parts(explanation: Explanation, language: Language) -> tuple[str, str]:
-    value = explanation.value
-    return part(value.numerator or 0.0, explanation, language), part(value.denominator or 0.0, explanation, language)
+def parts(amounts: Sequence[float], explanation: Explanation, language: Language) -> tuple[str, ...]:
+    """Numerators and denominators that a reader compares: money in one unit."""
+    if not explanation.question.kpi.is_of_amounts:
+        return tuple(formatting.number(amount, 0, language) for amount in amounts)
+    return formatting.Formatter(language, explanation.currency).in_one_unit(amounts, "money")
+
+
+@dataclass(frozen=True)
+class Signings:
+    """The records of a KPI of signings: the money of those that were signed, and what cancellations took back."""
+
+    signed: tuple[float, ...]
+    cancelled: tuple[float, ...]
+
+    @classmethod
+    def of(cls, explanation: Explanation) -> Signings:
+        """Those of an explanation."""
+        return cls(
+            tuple(record.numerator for record in explanation.counted if record.samples),
+            tuple(-record.numerator for record in explanation.counted if not record.samples),
+        )
+
+
+def formula_amounts(explanation: Explanation) -> tuple[float, ...]:
+    """The money or counts of the formula, in its order: numerator and denominator; signed, taken back and the value."""
+    kpi, value = explanation.question.kpi, explanation.value
+    if kpi.is_of_signings:
+        signings = Signings.of(explanation)
+        return sum(signings.signed), sum(signings.cancelled), value.value or 0.0
+    return value.numerator or 0.0, value.denominator or 0.0
 
 
 def numbers(explanation: Explanation, language: Language) -> str:
     """The formula with its numbers."""
     kpi, value, t = explanation.question.kpi, explanation.value, Translator(language).t
-    shown = formatting.kpi_value(value.value, kpi.unit, explanation.currency, language)
     if kpi.denominator is not None:
-        numerator, denominator = _parts(explanation, language)
+        shown = formatting.kpi_value(value.value, kpi.unit, explanation.currency, language)
+        numerator, denominator = parts(formula_amounts(explanation), explanation, language)
         return f"{kpi.numerator[language]} {numerator} ÷ {kpi.denominator[language]} {denominator} = {shown}"
     if kpi.is_of_signings:
-        signed = [record.numerator for record in explanation.counted if record.samples]
-        cancelled = [-record.numerator for record in explanation.counted if not record.samples]
-        text = t("signed {amount} ({n})", amount=part(sum(signed), explanation, language), n=len(signed))
-        if cancelled:
-            amount = part(sum(cancelled), explanation, language)
-            text += " − " + t("taken back {amount} ({n} cancelled)", amount=amount, n=len(cancelled))
+        signings = Signings.of(explanation)
+        signed, cancelled, shown = parts(formula_amounts(explanation), explanation, language)
+        text = t("signed {amount} ({n})", amount=signed, n=len(signings.signed))
+        if signings.cancelled:
+            text += " − " + t("taken back {amount} ({n} cancelled)", amount=cancelled, n=len(signings.cancelled))
         return f"{text} = {shown}"
     return _answer(explanation, language)
 
@@ -148,16 +173,25 @@ def target_unit(span: TargetSpan, explanation: Explanation, language: Language) 
 
 def change(explanation: Explanation, language: Language) -> str:
     """The change from the period before."""
-    kpi, value, t = explanation.question.kpi, explanation.value, Translator(language).t
+    value, t = explanation.value, Translator(language).t
     earlier = explanation.question.period.before()
     name = formatting.period(earlier.grain, earlier.start, earlier.end, language)
     if value.previous_value is None:
         return t("no value in {period} to compare with", period=name)
-    before = formatting.kpi_value(value.previous_value, kpi.unit, explanation.currency, language)
+    size, before = change_figures(explanation, language)
     if value.change is None:
         return t("{value} in {period}", value=before, period=name)
-    size = formatting.change(value.change, kpi.unit, explanation.currency, language)
     return t("{change} from {value} in {period}", change=size, value=before, period=name)
+
+
+def change_figures(explanation: Explanation, language: Language) -> tuple[str, str]:
+    """The change with its sign, empty for none, and the value of the period before: money in one unit."""
+    kpi, value, currency = explanation.question.kpi, explanation.value, explanation.currency
+    scale = formatting.money_unit(value.change, value.previous_value)
+    size = "" if value.change is None else formatting.change(value.change, kpi.unit, currency, language, scale)
+    if kpi.unit == "money" and value.previous_value is not None:
+        return size, formatting.money(value.previous_value, currency, language, scale)
+    return size, formatting.kpi_value(value.previous_value, kpi.unit, currency, language)
 
 
 def why_excluded(reason: str, language: Language) -> str:

@@ -75,14 +75,17 @@ def plain_text(text: Text | Part) -> str:
 
 @dataclass(frozen=True)
 class Subject:
-    """Of what the figures of an element are. A field that is None is as in the element around it."""
+    """Of what the figures of an element are. A field that is None is as in the element around it.
+
+    detail: what tells figures of one KPI apart: the supporting measure, or what a row of changes is of.
+    """
 
     scope: str | None = None
     staff_id: str | None = None
     kpi: str | None = None
     grain: str | None = None
     start: date | None = None
-    measure: str | None = None
+    detail: str | None = None
 
 
 @dataclass(frozen=True)

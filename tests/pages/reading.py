@@ -33,7 +33,7 @@ FREE = {
     "abbr",
     "small",
 }
-IDENTITY = ("scope", "staff", "kpi", "grain", "start", "measure", "record", "day")
+IDENTITY = ("scope", "staff", "kpi", "grain", "start", "detail", "record", "day")
 SCALES = {"tỷ": 9, "bn": 9, "triệu": 6, "m": 6}
 
 

@@ -77,7 +77,7 @@ def expected(seen: Seen, path: str, marts: Marts) -> float | None:
         share = line["attainment"] if seen.of == "scorecards.points" else max(0.0, 1 - line["attainment"])
         return float(100 * line["weight"] * share / weights)
     if table == "supporting_measures":
-        found: float | None = marts.by(table, "measure", *OF_MEMBER)[(subject["measure"], *member)][column]
+        found: float | None = marts.by(table, "measure", *OF_MEMBER)[(subject["detail"], *member)][column]
         return found
     if table == "scorecards":
         row = marts.by(table, *OF_MEMBER)[member]
@@ -184,7 +184,7 @@ def test_every_supporting_measure_is_on_the_page_of_its_kpi(site: Site, analyst:
         answer = site.page(analyst, str(PagePath.of_kpi("vi", kpi.name, company, month)))
         assert answer is not None
         figures = read(answer.body).figures
-        found |= {each.subject["measure"] for each in figures if each.of == "supporting_measures.value"}
+        found |= {each.subject["detail"] for each in figures if each.of == "supporting_measures.value"}
     assert found == {measure.name for measure in measures()}
 
 

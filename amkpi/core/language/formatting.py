@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
@@ -139,11 +139,14 @@ def period(grain: str, start: date, end: date, language: Language) -> str:
     return Translator(language).t("12 months to {month}", month=format_skeleton("yMMMM", end, locale=language))
 
 
-def change(value: float, unit: str, currency: str, language: Language) -> str:
-    """The change of a KPI's value, with its sign: money, percentage points, or points of a score."""
+def change(value: float, unit: str, currency: str, language: Language, scale: Decimal | None = None) -> str:
+    """The change of a KPI's value, with its sign: money, percentage points, or points of a score.
+
+    scale: of money, from `money_unit`.
+    """
     t, size = Translator(language).t, abs(value)
     if unit == "money":
-        text = money(size, currency, language)
+        text = money(size, currency, language, scale)
     elif unit == "ratio":
         text = t("{n} percentage points", n=percent(size, 1, language))
     else:
@@ -175,13 +178,15 @@ class Formatter:
 
     def pair(self, one: float | None, other: float | None, unit: str) -> tuple[str, str]:
         """Two values that a reader compares: money in one unit."""
-        if unit != "money":
-            return self.value(one, unit), self.value(other, unit)
-        scale = money_unit(one, other)
-        first, second = (
-            "–" if each is None else money(each, self.currency, self.language, scale) for each in (one, other)
-        )
+        first, second = self.in_one_unit((one, other), unit)
         return first, second
+
+    def in_one_unit(self, values: Sequence[float | None], unit: str) -> tuple[str, ...]:
+        """Values that a reader compares: money in one unit; a dash for none."""
+        if unit != "money":
+            return tuple(self.value(each, unit) for each in values)
+        scale = money_unit(*values)
+        return tuple("–" if each is None else money(each, self.currency, self.language, scale) for each in values)
 
     def value_without_currency(self, value: float | None, unit: str, scale: Decimal | None = None) -> str:
         """The same for a narrow column, whose heading names the currency. scale: of money, from `money_unit`."""

@@ -28,6 +28,7 @@ CAUSE: Mapping[str, Message] = {
     "targets_changed": Message("targets changed"),
     "settings_changed": Message("another setting"),
     "version_changed": Message("another version"),
+    "reopened": Message("the closing was reopened"),
 }
 # `kind` of contracts and proposals.
 KIND: Mapping[str, Message] = {

@@ -16,6 +16,7 @@ from rich.table import Table
 from amkpi.core.catalogue import kpis
 from amkpi.core.findings import Finding
 from amkpi.core.language import formatting
+from amkpi.core.language.formatting import Formatter
 from amkpi.core.language.terms import STATUS
 from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Translator
@@ -142,13 +143,14 @@ def _show_company(console: Console, months: list[tuple[date, date, bool]], lines
         _, value, sample, unit, target, attainment, status, numerator, denominator, undecided = newest[kpi.name]
         status = shown_status(status, numerator, denominator, undecided, target)
         sign, style = STATUS_SIGNS[status]
-        earlier = [formatting.kpi_value(before[kpi.name][1], unit, "", LANGUAGE)] if len(months) == 2 else []
+        earlier = [before[kpi.name][1]] if len(months) == 2 else []
+        *of_before, actual, wanted = Formatter(LANGUAGE, "").in_one_unit((*earlier, value, target), unit)
         table.add_row(
             kpi.label[LANGUAGE],
-            *(f"[dim]{text}[/]" for text in earlier),
-            formatting.kpi_value(value, unit, "", LANGUAGE),
+            *(f"[dim]{text}[/]" for text in of_before),
+            actual,
             str(sample),
-            formatting.kpi_value(target, unit, "", LANGUAGE),
+            wanted,
             "" if attainment is None else f"{formatting.percent(attainment, 0, LANGUAGE)}%",
             f"[{style}]{sign} {Translator(LANGUAGE).t(STATUS[status])}[/]",
         )

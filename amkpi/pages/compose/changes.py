@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, Protocol
 
 import duckdb
@@ -12,11 +13,13 @@ from amkpi.core.language import formatting
 from amkpi.core.language.names import plain
 from amkpi.core.language.periods import Period
 from amkpi.core.language.terms import CAUSE
-from amkpi.pages.model import Figure, Link, Name, Page, Table, Text
+from amkpi.pages.model import Figure, Link, Name, Page, Subject, Table, Text
 from amkpi.pages.rights import readable_rows
 from amkpi.pages.sections.context import PageContext, day, join, span
 from amkpi.pages.sections.layout import layout
 from amkpi.pages.sections.scorecard import title
+from amkpi.scorecards.compose.adjustments import difference_texts
+from amkpi.scorecards.compose.kpi_table import NO_LINE, attained
 from amkpi.scorecards.facts import ScopeMember
 
 
@@ -30,8 +33,17 @@ def changes_page(context: PageContext, source: Source) -> Page:
     """What changed, as far as the reader may see it."""
     with source.connection() as connection:
         restated = connection.execute(
-            "select scope, staff_id, kpi, period_grain, period_start, what, value_then, value_now, rating_then,"
-            " rating_now, cause, cast(mailed_at as date) from restatements order by all"
+            # The rating of a score is a restatement of its own, and is none where it is the same as then.
+            "select r.scope, r.staff_id, r.kpi, r.period_grain, r.period_start, r.what, r.value_then, r.value_now,"
+            " if(r.what = 'score' and rated.what is null, s.rating, coalesce(r.rating_then, rated.rating_then)),"
+            " if(r.what = 'score' and rated.what is null, s.rating, coalesce(r.rating_now, rated.rating_now)),"
+            " r.cause, cast(r.mailed_at as date) from restatements as r"
+            " left join restatements as rated on r.what = 'score' and rated.what = 'rating' and r.scope = rated.scope"
+            " and r.staff_id is not distinct from rated.staff_id and r.period_grain = rated.period_grain"
+            " and r.period_start = rated.period_start"
+            " left join scorecards as s on r.what = 'score' and r.scope = s.scope"
+            " and r.staff_id is not distinct from s.staff_id and r.period_grain = s.period_grain"
+            " and r.period_start = s.period_start order by all"
         ).fetchall()
         adjusted = connection.execute(
             "select scope, staff_id, kpi, period_grain, period_start, numerator::double, denominator::double,"
@@ -79,18 +91,23 @@ def _cause(context: PageContext, cause: str | None) -> Text:
 
 def _restatements(context: PageContext, rows: list[tuple[Any, ...]]) -> Table:
     """Figures that mails reported and that are others now."""
-    t, found, catalogue = context.t, [], {kpi.name: kpi for kpi in kpis()}
+    t, found, subjects, catalogue = context.t, [], [], {kpi.name: kpi for kpi in kpis()}
     for scope, staff_id, name, grain, start, what, then, now, rated_then, rated_now, cause, mailed in rows:
         period, kpi = Period.starting(grain, start), catalogue.get(name)
-        unit = kpi.unit if kpi and what in ("value", "target") else "ratio" if what == "attainment" else "score"
-        pair = [
-            (Name(f"{rating}"),) if number is None and rating else _figure(context, number, unit, f"restatements.{of}")
-            for number, rating, of in ((then, rated_then, "value_then"), (now, rated_now, "value_now"))
-        ]
+        subjects.append(Subject(scope, staff_id or "", name, grain, start, what))
+        if what == "score":
+            pair = [
+                _rated(context, then, rated_then, "restatements.value_then"),
+                _rated(context, now, rated_now, "restatements.value_now"),
+            ]
+        elif what == "rating":
+            pair = [(Name(rated_then or "–"),), (Name(rated_now or "–"),)]
+        else:
+            pair = _restated_pair(context, kpi, what, then, now)
         found.append(
             (
                 _whose(context, scope, staff_id, period),
-                _kpi(context, kpi, ScopeMember(scope, staff_id), period),
+                join(" · ", _kpi(context, kpi, ScopeMember(scope, staff_id), period), _what(context, what)),
                 (span(period, context.language),),
                 *pair,
                 _cause(context, cause),
@@ -103,19 +120,39 @@ def _restatements(context: PageContext, rows: list[tuple[Any, ...]]) -> Table:
         heads=(t("Whose"), t("KPI"), t("Period"), t("As mailed"), t("Now"), t("Cause"), t("Mailed")),
         kinds=("text", "text", "text", "number", "number", "text", "date"),
         rows=tuple(found),
+        subjects=tuple(subjects),
         empty=t("Nothing that was mailed has changed since."),
     )
 
 
+def _what(context: PageContext, what: str) -> Text:
+    """Which figure of a line it is; a value and a score need no word."""
+    words = {"target": context.t("Target"), "attainment": context.t("Attained"), "rating": context.t("Rating")}
+    return (words[what],) if what in words else ()
+
+
+def _restated_pair(
+    context: PageContext, kpi: Kpi | None, what: str, then: float | None, now: float | None
+) -> list[Text]:
+    """A value, target or attainment then and now: rounded as everywhere, and money in one unit."""
+    if what == "attainment" or kpi is None:
+        texts = [attained(context, replace(NO_LINE, attainment=each)) for each in (then, now)]
+    else:
+        texts = list(context.figures.pair(then, now, kpi.unit))
+    columns = ("restatements.value_then", "restatements.value_now")
+    return [(Figure(*each),) for each in zip(texts, (then, now), columns, strict=True)]
+
+
 def _adjustments(context: PageContext, rows: list[tuple[Any, ...]]) -> Table:
     """Differences to what was closed, and whether a later closing took them up."""
-    t, found, catalogue = context.t, [], {kpi.name: kpi for kpi in kpis()}
+    t, found, subjects, catalogue = context.t, [], [], {kpi.name: kpi for kpi in kpis()}
     for scope, staff_id, name, grain, start, numerator, denominator, fresh, cause, carried_to in rows:
         period, kpi = Period.starting(grain, start), catalogue[name]
-        unit = "money" if kpi.is_of_amounts else "count"
-        parts = [_signed(context, numerator, unit, "adjustments.numerator")]
-        if kpi.denominator is not None:
-            parts.append(_signed(context, denominator, unit, "adjustments.denominator"))
+        subjects.append(Subject(scope, staff_id or "", name, grain, start, str(carried_to or "")))
+        amounts = (numerator, denominator) if kpi.denominator is not None else (numerator,)
+        columns = ("adjustments.numerator", "adjustments.denominator")
+        texts, value = difference_texts(context, kpi, amounts, fresh)
+        parts = [(Figure(*each),) for each in zip(texts, amounts, columns, strict=False)]
         taken: Text = (t("open"),)
         if carried_to is not None:
             taken = (span(Period.starting(grain, carried_to), context.language),)
@@ -125,7 +162,7 @@ def _adjustments(context: PageContext, rows: list[tuple[Any, ...]]) -> Table:
                 _kpi(context, kpi, ScopeMember(scope, staff_id), period),
                 (span(period, context.language),),
                 join(" / ", *parts),
-                _figure(context, fresh, kpi.unit, "adjustments.fresh_value"),
+                (Figure(value, fresh, "adjustments.fresh_value"),),
                 _cause(context, cause),
                 taken,
             )
@@ -136,15 +173,17 @@ def _adjustments(context: PageContext, rows: list[tuple[Any, ...]]) -> Table:
         heads=(t("Whose"), t("KPI"), t("Period"), t("Difference"), t("Recomputed"), t("Cause"), t("Taken up by")),
         kinds=("text", "text", "text", "number", "number", "text", "text"),
         rows=tuple(found),
+        subjects=tuple(subjects),
         empty=t("No figure of a closed period has changed since it was closed."),
     )
 
 
 def _scores(context: PageContext, rows: list[tuple[Any, ...]]) -> Table:
     """Scores of closed periods that would be others today."""
-    t, found = context.t, []
+    t, found, subjects = context.t, [], []
     for scope, staff_id, grain, start, closed, closed_rating, fresh, fresh_rating, cause in rows:
         period = Period.starting(grain, start)
+        subjects.append(Subject(scope, staff_id or "", None, grain, start))
         found.append(
             (
                 _whose(context, scope, staff_id, period),
@@ -160,6 +199,7 @@ def _scores(context: PageContext, rows: list[tuple[Any, ...]]) -> Table:
         heads=(t("Whose"), t("Period"), t("As closed"), t("Recomputed"), t("Cause")),
         kinds=("text", "text", "number", "number", "text"),
         rows=tuple(found),
+        subjects=tuple(subjects),
         empty=t("No score of a closed period has changed since it was closed."),
     )
 
@@ -191,20 +231,9 @@ def _closings(context: PageContext, rows: list[tuple[Any, ...]]) -> Table:
     )
 
 
-def _figure(context: PageContext, number: float | None, unit: str, of: str) -> Text:
-    return (Figure(context.figures.value(number, unit), number, of),)
-
-
 def _rated(context: PageContext, score: float | None, rating: str | None, of: str) -> Text:
     """A score with its rating, as the figure of its own band; a dash for one that is not rated, as in the mails."""
     if score is None or not rating:
         return (Figure("–", None, of),)
     text = formatting.score(score, context.language, rating, context.facts.rules.bands)
     return (Figure(text, score, of), " ", Name(rating))
-
-
-def _signed(context: PageContext, amount: float, unit: str, of: str) -> Text:
-    sign = "+" if amount > 0 else "−" if amount < 0 else "±"
-    size = abs(amount)
-    text = context.figures.value(size, "money") if unit == "money" else context.figures.number(size)
-    return (Figure(sign + text, amount, of),)

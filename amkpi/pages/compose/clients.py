@@ -235,8 +235,7 @@ def _projects(context: PageContext, rows: Sequence[tuple[Any, ...]]) -> Table:
             (
                 title_of(name, key), state_of(context, "project", state), _day(due), _day(done),
                 _count(context, late, "project_overview.days_late"),
-                _money(context, budget, "project_overview.budget"), _money(context, cost, "project_overview.cost"),
-                context.person_part(staff_id), place_of(file_name, line),
+                *_budget_and_cost(context, budget, cost), context.person_part(staff_id), place_of(file_name, line),
             )
             for staff_id, key, name, state, due, done, late, budget, cost, file_name, line in rows
         ),
@@ -296,6 +295,15 @@ def _count(context: PageContext, count: int | None, of: str) -> Text:
 
 def _money(context: PageContext, amount: float | None, of: str) -> Text:
     return () if amount is None else (Figure(context.figures.value(amount, "money"), amount, of),)
+
+
+def _budget_and_cost(context: PageContext, budget: float | None, cost: float | None) -> tuple[Text, Text]:
+    """Both in one unit."""
+    of_budget, of_cost = context.figures.pair(budget, cost, "money")
+    return (
+        () if budget is None else (Figure(of_budget, budget, "project_overview.budget"),),
+        () if cost is None else (Figure(of_cost, cost, "project_overview.cost"),),
+    )
 
 
 def _score(context: PageContext, score: float | None, of: str) -> Text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -157,38 +158,32 @@ def _numbers(context: PageContext, explanation: Explanation) -> Text:
     kpi, value, language = explanation.question.kpi, explanation.value, context.language
     shown = formatting.kpi_value(value.value, kpi.unit, explanation.currency, language)
     result = Figure(shown, value.value, "kpi_values.value")
-    sample = Figure(formatting.number(value.sample_size, 0, language), value.sample_size, "kpi_values.sample_size")
+    amounts = sentences.formula_amounts(explanation)
+    texts = sentences.parts(amounts, explanation, language)
     parts: list[Part]
     if kpi.denominator is not None:
-        parts = [
-            _part(context, explanation, value.numerator or 0.0, "kpi_values.numerator"),
-            _part(context, explanation, value.denominator or 0.0, "kpi_values.denominator"),
-            result,
-        ]
+        columns = ("kpi_values.numerator", "kpi_values.denominator")
+        parts = [*(Figure(*each) for each in zip(texts, amounts, columns, strict=True)), result]
     elif kpi.is_of_signings:
-        signed = [record.numerator for record in explanation.counted if record.samples]
-        cancelled = [-record.numerator for record in explanation.counted if not record.samples]
-        parts = [
-            _part(context, explanation, sum(signed), "signed.numerator"),
-            Figure(str(len(signed)), len(signed), "signed.records"),
-            _part(context, explanation, sum(cancelled), "cancelled.numerator"),
-            Figure(str(len(cancelled)), len(cancelled), "cancelled.records"),
-            result,
-        ]
-        parts = [each for each in parts if cancelled or each not in parts[2:4]]
+        of = ("signed.numerator", "cancelled.numerator", "kpi_values.value")
+        signed, cancelled, result = (Figure(*each) for each in zip(texts, amounts, of, strict=True))
+        signings = sentences.Signings.of(explanation)
+        parts = [signed, _records(signings.signed, "signed.records"), result]
+        if signings.cancelled:
+            parts[2:2] = [cancelled, _records(signings.cancelled, "cancelled.records")]
     else:
+        sample = Figure(formatting.number(value.sample_size, 0, language), value.sample_size, "kpi_values.sample_size")
         parts = [result, sample]
     return marked(sentences.numbers(explanation, language), parts)
 
 
-def _part(context: PageContext, explanation: Explanation, amount: float, of: str) -> Figure:
-    return Figure(sentences.part(amount, explanation, context.language), amount, of)
+def _records(amounts: Sequence[float], of: str) -> Figure:
+    return Figure(str(len(amounts)), len(amounts), of)
 
 
 def _change(context: PageContext, explanation: Explanation) -> Text:
-    kpi, value, language = explanation.question.kpi, explanation.value, context.language
-    before = formatting.kpi_value(value.previous_value, kpi.unit, explanation.currency, language)
-    size = "" if value.change is None else formatting.change(value.change, kpi.unit, explanation.currency, language)
+    value, language = explanation.value, context.language
+    size, before = sentences.change_figures(explanation, language)
     earlier = explanation.question.period.before()
     parts: list[Part] = [Figure(size, value.change, "scorecard_lines.change")] if size else []
     if value.previous_value is not None:
@@ -236,14 +231,13 @@ def _span_row(context: PageContext, kpi: Kpi, explanation: Explanation, span: Ta
     )
     if span.valid_from is None or span.target is None:
         return (*head, (context.t("no target"),), (), (), ())
+    target, share = figures.pair(span.target, span.share, kpi.unit)
     return (
         *head,
-        (Figure(figures.value(span.target, kpi.unit), span.target, "target_spans.target"),),
+        (Figure(target, span.target, "target_spans.target"),),
         (sentences.target_unit(span, explanation, language),),
         (context.role(span.role) if span.role else Name(sentences.target_holder(span, explanation, language)),),
-        (Figure(figures.value(span.share, kpi.unit), span.share, "target_spans.share"),)
-        if span.share is not None
-        else (),
+        (Figure(share, span.share, "target_spans.share"),) if span.share is not None else (),
     )
 
 

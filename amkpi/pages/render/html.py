@@ -90,7 +90,7 @@ def about(subject: Subject) -> Markup:
         ("kpi", subject.kpi),
         ("grain", subject.grain),
         ("start", subject.start.isoformat() if subject.start else None),
-        ("measure", subject.measure),
+        ("detail", subject.detail),
     )
     return Markup("".join(f' data-{name}="{escape(value)}"' for name, value in given if value is not None))
 

@@ -33,7 +33,7 @@ def measure_tables(context: PageContext, kpi: Kpi, member: ScopeMember) -> list[
                 )
                 for measure, value in found
             ),
-            subjects=tuple(Subject(measure=measure.name) for measure, _ in found),
+            subjects=tuple(Subject(detail=measure.name) for measure, _ in found),
         )
     ]
 

@@ -91,9 +91,13 @@ def _row(
             if record.amount is None
             else (Figure(context.figures.value(record.amount, "money"), record.amount, "kpi_evidence.amount"),)
         )
-    cells.append(_amount(context, kpi, record.numerator, "kpi_evidence.numerator"))
+    if kpi.is_of_amounts:
+        counted, whole = context.figures.pair(record.numerator, record.denominator, "money")
+    else:
+        counted, whole = (context.figures.number(each) for each in (record.numerator, record.denominator))
+    cells.append(_amount(record.numerator, counted, "kpi_evidence.numerator"))
     if kpi.denominator is not None:
-        cells.append(_amount(context, kpi, record.denominator, "kpi_evidence.denominator"))
+        cells.append(_amount(record.denominator, whole, "kpi_evidence.denominator"))
     cells.append(place_of(record.file_name, record.line_number))
     return tuple(cells)
 
@@ -113,11 +117,8 @@ def _state(context: PageContext, kpi: Kpi, record: EvidenceRecord) -> Text:
     return join(" · ", kind_of(context, record.kind), state, late)
 
 
-def _amount(context: PageContext, kpi: Kpi, amount: float | None, of: str) -> Text:
-    if amount is None:
-        return ()
-    text = context.figures.value(amount, "money") if kpi.is_of_amounts else context.figures.number(amount)
-    return (Figure(text, amount, of),)
+def _amount(amount: float | None, text: str, of: str) -> Text:
+    return () if amount is None else (Figure(text, amount, of),)
 
 
 def by_day(records: Sequence[EvidenceRecord]) -> list[EvidenceRecord]:

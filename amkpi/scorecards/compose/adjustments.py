@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 from amkpi.core.catalogue import Kpi, kpi_named
@@ -69,21 +70,23 @@ def _order(context: ReaderContext, scope: str, staff_id: str | None, number: int
 
 def _change(context: ReaderContext, kpi: Kpi, row: Adjustment) -> str:
     """The differences, and what the period would give today."""
-    unit = "money" if kpi.aggregation in ("sum", "ratio_of_sums") else "count"
-    parts = [_signed(context, row.numerator, unit)]
-    if kpi.denominator is not None:
-        parts.append(_signed(context, row.denominator, unit))
-    return context.t(
-        "{difference}, recomputed {value}",
-        difference=" / ".join(parts),
-        value=context.figures.value(row.fresh_value, kpi.unit),
-    )
+    amounts = (row.numerator, row.denominator) if kpi.denominator is not None else (row.numerator,)
+    differences, fresh = difference_texts(context, kpi, amounts, row.fresh_value)
+    return context.t("{difference}, recomputed {value}", difference=" / ".join(differences), value=fresh)
 
 
-def _signed(context: ReaderContext, amount: float, unit: str) -> str:
-    sign = "+" if amount > 0 else "−" if amount < 0 else "±"
-    size = abs(amount)
-    return sign + (context.figures.value(size, "money") if unit == "money" else context.figures.number(size))
+def difference_texts(
+    context: ReaderContext, kpi: Kpi, amounts: Sequence[float], fresh: float | None
+) -> tuple[tuple[str, ...], str]:
+    """Differences of numerator and denominator, with their signs, and the value of today: money in one unit."""
+    sizes, figures = [abs(amount) for amount in amounts], context.figures
+    if kpi.unit == "money":
+        *texts, value = figures.in_one_unit((*sizes, fresh), "money")
+    else:
+        texts = [*(figures.in_one_unit(sizes, "money") if kpi.is_of_amounts else map(figures.number, sizes))]
+        value = figures.value(fresh, kpi.unit)
+    signs = ("+" if amount > 0 else "−" if amount < 0 else "±" for amount in amounts)
+    return tuple(sign + text for sign, text in zip(signs, texts, strict=True)), value
 
 
 def _state(context: ReaderContext, row: Adjustment) -> str:
