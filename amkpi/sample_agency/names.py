@@ -42,6 +42,7 @@ _SECTORS = (
     ("education", "Giáo dục"), ("travel", "Du lịch"), ("automotive", "Ô tô"), ("logistics", "Vận tải"),
     ("fashion", "Thời trang"),
 )  # fmt: skip
+INDUSTRIES = tuple(sorted({industry for industry, _ in _SECTORS}))
 _FORMS = ("Công ty Cổ phần", "Công ty TNHH", "Công ty CP", "Công ty TNHH MTV", "Tập đoàn")
 
 _PROJECTS = (

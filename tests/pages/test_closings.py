@@ -48,7 +48,7 @@ MORE = """
     insert into adjustments by name select * replace (date '2026-09-01' as carried_to, 7 as sample_size)
         from adjustments where kpi = 'client_revenue';
     insert into closings by name select * replace (9 as n, 'quarter' as period_grain, date '2026-04-01' as period_start,
-        timestamptz '2026-10-01' as reopened_at, 'Bình <i>' as reopened_by) from closings limit 1;
+        timestamptz '2026-10-01' as reopened_at, 'Bình <i>' || repeat('h', 300) as reopened_by) from closings limit 1;
     delete from restatements where kpi is null and scope = 'company';
     insert into restatements by name
         select 'company' as scope, 'month' as period_grain, date '2026-08-01' as period_start, what,
@@ -183,6 +183,8 @@ def test_who_closed_and_reopened_is_text_and_nothing_more(site: Site, everybody:
         assert answer is not None
         assert b"<bdi>Ch\xe1\xbb\x8b Hoa &lt;b&gt;</bdi>" in answer.body, path
         assert b"Hoa <b>" not in answer.body
+        assert b"<i>" not in answer.body
+        assert b"h" * 100 not in answer.body
 
 
 def test_every_figure_of_pages_of_a_closed_month_is_the_closed_one(site: Site, everybody: Reader, marts: Marts) -> None:

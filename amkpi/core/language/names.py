@@ -17,6 +17,19 @@ def plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", "".join(kept)).split())
 
 
+# Of names that people or other programs choose: of who closed a period, of delivered files.
+MOST_SIGNS = 80
+
+
+def shortened(text: str) -> str:
+    """Data on one line, with … in the middle of a very long one: a file is told by its folder and by its ending."""
+    shown = plain(text)
+    if len(shown) <= MOST_SIGNS:
+        return shown
+    end = MOST_SIGNS // 2
+    return f"{shown[: MOST_SIGNS - end - 1].rstrip()}…{shown[-end:].lstrip()}"
+
+
 def unmarked(text: str) -> str:
     """A text for a search: in lower case without accents and tones, đ as d."""
     letters = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))

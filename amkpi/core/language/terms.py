@@ -30,6 +30,22 @@ CAUSE: Mapping[str, Message] = {
     "version_changed": Message("another version"),
     "reopened": Message("the closing was reopened"),
 }
+# `industry` of clients, which is free text: the codes that exports have most often, in lower case with underscores.
+INDUSTRY: Mapping[str, Message] = {
+    "automotive": Message("Automotive"),
+    "beauty": Message("Beauty"),
+    "education": Message("Education"),
+    "fashion": Message("Fashion"),
+    "finance": Message("Finance"),
+    "fmcg": Message("Consumer goods (FMCG)"),
+    "healthcare": Message("Healthcare"),
+    "logistics": Message("Logistics"),
+    "real_estate": Message("Real estate"),
+    "retail": Message("Retail"),
+    "tech": Message("Technology"),
+    "technology": Message("Technology"),
+    "travel": Message("Travel"),
+}
 # `kind` of contracts and proposals.
 KIND: Mapping[str, Message] = {
     "new_business": Message("new business"),

@@ -10,7 +10,7 @@ import duckdb
 
 from amkpi.core.catalogue import Kpi, kpis
 from amkpi.core.language import formatting
-from amkpi.core.language.names import plain
+from amkpi.core.language.names import shortened
 from amkpi.core.language.periods import Period
 from amkpi.core.language.terms import CAUSE
 from amkpi.pages.model import Figure, Link, Name, Page, Subject, Table, Text
@@ -210,13 +210,13 @@ def _closings(context: PageContext, rows: list[tuple[Any, ...]]) -> Table:
     for n, grain, start, closed_at, closed_by, as_of, reopened_at, reopened_by in rows:
         reopened: Text = ()
         if reopened_at is not None:
-            reopened = (day(reopened_at), " ", Name(plain(reopened_by or "")))
+            reopened = (day(reopened_at), " ", Name(shortened(reopened_by or "")))
         found.append(
             (
                 (Figure(str(n), n, "closings.n"),),
                 (span(Period.starting(grain, start), context.language),),
                 (day(closed_at),),
-                (Name(plain(closed_by)),),
+                (Name(shortened(closed_by)),),
                 (day(as_of),),
                 reopened,
             )

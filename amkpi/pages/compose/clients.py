@@ -19,7 +19,7 @@ from amkpi.pages.model import Fact, Figure, Link, Name, NavLink, Page, Table, Te
 from amkpi.pages.rights import readable_client_sums, readable_records
 from amkpi.pages.sections.context import PageContext, day, fill, slots
 from amkpi.pages.sections.layout import layout
-from amkpi.pages.sections.words import kind_of, place_of, state_of, title_of
+from amkpi.pages.sections.words import industry_of, kind_of, place_of, state_of, title_of
 from amkpi.scorecards.page_paths import PagePath, key_of
 
 _OVERVIEW = (
@@ -150,7 +150,7 @@ def _facts(context: PageContext, client_id: str, found: dict[str, tuple[Any, ...
     if manager:
         facts.append(Fact(t("Manager"), manager))
     if client.industry:
-        facts.append(Fact(t("Industry"), (Name(plain(client.industry)),)))
+        facts.append(Fact(t("Industry"), industry_of(context, client.industry)))
     row = readable_client_sums(found, context.index).get(client_id)
     if row is None:
         return tuple(facts)

@@ -11,6 +11,7 @@ from amkpi.core.language.names import plain
 from amkpi.pages.model import Figure, Name, Page, Table, Text
 from amkpi.pages.sections.context import PageContext, day
 from amkpi.pages.sections.layout import layout
+from amkpi.pages.sections.words import place_of
 from amkpi.scorecards.compose.data_warnings import extract_name, reason_name
 
 MOST_FILES = 200
@@ -112,7 +113,7 @@ def _quarantine(context: PageContext, connection: duckdb.DuckDBPyConnection) -> 
                 (extract_name(extract, context.language),),
                 (reason_name(reason, context.language),),
                 (Name(plain(column)),) if column else (),
-                (Name(f"{plain(file_name)}:{line}"),),
+                place_of(file_name, line),
                 (day(since),) if since else (),
             )
             for extract, reason, column, file_name, line, since in rows
@@ -135,7 +136,7 @@ def _files(context: PageContext, connection: duckdb.DuckDBPyConnection) -> Table
         kinds=("text", "text", "text", "number", "number", "number", "date"),
         rows=tuple(
             (
-                (Name(plain(file_name)),),
+                place_of(file_name, None),
                 (extract_name(extract, context.language),) if extract else (),
                 (Name(" · ".join(plain(each) for each in (status, reason) if each)),),
                 _count(context, read, "load_ledger.rows_read"),

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from amkpi.core.catalogue import Kpi
 from amkpi.core.language import formatting
-from amkpi.core.language.names import plain
+from amkpi.core.language.names import plain, shortened
 from amkpi.core.language.periods import Period
 from amkpi.core.storage.sql import literal
 from amkpi.explain import text as sentences
@@ -284,7 +284,7 @@ def _quarantined(context: PageContext, explanation: Explanation | None) -> list[
                     (extract_name(each.extract, language),),
                     (reason_name(each.reason, language),),
                     (Figure(context.figures.number(each.rows), each.rows, "quarantined_rows.rows"),),
-                    join(", ", *((Name(plain(place)),) for place in each.places)),
+                    join(", ", *((Name(shortened(place)),) for place in each.places)),
                 )
                 for each in explanation.quarantined
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date
 
-from amkpi.core.language.names import plain
+from amkpi.core.language.names import plain, shortened
 from amkpi.core.language.periods import GRAINS, Period
 from amkpi.core.language.translation import LANGUAGES
 from amkpi.core.language.translator import Message
@@ -83,7 +83,7 @@ def state(context: PageContext) -> Text:
     closing = context.facts.closings.closing
     if closing is not None:
         text = closed_by(context)
-        parts = (Name(plain(closing.closed_by)), day(closing.closed_at.date()), day(closing.as_of))
+        parts = (Name(shortened(closing.closed_by)), day(closing.closed_at.date()), day(closing.as_of))
         return marked(text, parts)
     if context.period.end > context.index.publication.as_of:
         return fill(t("Provisional · data as of {day}", **slots("day")), day=as_of)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from amkpi.core.catalogue import kpis
-from amkpi.core.language.names import plain
-from amkpi.core.language.terms import KIND
+from amkpi.core.language.names import plain, shortened
+from amkpi.core.language.terms import INDUSTRY, KIND
 from amkpi.core.language.translator import Message
 from amkpi.pages.model import Name, Text
 from amkpi.pages.sections.context import PageContext
@@ -51,4 +51,10 @@ def place_of(file_name: str | None, line: int | None) -> Text:
     """The file and line that a record came in."""
     if not file_name:
         return ()
-    return (Name(plain(file_name) if line is None else f"{plain(file_name)}:{line}"),)
+    return (Name(shortened(file_name) if line is None else f"{shortened(file_name)}:{line}"),)
+
+
+def industry_of(context: PageContext, industry: str) -> Text:
+    """An industry in words of the language where it is a known one, else as it was delivered."""
+    known = INDUSTRY.get("_".join(plain(industry).casefold().replace("-", " ").replace("_", " ").split()))
+    return (context.t(known) if known else Name(shortened(industry)),)

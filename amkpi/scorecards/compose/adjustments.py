@@ -7,7 +7,7 @@ from datetime import date
 
 from amkpi.core.catalogue import Kpi, kpi_named
 from amkpi.core.language import formatting
-from amkpi.core.language.names import plain
+from amkpi.core.language.names import shortened
 from amkpi.core.language.periods import Period
 from amkpi.scorecards.closings import Adjustment
 from amkpi.scorecards.compose.changes import cause_words, first_records, may_read, rated
@@ -57,7 +57,7 @@ def closed_by(context: ReaderContext) -> str:
         return ""
     return context.t(
         "Closed by {name} on {day} · data as of {as_of}",
-        name=plain(closing.closed_by),
+        name=shortened(closing.closed_by),
         day=formatting.day(closing.closed_at.date()),
         as_of=formatting.day(closing.as_of),
     )

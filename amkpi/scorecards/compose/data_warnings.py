@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Set
 
-from amkpi.core.language.names import plain
+from amkpi.core.language.names import plain, shortened
 from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Message, Translator
 from amkpi.scorecards.context import ReaderContext
@@ -117,7 +117,7 @@ def _quarantined(context: ReaderContext) -> list[str]:
             groups[row.extract, row.reason].append(row)
     lines = []
     for (extract, reason), rows in sorted(groups.items(), key=lambda each: (-len(each[1]), each[0])):
-        places = ", ".join(f"{plain(row.file_name)}:{row.line_number}" for row in rows[:MOST_PLACES])
+        places = ", ".join(f"{shortened(row.file_name)}:{row.line_number}" for row in rows[:MOST_PLACES])
         if len(rows) > MOST_PLACES:
             places += " …"
         lines.append(
