@@ -54,15 +54,20 @@ class Names:
         return Names(self.as_of, {**other.people, **self.people}, self.managers, {**other.clients, **self.clients})
 
 
-def read_names(connection: duckdb.DuckDBPyConnection) -> Names:
-    """The names of a publication, or of a closing file: the tables of both have the same names."""
-    ((as_of,),) = connection.execute("select as_of from publication").fetchall()
-    people = {
+def read_people(connection: duckdb.DuckDBPyConnection) -> dict[str, StaffMember]:
+    """Everybody of a publication or a closing file, by staff id."""
+    return {
         row[0]: StaffMember(*row)
         for row in connection.execute(
             "select staff_id, full_name, role, manager_id, email, locale, is_active, valid_from from dim_staff"
         ).fetchall()
     }
+
+
+def read_names(connection: duckdb.DuckDBPyConnection) -> Names:
+    """The names of a publication, or of a closing file: the tables of both have the same names."""
+    ((as_of,),) = connection.execute("select as_of from publication").fetchall()
+    people = read_people(connection)
     managers: dict[str, list[ManagedSpan]] = {}
     for staff_id, *span in connection.execute(
         "select staff_id, manager_id, valid_from, valid_to from intermediate.int_management_chain"

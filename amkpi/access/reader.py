@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from amkpi.access.hierarchy import everyone_below, managers_of, started
@@ -77,6 +77,20 @@ def reader_of_address(names: Names, address: str, settings: Settings) -> Reader 
     if holders and not active:
         return None
     return _reader(names, active[0] if len(active) == 1 else None, key, settings)
+
+
+def sharing(people: Iterable[StaffMember]) -> dict[str, tuple[str, ...]]:
+    """Who shares an address with others: by staff id all of them, in order. people: those who are active."""
+    holders: dict[str, list[str]] = {}
+    for person in people:
+        if key := address_key(person.email):
+            holders.setdefault(key, []).append(person.staff_id)
+    return {each: tuple(sorted(shared)) for shared in holders.values() if len(shared) > 1 for each in shared}
+
+
+def active_people(names: Names, without: Collection[str] = ()) -> list[StaffMember]:
+    """Those who have started and are active on the day of the names. without: staff ids that are left out."""
+    return [person for staff_id, person in _active(names).items() if staff_id not in without]
 
 
 def analyst(names: Names, staff_id: str | None = None) -> Reader:

@@ -8,6 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from amkpi.access.addresses import held
+from amkpi.access.names import Names, read_people
+from amkpi.access.reader import active_people, sharing
 from amkpi.alerts.store import Alert, Incident
 from amkpi.alerts.texts import IncidentType
 from amkpi.core.errors import AmkpiError
@@ -27,7 +30,7 @@ from amkpi.scorecards.mail.history import History
 # The types that `find_incidents` raises, and that are resolved when it finds them no more. A failed task is resolved by
 # its next success.
 BY_FACTS: tuple[IncidentType, ...] = (
-    "publication-blocked", "nightly-late", "family-stale", "mails-uncertain", "landing-stuck",
+    "publication-blocked", "nightly-late", "family-stale", "mails-uncertain", "landing-stuck", "address-shared",
 )  # fmt: skip
 _NAMES_SHOWN = 5
 
@@ -54,7 +57,7 @@ def find_incidents(run: Run, current: CurrentPublication | None, open_alerts: Se
     """The incidents that the facts show now, except those that only follow from another open alert."""
     known = {(alert.incident.type, alert.incident.about) for alert in open_alerts}
     blocked = _blocked(run, current)
-    found = [*blocked, *_stale(run), *_uncertain(run)]
+    found = [*blocked, *_stale(run), *_uncertain(run), *_shared(run, current)]
     cannot_publish = bool(blocked) or any(type_ == "publication-blocked" for type_, _ in known)
     builds_fail = any(type_ == "task-failed" and about.startswith("build_marts.") for type_, about in known)
     if ("nightly-late", "") in known or not (cannot_publish or builds_fail):
@@ -175,6 +178,20 @@ def _uncertain(run: Run) -> list[Incident]:
         )
         for about, who in people.items()
     ]
+
+
+def _shared(run: Run, current: CurrentPublication | None) -> list[Incident]:
+    """Active people with one address: each would read the other's numbers, so none of them gets anything by it."""
+    if current is None:
+        return []
+    with published(run.home, run.settings) as connection:
+        names = Names(current.as_of, read_people(connection), {}, {})
+    groups = sorted(set(sharing(active_people(names, held(run.home.state, names))).values()))
+    if not groups:
+        return []
+    who = "; ".join(", ".join(group) for group in groups)
+    text = translator_of(run.settings).t("the staff extract gives one address to several people: {who}", who=who)
+    return [Incident("address-shared", "", text)]
 
 
 def _stuck(run: Run) -> list[Incident]:

@@ -10,7 +10,13 @@ from amkpi.core.language.translator import Message
 
 # Each is the name of a page in docs/operations/runbooks/.
 IncidentType = Literal[
-    "task-failed", "publication-blocked", "nightly-late", "family-stale", "mails-uncertain", "landing-stuck"
+    "task-failed",
+    "publication-blocked",
+    "nightly-late",
+    "family-stale",
+    "mails-uncertain",
+    "landing-stuck",
+    "address-shared",
 ]
 
 
@@ -42,6 +48,10 @@ TEXTS: Mapping[IncidentType, AlertText] = {
     ),
     "landing-stuck": AlertText(
         Message("Files stay in LANDING"), Message("Publications do not contain the data of these files.")
+    ),
+    "address-shared": AlertText(
+        Message("People share a mail address"),
+        Message("None of these people gets a scorecard or can sign in to the pages by mail."),
     ),
 }
 # Families of extracts, which `about` may name.

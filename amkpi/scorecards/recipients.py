@@ -9,7 +9,7 @@ from email.headerregistry import Address
 
 from amkpi.access.hierarchy import everyone_below, managers_of, started
 from amkpi.access.names import Names, StaffMember
-from amkpi.access.reader import COMPANY_ROLE, Reader, reader_in_mail
+from amkpi.access.reader import COMPANY_ROLE, Reader, active_people, reader_in_mail, sharing
 from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Message
 
@@ -100,13 +100,12 @@ def audience(
     for staff_id in sorted(set(leadership) - here.keys()):
         why = Message("is on the leadership list, but nobody has this staff_id")
         unreachable.append(Unreachable(staff_id, why))
-    holders: dict[str, list[str]] = {}
+    # Of all active people: who gets no scorecard must not read one either.
+    shared = sharing(active_people(today, held))
     for recipient in found:
-        holders.setdefault(recipient.address.addr_spec.casefold(), []).append(recipient.staff_id)
-    shared = {key: others for others in holders.values() if len(others) > 1 for key in others}
-    for staff_id, others in sorted(shared.items()):
-        why = Message("shares one address with others: {people}", people=", ".join(others))
-        unreachable.append(Unreachable(staff_id, why))
+        if recipient.staff_id in shared:
+            why = Message("shares one address with others: {people}", people=", ".join(shared[recipient.staff_id]))
+            unreachable.append(Unreachable(recipient.staff_id, why))
     return Audience(tuple(recipient for recipient in found if recipient.staff_id not in shared), tuple(unreachable))
 
 

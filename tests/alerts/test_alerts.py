@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes
@@ -84,8 +84,8 @@ def none() -> Server:
     raise AssertionError("there is nothing to send")
 
 
-def publish(agency: Agency, as_of: date, moment: datetime) -> None:
-    """The part of a publication that alerts read."""
+def publish(agency: Agency, as_of: date, moment: datetime, people: Sequence[tuple[str, str, bool]] = ()) -> None:
+    """The part of a publication that alerts read. people: staff id, address, and whether active."""
     file = agency.home.published / f"kpi_{as_of}_{moment:%H%M}.duckdb"
     with duckdb.connect(str(file)) as connection:
         connection.execute("create schema marts")
@@ -94,6 +94,15 @@ def publish(agency: Agency, as_of: date, moment: datetime) -> None:
             " as published_at",
             [as_of, moment],
         )
+        connection.execute(
+            "create table marts.dim_staff (staff_id varchar, full_name varchar, role varchar, manager_id varchar,"
+            " email varchar, locale varchar, is_active boolean, valid_from date)"
+        )
+        for staff_id, email, is_active in people:
+            connection.execute(
+                "insert into marts.dim_staff values (?, ?, 'account_manager', null, ?, null, ?, '2024-01-01')",
+                [staff_id, staff_id, email, is_active],
+            )
     agency.home.current.unlink(missing_ok=True)
     agency.home.current.symlink_to(file.name)
 
@@ -313,6 +322,22 @@ def test_uncertain_mails_are_one_incident_for_each_edition_until_each_reader_got
         "[amkpi] Scorecards that may not have arrived: month 2026-10 (2026-W42)",
         "[amkpi] Resolved: Scorecards that may not have arrived: month 2026-10 (2026-W42)",
     ]
+
+
+def test_people_who_share_an_address_are_one_incident_until_they_do_not(
+    watched: Agency, server: Callable[[], Server], postbox: Postbox
+) -> None:
+    left = ("X", "two@agency.example", False)
+    shared = [("M1", "Two@agency.example", True), ("M2", " two@agency.example", True), left, ("M3", "", True)]
+    publish(watched, date(2026, 10, 17), at(17, 2, 5), shared)
+    monitor(watched.run, server)
+    assert postbox.subjects == ["[amkpi] People share a mail address"]
+    text = postbox.taken[0].get_content()
+    assert "the staff extract gives one address to several people: M1, M2" in text
+    assert "two@agency.example" not in text.lower()
+    publish(watched, date(2026, 10, 17), at(17, 2, 6), [("M1", "one@agency.example", True), *shared[1:]])
+    monitor(watched.run, server)
+    assert postbox.subjects[1:] == ["[amkpi] Resolved: People share a mail address"]
 
 
 def test_one_file_and_one_minute_are_counted_in_the_singular(

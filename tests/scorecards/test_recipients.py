@@ -95,6 +95,13 @@ def test_two_people_with_one_address_get_nothing_for_either_would_read_the_other
     assert [each.staff_id for each in found.unreachable] == ["A", "B"]
 
 
+def test_who_shares_an_address_with_somebody_who_gets_no_scorecard_gets_nothing_either() -> None:
+    found = decide(person("A", email="both@agency.example"), person("B", "office", email="both@agency.example"))
+    assert [found.recipients, [each.staff_id for each in found.unreachable]] == [(), ["A"]]
+    left = person("B", "office", email="both@agency.example", is_active=False)
+    assert [each.staff_id for each in decide(person("A", email="both@agency.example"), left).recipients] == ["A"]
+
+
 def test_a_loop_of_managers_ends() -> None:
     found = decide(person("A", manager="B"), person("B", manager="A"))
     assert [r.managers for r in found.recipients] == [("B",), ("A",)]
