@@ -16,6 +16,7 @@ from amkpi.ingestion.readers.record_batches import Unreadable
 
 # What is wrong with a cell.
 ERROR, UNSAVED, SAVED_ZERO = range(3)
+DAMAGED = "not readable as {}: it is damaged; open it in Excel, and save it as .xlsx"
 PASSWORD = "the workbook has a password: save it without one, and deliver it again"
 
 _MOST_MARKS = 10_000_000
@@ -297,7 +298,7 @@ def scan_xls(file: BinaryIO, limit: int) -> Scanned:
                 is_1904 = struct.unpack_from("<H", record)[0] == 1
         return Scanned([_scan_xls_sheet(stream, start) for start in starts], is_1904)
     except (struct.error, IndexError, ValueError) as error:
-        raise Unreadable("not readable as XLS: it is damaged; open it in Excel, and save it as .xlsx") from error
+        raise Unreadable(DAMAGED.format("XLS")) from error
 
 
 def _xls_records(stream: bytes, place: int) -> Iterator[tuple[int, bytes]]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import struct
+import subprocess
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -17,6 +19,7 @@ from typing import BinaryIO
 from amkpi.ingestion.readers.decompression import CHUNK
 from amkpi.ingestion.readers.record_batches import Unreadable
 from amkpi.ingestion.readers.workbook_formats import (
+    DAMAGED,
     ERROR,
     PASSWORD,
     SAVED_ZERO,
@@ -31,6 +34,21 @@ from amkpi.ingestion.readers.workbook_formats import (
 )
 
 _COMPOUND = b"\xd0\xcf\x11\xe0"
+# The library takes as much memory as an .xls names. Where it gets none, it ends the process, and no exception
+# can be caught: a damaged file would end every run. So a process of its own opens the workbook first.
+_TRIAL = """
+import io, resource, sys
+content = sys.stdin.buffer.read()
+most = int(sys.argv[1]) + 8 * len(content)
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+import python_calamine
+workbook = python_calamine.load_workbook(io.BytesIO(content))
+for place in range(len(workbook.sheet_names)):
+    workbook.get_sheet_by_index(place)
+"""
+_TRIAL_BYTES = 2 << 30
+_TRIAL_SECONDS = 600
 _MOST_PARTS = 10_000
 _PLACE = re.compile(rb"""[\s]r\s*=\s*["']([A-Z]{1,3})([0-9]{1,7})["']""")
 _ERROR_CELL = re.compile(rb"""<(?:\w+:)?c(\s[^>]{0,200}?\bt\s*=\s*["']e["'][^>]{0,200})>""")
@@ -64,7 +82,10 @@ def scan(file: BinaryIO, limit: int) -> Scanned:
     start = file.read(len(_COMPOUND))
     file.seek(0)
     if start == _COMPOUND:
-        return scan_xls(file, limit)
+        scanned = scan_xls(file, limit)
+        file.seek(0)
+        _open_on_trial(file)
+        return scanned
     kind = "XLSX"
     try:
         with zipfile.ZipFile(file) as archive:
@@ -84,7 +105,24 @@ def scan(file: BinaryIO, limit: int) -> Scanned:
         # RuntimeError: the parts are encrypted, or compressed by an unknown method.
         raise Unreadable(broken(error, kind)) from error
     except struct.error as error:
-        raise Unreadable(f"not readable as {kind}: it is damaged; open it in Excel, and save it as .xlsx") from error
+        raise Unreadable(DAMAGED.format(kind)) from error
+
+
+def _open_on_trial(file: BinaryIO) -> None:
+    """Open an .xls in a process of its own; file is at its start. Raises Unreadable if that process dies.
+
+    An error that the library tells is none of this function's: whoever opens the workbook next gets it, too.
+    """
+    command = [sys.executable, "-I", "-c", _TRIAL, str(_TRIAL_BYTES)]
+    try:
+        died = subprocess.run(
+            command, input=file.read(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_TRIAL_SECONDS,
+            check=False,
+        ).returncode < 0  # fmt: skip
+    except subprocess.TimeoutExpired:
+        died = True
+    if died:
+        raise Unreadable(DAMAGED.format("XLS"))
 
 
 def _pieces(archive: zipfile.ZipFile, limit: int) -> Iterator[tuple[str, bytes]]:

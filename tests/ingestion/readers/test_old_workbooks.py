@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from datetime import date
 from pathlib import Path
@@ -120,6 +121,16 @@ def test_a_sheet_with_a_cell_at_the_far_corner_does_not_fill_memory(tmp_path: Pa
 )
 def test_a_compound_file_without_a_workbook_is_refused(tmp_path: Path, content: bytes) -> None:
     assert "not readable as XLS" in refusal(tmp_path, "a.xls", content)
+
+
+def test_an_xls_that_claims_more_rows_than_memory_holds_is_refused(tmp_path: Path) -> None:
+    # The library takes memory for the claimed rows, and ends the process where it gets none.
+    whole = xls([["client_id"], ["C1"]])
+    dimensions = struct.pack("<HH", 0x200, 14)
+    place = whole.index(dimensions) + len(dimensions)
+    claimed = struct.pack("<IIHH", 0, 0xFFFF_FFF0, 0, 0xFFF0)
+    content = whole[:place] + claimed + whole[place + len(claimed) :]
+    assert "it is damaged; open it in Excel" in refusal(tmp_path, "a.xls", content)
 
 
 @pytest.mark.parametrize("content", [b"<html><table>", b"id\tname\n1\tx\n", b""])
