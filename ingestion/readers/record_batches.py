@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from amkpi.core.language.names import plain
+
 BATCH_ROWS = 50_000
 # A longer field or line is a broken file, not a comment. The csv module's own limit of 128 KiB is too small.
 MAX_FIELD_CHARS = 16 * 1024 * 1024
@@ -38,7 +40,10 @@ TIDY = {b"tidy": b"yes"}
 
 
 class Unreadable(Exception):
-    """The whole file cannot be read as its format. The text tells the person who sent it why."""
+    """The whole file cannot be read as its format. The text tells the person who sent it why, on one line."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(plain(reason))
 
 
 # The kind of a cell in a format with types, as one letter of the column `_kinds`.

@@ -63,7 +63,12 @@ def examples(number: int) -> Callable[[Any], Any]:
 
 
 def by_csv_alone(text: str) -> list[Any] | None:
-    """The rows as Python's csv reads the whole text at once, with the line on which each begins; None: it refuses."""
+    """The rows as Python's csv reads the whole text at once, with the line on which each begins; None: it refuses.
+
+    A text whose first two bytes have one zero is refused as UTF-16 without its mark.
+    """
+    if text.encode()[:2].count(0) == 1 and len(text.encode()) > 1:
+        return None
     csv.field_size_limit(MAX_FIELD_CHARS)
     lines = list(io.StringIO(text, newline=""))
     first = next((line for line in lines if line.strip("\r\n")), "")

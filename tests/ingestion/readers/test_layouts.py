@@ -158,6 +158,11 @@ def test_a_key_that_names_no_column_is_refused(tmp_path: Path, kind: str, layout
     assert "lacks the column sum" in refusal(tmp_path, f"a.{kind}", as_file(kind, [["id", "name"], ["1"]]), layout)
 
 
+def test_a_column_whose_name_has_two_lines_is_told_on_one(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "a.csv", 'name,"x\ny"\na,b\n', Layout(fill_down=("id",), native=True))
+    assert said.endswith("name, x y")
+
+
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
 def test_an_empty_cell_has_the_value_above_where_that_is_declared(tmp_path: Path, kind: str) -> None:
     content = as_file(kind, [["id", "name", "amount"], [None, "a", 1], ["S1", None, 1], [" ", None, 2], ["S2", "b", 3]])
