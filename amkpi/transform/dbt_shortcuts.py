@@ -6,6 +6,7 @@ lacks such a function fails here, and not silently.
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from typing import Any
 
@@ -17,12 +18,21 @@ _MOST_TEMPLATES = 1_000
 def take_shortcuts() -> None:
     """Replace the functions, once in a process. It imports dbt, which takes seconds."""
     from dbt.compilation import Linker
+    from dbt.context import base, providers
+    from dbt_common.behavior_flags import BehaviorFlagRendered
     from dbt_common.clients.jinja import MacroFuzzEnvironment
     from dbt_common.events.base_types import BaseEvent
 
+    from amkpi.transform.dbt_macros import bind_macros_when_read
+
     _make_messages_when_read(BaseEvent)
     _compile_templates_once(MacroFuzzEnvironment)
+    bind_macros_when_read(_replace)
     _share_the_empty_table()
+    # The functions of Python's modules that templates may call.
+    _replace(base, "get_context_modules", cache(base.get_context_modules))
+    _share_the_arguments_of_a_run(providers)
+    _replace(BehaviorFlagRendered, "_default_source", staticmethod(_calling_module))
     # A diagnostic file for developers of dbt; all nodes are serialized for it, twice.
     _replace(Linker, "get_graph_summary", lambda self, manifest: {})
 
@@ -79,3 +89,25 @@ def _share_the_empty_table() -> None:
     make: Any = agate_helper.empty_table
     table = make()
     _replace(agate_helper, "empty_table", lambda: table)
+
+
+def _share_the_arguments_of_a_run(providers: Any) -> None:
+    """Every context has the arguments of the run, and the same ones."""
+    make, last = providers.args_to_dict, (None, dict[str, Any]())
+
+    def arguments(args: Any) -> dict[str, Any]:
+        nonlocal last
+        if last[0] is not args:
+            last = args, make(args)
+        return dict(last[1])
+
+    _replace(providers, "args_to_dict", arguments)
+
+
+def _calling_module() -> str:
+    """The module that makes a behaviour flag. dbt reads the source files of the whole stack for it, for each flag."""
+    frame = sys._getframe(1)
+    own = frame.f_globals["__name__"]
+    while frame.f_back is not None and frame.f_globals["__name__"] == own:
+        frame = frame.f_back
+    return str(frame.f_globals["__name__"])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+
 import pytest
 
 from amkpi.transform import dbt_runner
@@ -46,3 +50,102 @@ def test_the_table_of_a_statement_without_rows_is_empty() -> None:
 
     assert len(agate_helper.empty_table().rows) == 0
     assert agate_helper.empty_table() is agate_helper.empty_table()
+
+
+# Package -> names: the project's, and those of dbt and of its adapter. `twice` is in each.
+MACROS = {"amkpi": ("own", "twice"), "dbt": ("statement", "twice", "var"), "dbt_duckdb": ("fast", "twice")}
+
+
+def macros() -> dict[str, dict[str, Any]]:
+    return {
+        package: {
+            name: SimpleNamespace(name=name, package_name=package, unique_id=f"{package}.{name}") for name in names
+        }
+        for package, names in MACROS.items()
+    }
+
+
+def builder(node: object = None) -> Any:
+    from dbt.clients.jinja import MacroStack
+    from dbt.context.macros import MacroNamespaceBuilder
+
+    return MacroNamespaceBuilder("amkpi", "amkpi", MacroStack(), ["dbt_duckdb", "dbt"], node)
+
+
+def test_every_macro_of_dbt_is_found_and_bound_when_it_is_read() -> None:
+    from amkpi.transform.dbt_macros import Layout
+
+    found, context, node = macros(), {"a": "context"}, object()
+    of_dbt = builder(node).build_namespace(found, context)
+    mine = Layout().bound(builder(node), found, context)
+    assert not any(map(dict.__len__, (mine.local_namespace, mine.global_namespace, mine.global_project_namespace)))
+    assert set(mine) == set(of_dbt) == {"own", "twice", "statement", "var", "fast", "amkpi", "dbt"}
+    assert (mine["twice"].macro, mine["twice"].context, mine["twice"].node) == (found["amkpi"]["twice"], context, node)
+    places = [(None, "fast"), ("dbt", "twice"), ("dbt", "var"), ("amkpi", "own"), ("amkpi", "var"), (None, "nothing")]
+    for place in places:
+        of_mine, expected = mine.get_from_package(*place), of_dbt.get_from_package(*place)
+        assert (of_mine and of_mine.macro) is (expected and expected.macro), place
+    assert {name: each.macro for name, each in dict(mine["dbt"]).items()} == {
+        name: each.macro for name, each in of_dbt["dbt"].items()
+    }
+    assert "nothing" not in mine
+    with pytest.raises(Exception, match="nowhere"):
+        mine.get_from_package("nowhere", "own")
+
+
+def test_a_macro_that_was_added_or_replaced_is_seen_in_the_next_context() -> None:
+    from amkpi.transform.dbt_macros import Layout
+
+    layout, found = Layout(), macros()
+    assert "added" not in layout.bound(builder(), found, {})
+    found["amkpi"] |= {name: SimpleNamespace(name=name, package_name="amkpi") for name in ("added", "own")}
+    bound = layout.bound(builder(), found, {})
+    assert bound["added"].macro is found["amkpi"]["added"]
+    assert bound["own"].macro is found["amkpi"]["own"]
+
+
+def test_in_a_context_a_macro_has_precedence_over_what_dbt_has_under_its_name() -> None:
+    from dbt.context.manifest import ManifestContext
+
+    class Context(ManifestContext):  # type: ignore[misc]
+        def _get_namespace_builder(self) -> Any:
+            return builder()
+
+    found = macros()
+    manifest = SimpleNamespace(get_macros_by_package=lambda: found)
+    context = Context(MagicMock(), manifest, "amkpi").to_dict()
+    assert context["var"].macro is found["dbt"]["var"]
+    assert context["context"] is context
+    assert context["env_var"].__name__ == "env_var"
+    assert "own" in context
+    assert context.get("own").context is context
+    assert context.get("nothing") is None
+    # A template that is not native looks into the context; a native one into a copy of it.
+    assert dict(**context)["fast"].macro is found["dbt_duckdb"]["fast"]
+
+
+def test_a_variable_is_rendered_only_if_it_is_a_template() -> None:
+    from dbt.context.base import Var
+
+    variable = Var({"two": 2}, {"day": "2026-10-17", "number": 7, "template": "{{ two + 1 }}"})
+    assert [variable(name) for name in ("day", "number", "template")] == ["2026-10-17", 7, "3"]
+
+
+def test_what_each_context_of_a_run_has_is_made_once_and_may_be_changed_in_one() -> None:
+    from dbt.context import base, providers
+
+    assert base.get_context_modules() is base.get_context_modules()
+    one = providers.args_to_dict(SimpleNamespace(select="a"))
+    assert one["select"] == "a"
+    one["select"] = "b"
+    assert providers.args_to_dict(SimpleNamespace(select="c"))["select"] == "c"
+    args = SimpleNamespace(select="d")
+    providers.args_to_dict(args)["select"] = "e"
+    assert providers.args_to_dict(args)["select"] == "d"
+
+
+def test_a_behaviour_flag_knows_the_module_that_made_it() -> None:
+    from dbt_common.behavior_flags import Behavior
+
+    flag = Behavior([{"name": "f", "default": True, "description": "d"}], {}).f
+    assert flag._behavior_change_event.flag_source == __name__
