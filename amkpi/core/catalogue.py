@@ -38,7 +38,7 @@ HIDING_REASONS = frozenset({"too_few_raters", "period_running"})
 _FOLDER = DBT_PROJECT / "models" / "kpis"
 _MEASURES = DBT_PROJECT / "models" / "marts" / "kpis" / "supporting_measures.yml"
 # The libyaml loader takes a seventh of the time.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class ExampleTarget(BaseModel):
@@ -184,7 +184,7 @@ def kpi_named(name: str) -> Kpi:
 @cache
 def measures() -> tuple[Measure, ...]:
     """The supporting measures in the order of their declaration. Raises AmkpiError where one is not sound."""
-    content = yaml.load(_declared(_MEASURES), Loader=_LOADER)
+    content = yaml.load(_declared(_MEASURES), Loader=YAML_LOADER)
     try:
         return tuple(map(Measure.model_validate, content["models"][0]["config"]["meta"]["measures"]))
     except ValidationError as error:
@@ -223,7 +223,7 @@ def _first_of(error: ValidationError, above: tuple[str, ...]) -> str:
 
 def _read(path: Path) -> Kpi:
     try:
-        content: Any = yaml.load(_declared(path), Loader=_LOADER)
+        content: Any = yaml.load(_declared(path), Loader=YAML_LOADER)
         (model,) = content["models"]
         entry = model["config"]["meta"]["kpi"]
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from amkpi.core.catalogue import YAML_LOADER
 from amkpi.core.language.translation import Translation
 from amkpi.ingestion.contracts.extracts import COMMON, EXTRACTS, FAMILIES, REASONS, Extract
 
@@ -63,7 +64,7 @@ class Texts(_Frozen):
 @cache
 def texts() -> Texts:
     """The texts. Raises pydantic.ValidationError if the file has another structure."""
-    return Texts(**yaml.safe_load(TEXTS_FILE.read_text(encoding="utf-8")))
+    return Texts(**yaml.load(TEXTS_FILE.read_text(encoding="utf-8"), Loader=YAML_LOADER))
 
 
 def rules_in_words(extract: Extract) -> set[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import yaml
 
+from amkpi.core.catalogue import YAML_LOADER
 from amkpi.core.errors import AmkpiError
 from amkpi.core.language import mart_texts
 from amkpi.core.storage.sql import identifier, literal
@@ -114,7 +115,7 @@ def keys() -> Mapping[str, Key]:
     found = {}
     for path in sorted((mart_texts.MODELS / "marts").rglob("*.yml")):
         declared, _, _ = path.read_text(encoding="utf-8").partition("\nunit_tests:")
-        for model in yaml.load(declared, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["models"]:
+        for model in yaml.load(declared, Loader=YAML_LOADER)["models"]:
             columns = next(_key_columns(model), ())
             if columns:
                 required = {each["name"] for each in model["columns"] if "not_null" in each.get("data_tests", ())}
