@@ -47,7 +47,7 @@ run: $(STAMP) ## run the sample agency through the real DAGs, in ./demo
 
 .PHONY: test
 test: $(STAMP) ## run every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -q
 
 .PHONY: quick
 quick: $(STAMP) ## run the fast tests

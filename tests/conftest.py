@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import shutil
@@ -37,15 +38,43 @@ CPU_BEFORE = pytest.StashKey[float]()
 CPU_OF_SHARED_FIXTURES = pytest.StashKey[float]()
 
 
-# Files of few tests that take minutes: they begin first, so that no worker waits for them at the end.
-LONGEST_FILES = {
-    "test_dbt_runner.py", "test_closed_rows.py", "test_against_oracle.py", "test_ninth_kpi.py", "test_causes.py",
-    "test_demo.py", "test_formats_agree.py", "test_wheel.py",
-}  # fmt: skip
+# Imports and a collection leave hardly any garbage. Looking for it takes a tenth of the time, then and in each test.
+gc.disable()
+
+# Folders whose files share what is built once in a session: one worker gets all of them. Other workers get files.
+# Whoever takes longest begins first, so that no worker waits for it at the end.
+TESTS = Path(__file__).parent
+LONGEST = [
+    TESTS / name
+    for name in (
+        "expectations", "publishing/closing", "dags", "pages/browser", "transform/test_dbt_runner.py", "pages",
+        "pipeline/test_against_oracle.py", "interfaces/test_demo.py", "dbt_project/test_models.py",
+        "pipeline/test_formats_agree.py", "publishing/test_publications.py", "test_wheel.py",
+        "dbt_project/test_ninth_kpi.py", "scorecards/test_mails.py", "scorecards/mail/test_delivery.py",
+        "scorecards/restatements/test_mart.py",
+    )
+]  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in LONGEST_FILES)
+    paths = {item.path for item in items}
+    places = {path: next((place for place in LONGEST if path.is_relative_to(place)), path) for path in paths}
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(places[item.path].relative_to(TESTS))))
+    ranks = {place: rank for rank, place in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(places[item.path], len(ranks)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    gc.enable()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    # DuckDB names at the end of a process what was not collected.
+    gc.unfreeze()
 
 
 def _cpu() -> float:
@@ -93,6 +122,7 @@ class Agency:
 
     run: Run
     moment: datetime = field(default=datetime(2026, 10, 18, 1, 0, tzinfo=UTC))
+    _open: duckdb.DuckDBPyConnection | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def at(cls, root: Path, as_of: date = AS_OF) -> Agency:
@@ -149,9 +179,15 @@ class Agency:
 
     @contextmanager
     def warehouse(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The private file, open."""
-        with connect(self.home, self.run.settings) as connection:
-            yield connection
+        """The private file, open. Within, it is not opened again: that takes 30 ms."""
+        if self._open is not None:
+            yield self._open
+            return
+        with connect(self.home, self.run.settings) as self._open:
+            try:
+                yield self._open
+            finally:
+                self._open = None
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """What a query on the private file gives."""

@@ -30,7 +30,7 @@ from tests.conftest import AS_OF, Agency
 from tests.oracle.agencies import random_agency
 
 # Two agencies are built, each once: in one process. dbt takes 10 s of CPU for the first.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("explaining")]
+pytestmark = pytest.mark.slow
 
 # Lan reports to Dũng until 14 September, then to Hoa; client C is hers.
 AGENCY = {

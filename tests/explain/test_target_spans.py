@@ -20,7 +20,7 @@ from tests.conftest import Agency
 from tests.oracle.agencies import random_agency
 
 # One agency is built for the module: in one process.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("target_spans")]
+pytestmark = pytest.mark.slow
 
 CLOSE = date(2026, 3, 31)
 CONTRACT = "contract_id,client_id,owner_id,kind,signed_date,start_date,end_date,amount,currency\n"

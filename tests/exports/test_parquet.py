@@ -9,7 +9,6 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyarrow import dataset
 
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
@@ -64,6 +63,8 @@ def test_a_mart_with_periods_has_a_file_for_each_grain_with_all_columns(home: Ho
 
 
 def test_the_types_are_those_that_spark_and_power_query_read(home: Home) -> None:
+    from pyarrow import dataset  # it imports pandas, which takes a second
+
     folder = write(home).folder
     moment = dataset.dataset(folder / "closings", format="parquet").schema.field("closed_at").type
     assert moment == pa.timestamp("us", "UTC")

@@ -22,7 +22,7 @@ from amkpi.scorecards.page_paths import PagePath, key_of, parse
 from tests.pages.conftest import ANALYST
 from tests.pages.reading import Document, Marts, Seen, read, shown
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pages")]
+pytestmark = pytest.mark.slow
 
 OF_MEMBER = ("scope", "staff_id", "period_grain", "period_start")
 OF_KPI = ("kpi", *OF_MEMBER)

@@ -20,7 +20,7 @@ from tests.command_line import amkpi, failed
 from tests.pages.conftest import ANALYST, some_periods
 from tests.pages.reading import Document, read
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pages")]
+pytestmark = pytest.mark.slow
 SHARE = 97
 
 

@@ -19,7 +19,7 @@ from tests.conftest import AS_OF
 from tests.pages.conftest import ANALYST
 from tests.pages.reading import Document, Marts, read
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pages")]
+pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)

@@ -60,9 +60,11 @@ def same(found: Any, expected: Any, scale: float = 0.0) -> bool:
 
 def differences(agency: Agency, oracle: Marts) -> list[str]:
     """Every cell in which the marts and the oracle differ, and every row that only one of them has."""
+    with agency.warehouse():
+        tables = {table: agency.table(f"marts.{table}") for table in KEYS}
     found = []
     for table in KEYS:
-        mine = keyed(table, agency.table(f"marts.{table}"))
+        mine = keyed(table, tables[table])
         theirs = keyed(table, getattr(oracle, table))
         found += [f"{table}: missing {key}" for key in theirs.keys() - mine.keys()]
         found += [f"{table}: only here {key}" for key in mine.keys() - theirs.keys()]

@@ -20,7 +20,8 @@ from tests.expectations.conftest import AGENCY, make_changeable, settings_of
 from tests.expectations.marts.faults import FAULTS
 from tests.expectations.raw.faults import BLOCKING_FAULTS
 
-pytestmark = pytest.mark.slow
+# With the tests of the expectations: Great Expectations takes 6 s to import.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("expectations")]
 
 
 def gate_cases() -> Iterator[object]:

@@ -20,7 +20,7 @@ from tests.expectations.conftest import Break
 from tests.expectations.marts.faults import OWN_JANUARY
 
 # Two builds of the sample agency, 12 s each.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sample agency")]
+pytestmark = pytest.mark.slow
 
 
 # The number of closed values that differ from the earlier publication.

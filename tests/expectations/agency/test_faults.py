@@ -10,7 +10,7 @@ from amkpi.core.findings import Finding
 from tests.expectations.agency.conftest import Built
 
 # Two builds of the sample agency, 12 s each.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sample agency")]
+pytestmark = pytest.mark.slow
 
 
 def test_the_sample_agency_has_no_failure(sample: Built) -> None:

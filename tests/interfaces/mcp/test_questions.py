@@ -13,15 +13,12 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from mcp import Client
-from mcp.server import MCPServer
 
-from amkpi.core.catalogue import kpi_named, kpis
+from amkpi.core.catalogue import YAML_LOADER, kpi_named, kpis
 from amkpi.core.run import Run
-from amkpi.interfaces.mcp.server import make_server
 from tests.interfaces.mcp.question_templates import FILE, MISSING, PEOPLE, text
 
-QUESTIONS: list[dict[str, Any]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+QUESTIONS: list[dict[str, Any]] = yaml.load(FILE.read_text(encoding="utf-8"), Loader=YAML_LOADER)
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +30,16 @@ def marts(published_home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @cache
-def server(home: Path, asked_as: str) -> MCPServer:
+def server(home: Path, asked_as: str) -> Any:
+    # mcp takes 2 s to import: not where the tests are only collected.
+    from amkpi.interfaces.mcp.server import make_server
+
     return make_server(Run.prepare(home, None, "2026-10-17"), asked_as)
 
 
 def ask(home: Path, question: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
     """The structured answer, or None and the text of the error."""
+    from mcp import Client
 
     async def call() -> Any:
         async with Client(server(home, question["as"])) as client:

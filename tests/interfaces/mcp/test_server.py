@@ -12,7 +12,6 @@ from typing import Any
 import duckdb
 import httpx2
 import pytest
-from mcp import Client, StdioServerParameters
 
 from amkpi.access.names import read_names
 from amkpi.access.reader import reader_of
@@ -20,7 +19,6 @@ from amkpi.core.errors import AmkpiError
 from amkpi.core.run import Run
 from amkpi.core.settings import load_settings
 from amkpi.interfaces.mcp.caller import Caller
-from amkpi.interfaces.mcp.server import guarded, make_server, serve_http
 from amkpi.interfaces.mcp.values import records_of
 from tests.command_line import amkpi, failed, variables
 from tests.conftest import AS_OF
@@ -35,9 +33,23 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(home, load_settings(home, {}), AS_OF)
 
 
+# mcp takes 2 s to import: not where the tests are only collected.
+def make_server(run: Run, asked_as: str) -> Any:
+    from amkpi.interfaces.mcp import server
+
+    return server.make_server(run, asked_as)
+
+
+def client_of(server: Any) -> Any:
+    """A client of a server in this process, or of one to be started."""
+    from mcp import Client
+
+    return Client(server)
+
+
 def call(run: Run, asked_as: str, tool: str, **arguments: Any) -> Any:
     async def ask() -> Any:
-        async with Client(make_server(run, asked_as)) as client:
+        async with client_of(make_server(run, asked_as)) as client:
             return await client.call_tool(tool, arguments)
 
     return asyncio.run(ask())
@@ -45,7 +57,7 @@ def call(run: Run, asked_as: str, tool: str, **arguments: Any) -> Any:
 
 def test_every_tool_reads_and_has_typed_arguments_and_a_typed_answer(empty: Run) -> None:
     async def listed() -> Any:
-        async with Client(make_server(empty, "analyst")) as client:
+        async with client_of(make_server(empty, "analyst")) as client:
             return (await client.list_tools()).tools
 
     tools = asyncio.run(listed())
@@ -126,6 +138,8 @@ def test_the_private_kpi_shows_no_reviewer_and_no_part_of_its_mean(published_hom
 @pytest.mark.slow
 @pytest.mark.xdist_group("analysts")
 def test_a_client_is_served_over_standard_input_and_output(published_home: Path) -> None:
+    from mcp import StdioServerParameters
+
     command = "import sys; from amkpi.interfaces.cli.main import main; sys.exit(main(sys.argv[1:]))"
     parameters = StdioServerParameters(
         command=sys.executable,
@@ -134,7 +148,7 @@ def test_a_client_is_served_over_standard_input_and_output(published_home: Path)
     )
 
     async def ask() -> Any:
-        async with Client(parameters) as client:
+        async with client_of(parameters) as client:
             tools = [tool.name for tool in (await client.list_tools()).tools]
             return tools, await client.call_tool("get_value", {"kpi": "doanh thu", "person": "me", "period": "2026"})
 
@@ -144,6 +158,8 @@ def test_a_client_is_served_over_standard_input_and_output(published_home: Path)
 
 
 def test_over_http_only_the_token_opens_the_door(empty: Run) -> None:
+    from amkpi.interfaces.mcp.server import guarded
+
     application = make_server(empty, "analyst").streamable_http_app(host="127.0.0.1")
 
     async def statuses() -> list[int]:
@@ -170,6 +186,8 @@ def test_over_http_only_the_token_opens_the_door(empty: Run) -> None:
 
 
 def test_http_is_for_this_machine_alone(empty: Run) -> None:
+    from amkpi.interfaces.mcp.server import serve_http
+
     with pytest.raises(AmkpiError, match=r"this server is for this machine alone: use 127\.0\.0\.1 or ::1"):
         serve_http(empty, "analyst", "0.0.0.0", 0)
 

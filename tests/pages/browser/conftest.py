@@ -6,13 +6,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, StorageState, sync_playwright
 
 from tests.pages.browser.server import Served, publish_sample, serving
 from tests.pages.browser.visitor import Visitor, visiting
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, StorageState
 
 
 # Of a module and not of the session: Playwright leaves an event loop in the thread, in which no other test of the
@@ -20,6 +22,9 @@ from tests.pages.browser.visitor import Visitor, visiting
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
+    # It takes a second to import: not where the tests are only collected.
+    from playwright.sync_api import sync_playwright
+
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("Chromium is not installed (apt-get install chromium): the pages were not tried in a browser")

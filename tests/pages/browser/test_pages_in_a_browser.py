@@ -6,13 +6,16 @@ import io
 import unicodedata
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser
 from pypdf import PdfReader
 
 from tests.pages.browser.server import Served
 from tests.pages.browser.visitor import DESK, PHONE, SCHEMES, Visitor, visiting
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # A browser, a server and a built agency: 30 s for the first test of the file.
 pytestmark = pytest.mark.slow

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urldefrag, urljoin
-
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response
 
 from amkpi.scorecards.page_paths import parse
 from tests.pages.browser.server import Served
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response
 
 Scheme = Literal["light", "dark"]
 PHONE, DESK = (360, 740), (1280, 900)
@@ -19,7 +20,6 @@ SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 SEVERE = {"serious", "critical"}
 # Everything that axe knows of WCAG 2.2 A and AA, and its own good practice. `target-size` is off by itself.
 _RULES = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
-_axe = Axe()
 
 # What a reader of a narrow screen cannot read: a page that scrolls sideways, and words that are cut off.
 _CUT_OFF = """() => {
@@ -65,6 +65,14 @@ _FOCUSED = """() => {
 _REACHABLE = """() => { const all = [...document.querySelectorAll('*')];
   return all.filter(e => e.matches('a[href], button, input, select, summary') && !e.disabled && e.tabIndex >= 0
     && e.checkVisibility({visibilityProperty: true})).map(e => all.indexOf(e)); }"""
+
+
+@cache
+def _axe() -> Any:
+    # It takes a second to import, with Playwright: not where the tests are only collected.
+    from axe_playwright_python.sync_playwright import Axe
+
+    return Axe()
 
 
 class Visitor:
@@ -118,7 +126,7 @@ class Visitor:
 
     def severe_faults(self) -> list[str]:
         """What axe-core calls serious or critical, with the first place of each."""
-        violations: list[dict[str, Any]] = _axe.run(self.page, options=_RULES).response["violations"]
+        violations: list[dict[str, Any]] = _axe().run(self.page, options=_RULES).response["violations"]
         return [
             f"{self.path} at {self._screen}: {each['id']}, {len(each['nodes'])} times: {each['nodes'][0]['html'][:160]}"
             f" {each['nodes'][0]['failureSummary']}"

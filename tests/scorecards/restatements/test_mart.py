@@ -27,7 +27,7 @@ from tests.publishing.closing.test_causes import (
 )
 
 # One agency is built for the module, and another with the changes: in one process.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("restatements")]
+pytestmark = pytest.mark.slow
 
 QUARTER = date(2026, 1, 1)
 MAILED = datetime(2026, 4, 16, 1, 0, tzinfo=UTC)
