@@ -20,6 +20,7 @@ from amkpi.core.findings import Finding
 from amkpi.core.home import Home
 from amkpi.core.publication_id import current_file, published_file
 from amkpi.core.settings import Settings
+from amkpi.core.storage.internal_schemas import internal_schema
 from amkpi.core.storage.migrations.state_stores import AUDITS
 from amkpi.core.storage.warehouse import connect
 from amkpi.expectations.context import AuditContext
@@ -62,8 +63,8 @@ def _newest_run(home: Home, settings: Settings) -> int:
     return int(found[0][0])
 
 
-def _last_published(home: Home, dated: Mapping[Path, date], as_of: date) -> tuple[Path | None, str]:
-    """The last publication of this or an earlier date that can be compared, and its table of scope members.
+def _last_published(home: Home, dated: Mapping[Path, date], as_of: date) -> tuple[Path | None, str, str]:
+    """The last publication of this or an earlier date that can be compared, its schema and its table of scope members.
 
     dated: the publications of earlier audits. The current one comes first; it is too new for a historical publication.
     """
@@ -71,23 +72,23 @@ def _last_published(home: Home, dated: Mapping[Path, date], as_of: date) -> tupl
     earlier = [path for path in dated if path.is_file() and path != current]
     earlier.sort(key=lambda path: (dated[path], path.stat().st_mtime_ns), reverse=True)
     for path in [*([current] if current else []), *earlier]:
-        members_table = _comparable(path, as_of)
-        if members_table is not None:
-            return path, members_table
-    return None, "int_scope_members"
+        names = _comparable(path, as_of)
+        if names is not None:
+            return path, *names
+    return None, "internal", "int_scope_members"
 
 
 # What `closed_periods_stand_still` reads of the file.
 _COMPARED = (
-    "select kpi, scope, person_key, period_grain, period_start, value, is_provisional from intermediate.int_kpi_values"
-    " inner join intermediate.{members} using (subject_id, period_id)"
-    " inner join intermediate.int_kpi_catalogue using (kpi_number)"
-    " where period_id in (select period_id from intermediate.int_period_months) limit 0"
+    "select kpi, scope, person_key, period_grain, period_start, value, is_provisional from {schema}.int_kpi_values"
+    " inner join {schema}.{members} using (subject_id, period_id)"
+    " inner join {schema}.int_kpi_catalogue using (kpi_number)"
+    " where period_id in (select period_id from {schema}.int_period_months) limit 0"
 )
 
 
-def _comparable(publication: Path, as_of: date) -> str | None:
-    """The table of scope members in a published file, which had another name in version 0.1.0.
+def _comparable(publication: Path, as_of: date) -> tuple[str, str] | None:
+    """The schema of the internal tables in a published file, and its table of scope members.
 
     None if the file is of a later date, or cannot be read, or lacks what is compared: a broken publication must not
     stop the build that will replace it.
@@ -97,10 +98,11 @@ def _comparable(publication: Path, as_of: date) -> str | None:
             ((day,),) = connection.execute("select as_of from marts.publication").fetchall()
             old = connection.execute("select 1 from duckdb_tables() where table_name = 'int_scope_people'").fetchone()
             members = "int_scope_members" if old is None else "int_scope_people"
-            connection.execute(_COMPARED.format(members=members))
+            schema = internal_schema(connection, "intermediate")
+            connection.execute(_COMPARED.format(schema=schema, members=members))
     except (duckdb.Error, ValueError):
         return None
-    return members if day <= as_of else None
+    return (schema, members) if day <= as_of else None
 
 
 def record(

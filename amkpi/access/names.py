@@ -8,6 +8,8 @@ from datetime import date
 
 import duckdb
 
+from amkpi.core.storage.internal_schemas import internal_schema
+
 
 @dataclass(frozen=True)
 class StaffMember:
@@ -70,7 +72,8 @@ def read_names(connection: duckdb.DuckDBPyConnection) -> Names:
     people = read_people(connection)
     managers: dict[str, list[ManagedSpan]] = {}
     for staff_id, *span in connection.execute(
-        "select staff_id, manager_id, valid_from, valid_to from intermediate.int_management_chain"
+        "select staff_id, manager_id, valid_from, valid_to from"
+        f" {internal_schema(connection, 'intermediate')}.int_management_chain"
         " where not is_loop order by all"
     ).fetchall():
         managers.setdefault(staff_id, []).append(ManagedSpan(*span))

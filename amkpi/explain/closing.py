@@ -12,6 +12,7 @@ from datetime import date, datetime
 import duckdb
 
 from amkpi.core.language.periods import Period
+from amkpi.core.storage.internal_schemas import internal_schema
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ class Closing:
 def act_of(connection: duckdb.DuckDBPyConnection, period: Period) -> int | None:
     """The number of the act that closed the period, by the publication; None while it is open."""
     found = connection.execute(
-        "select n from closing.periods where period_grain = ? and period_start = ?", [period.grain, period.start]
+        f"select n from {internal_schema(connection, 'closing')}.periods where period_grain = ? and period_start = ?",
+        [period.grain, period.start],
     ).fetchall()
     return found[0][0] if found else None
 
@@ -109,7 +111,7 @@ def read_closing(
     ).fetchall()[0]
     figures = f"select numerator, denominator, sample_size, value from {{}} where {of_row}"
     closed = connection.execute(figures.format("kpi_values"), row).fetchall()
-    fresh = connection.execute(figures.format("fresh.kpi_values"), row).fetchall()
+    fresh = connection.execute(figures.format(f"{internal_schema(connection, 'fresh')}.kpi_values"), row).fetchall()
     adjustments = connection.execute(
         "select carried_to, numerator::double, denominator::double, sample_size, fresh_value, cause, first_seen_at"
         f" from adjustments where {of_row} order by carried_to nulls last",
@@ -144,8 +146,8 @@ def _records(
             people |= {
                 person
                 for (person,) in each.execute(
-                    "select distinct staff_id from intermediate.int_management_chain where manager_id = ?"
-                    " and not is_loop and valid_from <= ? and valid_to >= ?",
+                    f"select distinct staff_id from {internal_schema(each, 'intermediate')}.int_management_chain"
+                    " where manager_id = ? and not is_loop and valid_from <= ? and valid_to >= ?",
                     [staff_id, period.end, period.start],
                 ).fetchall()
             }

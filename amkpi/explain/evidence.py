@@ -20,6 +20,7 @@ from amkpi.core.errors import AmkpiError
 from amkpi.core.language.names import unmarked
 from amkpi.core.language.periods import Period
 from amkpi.core.run import Run
+from amkpi.core.storage.internal_schemas import internal_schema
 from amkpi.core.undecided import is_still_open
 from amkpi.explain import closing as closings
 from amkpi.explain.closing import Closing
@@ -30,12 +31,13 @@ from amkpi.publishing.reader import published
 Scope = Literal["own", "team", "company"]
 TRAILING = "t12m:"
 MOST_PLACES = 3
-# A record counts for the teams of all who managed its person on the day of the record.
+# A record counts for the teams of all who managed its person on the day of the record. {internal}: the schema of the
+# tables that are not public.
 _OF_SCOPE = {
     "own": "records.staff_id = $staff_id",
     "team": """
         (records.staff_id = $staff_id or exists (
-            from intermediate.int_management_chain as chain
+            from {internal}.int_management_chain as chain
             where chain.staff_id = records.staff_id and chain.manager_id = $staff_id and not chain.is_loop
                 and records.event_date between chain.valid_from and chain.valid_to
         ))""",
@@ -324,19 +326,20 @@ def _ranges(periods: Sequence[Period]) -> str:
 
 def _counted(connection: duckdb.DuckDBPyConnection, question: Question) -> tuple[CountedRecord, ...]:
     """The records of the value: the worst first for a ratio, by date for money."""
+    internal = internal_schema(connection, "intermediate")
     rows = connection.execute(
         f"""
         with records as (
             select event_date, client_id, source_extract, source_id, staff_id, numerator, denominator, sample_size
-            from intermediate.int_kpi_records
+            from {internal}.int_kpi_records
             where kpi = $kpi and event_date between $start and $end
             union all
             select event_date, client_id, source_extract, source_id, staff_id, numerator, denominator, sample_size
-            from intermediate.int_client_records
+            from {internal}.int_client_records
             where kpi = $kpi and period_grain = $grain and period_start = $start
         )
         {_with_names("cast(records.numerator as double), cast(records.denominator as double), records.sample_size")}
-        where {_OF_SCOPE[question.scope]}
+        where {_OF_SCOPE[question.scope].format(internal=internal)}
         order by case when $worst_first then $sign * records.numerator / nullif(records.denominator, 0) end,
             records.event_date, clients.client_name, records.source_id, records.numerator desc
         """,
@@ -352,13 +355,14 @@ def _counted(connection: duckdb.DuckDBPyConnection, question: Question) -> tuple
 
 
 def _excluded(connection: duckdb.DuckDBPyConnection, question: Question) -> tuple[ExcludedRecord, ...]:
+    internal = internal_schema(connection, "intermediate")
     rows = connection.execute(
         f"""
         with records as (
-            from intermediate.int_exclusions where kpi = $kpi and event_date between $start and $end
+            from {internal}.int_exclusions where kpi = $kpi and event_date between $start and $end
         )
         {_with_names("records.reason, records.detail, records.amount, records.records")}
-        where {_OF_SCOPE[question.scope]}
+        where {_OF_SCOPE[question.scope].format(internal=internal)}
         order by records.reason, records.event_date, clients.client_name, records.source_id, records.staff_id
         """,
         {**_of(question), "end": question.period.end},

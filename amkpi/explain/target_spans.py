@@ -9,6 +9,8 @@ from typing import Any
 
 import duckdb
 
+from amkpi.core.storage.internal_schemas import internal_schema
+
 
 @dataclass(frozen=True)
 class TargetSpan:
@@ -37,9 +39,10 @@ def read_target_spans(
     connection: duckdb.DuckDBPyConnection, kpi: str, scope: str, staff_id: str | None, grain: str, start: date
 ) -> tuple[TargetSpan, ...]:
     """The spans of one line of a scorecard, in the order of the days."""
+    internal = internal_schema(connection, "intermediate")
     lines = connection.execute(
-        "select people.subject_id, people.period_id, catalogue.kpi_number from intermediate.int_scope_members as people"
-        " cross join intermediate.int_kpi_catalogue as catalogue"
+        f"select people.subject_id, people.period_id, catalogue.kpi_number from {internal}.int_scope_members as people"
+        f" cross join {internal}.int_kpi_catalogue as catalogue"
         " where catalogue.kpi = ? and people.scope = ? and people.person_key = ? and people.period_grain = ?"
         " and people.period_start = ?",
         [kpi, scope, staff_id or "", grain, start],
@@ -48,7 +51,7 @@ def read_target_spans(
         return ()
     rows = connection.execute(
         "select first_day, last_day, days, target_grain, target_staff_id, target_role, valid_from, target, weight,"
-        " unit_days from intermediate.int_target_spans where subject_id = ? and period_id = ? and kpi_number = ?"
+        f" unit_days from {internal}.int_target_spans where subject_id = ? and period_id = ? and kpi_number = ?"
         " order by first_day",
         list(lines[0]),
     ).fetchall()

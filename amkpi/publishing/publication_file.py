@@ -3,10 +3,13 @@
 The file is written in full, or it is a copy of the base publication in which only the rows of changed periods are
 replaced. The base publication is the one on which an incremental build rests. Both ways give the same rows; after the
 second way the result is compared with the warehouse.
+
+The public marts are tables, because some tools do not list views. Their comments are the texts of docs/marts.md.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +17,18 @@ from pathlib import Path
 
 import duckdb
 
+from amkpi.core.language import mart_texts
+from amkpi.core.language.translator import Message
+from amkpi.core.storage.internal_schemas import PUBLISHED
+from amkpi.core.storage.sql import identifier, literal
+
 # DuckDB 1.4 and later can open this format. Clients before 2.0 cannot open the default format of DuckDB 2.0.
 STORAGE_VERSION = "v1.4.0"
-# The marts that are views in the published file too, so that their rows are stored once. A view follows what it reads.
-PUBLISHED_VIEWS = ("kpi_values", "kpi_evidence", "scorecard_lines", "supporting_measures")
-# The marts in which closed periods are as they were closed. Their computed rows are in the schema `fresh`; the public
-# mart unites those of the open periods with the closed rows, which are in the schema `closing`.
+# The marts that are views in the warehouse. Their computed rows are views in the published file too. A view follows
+# those that it reads.
+COMPUTED_VIEWS = ("kpi_values", "kpi_evidence", "scorecard_lines", "supporting_measures")
+# The marts in which closed periods are as they were closed. Their computed rows are in the schema internal_fresh; the
+# public mart has those of the open periods and the closed rows, which are in the schema internal_closing.
 CLOSABLE = ("kpi_values", "kpi_evidence", "scorecards", "scorecard_lines", "supporting_measures")
 # What the views read of closings.
 _CLOSING = ("periods", "previous_values", *CLOSABLE)
@@ -78,12 +87,15 @@ def write(connection: duckdb.DuckDBPyConnection, target: Path, base: Path | None
         _write_in_full(connection, target)
 
 
-def as_readers_see(mart: str, computed: str) -> str:
-    """SQL for one of the `CLOSABLE` marts: the computed rows of the open periods, and the closed rows of the others."""
+def as_readers_see(mart: str, computed: str, closing: str = "closing") -> str:
+    """SQL for one of the `CLOSABLE` marts: the computed rows of the open periods, and the closed rows of the others.
+
+    closing: the schema of the closed rows.
+    """
     return (
-        f"select * from {computed} as computed where not exists (select 1 from closing.periods as closed"
+        f"select * from {computed} as computed where not exists (select 1 from {closing}.periods as closed"
         " where closed.period_grain = computed.period_grain and closed.period_start = computed.period_start)"
-        f" union all select * from closing.{mart}"
+        f" union all select * from {closing}.{mart}"
     )
 
 
@@ -99,7 +111,7 @@ def _attached(connection: duckdb.DuckDBPyConnection, target: Path) -> Iterator[N
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """The tables of a publication, each with its schema; views are not among them."""
+    """The tables of a publication that hold a relation of the warehouse, by their names in the warehouse."""
     marts = connection.execute(
         "select table_name from information_schema.tables where table_catalog = current_database()"
         " and table_schema = 'marts' order by table_name"
@@ -113,10 +125,10 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def _views() -> list[str]:
-    """The views of a publication, each with its schema."""
+    """The views of a publication, by their names in the warehouse."""
     return [
         *(f"intermediate.{view}" for view in VIEWS_BEHIND_MARTS),
-        *(f"marts.{view}" for view in PUBLISHED_VIEWS),
+        *(f"marts.{view}" for view in COMPUTED_VIEWS),
     ]
 
 
@@ -125,12 +137,18 @@ def _source(table: str) -> str:
     return _SOURCES.get(table, table)
 
 
+def _in_file(relation: str) -> str:
+    """A relation of the warehouse by its name in the file."""
+    schema, name = relation.split(".")
+    return f"{PUBLISHED.get(schema, schema)}.{name}"
+
+
 def _write_in_full(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
     with _attached(connection, target):
-        for schema in ("marts", "intermediate", "fresh", "closing"):
+        for schema in ("marts", *PUBLISHED.values()):
             connection.execute(f"create schema new_publication.{schema}")
         for table in _tables(connection):
-            connection.execute(f"create table new_publication.{table} as from {_source(table)}")
+            connection.execute(f"create table new_publication.{_in_file(table)} as from {_source(table)}")
         definitions = dict(
             connection.execute(
                 "select schema_name || '.' || view_name, sql from duckdb_views()"
@@ -142,11 +160,56 @@ def _write_in_full(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
         for view in _views():
             # Only the query of the view: `create view` names the database of the warehouse.
             query = definitions[view].split(" AS ", 1)[1]
-            # The computed rows of the marts are in `fresh`, and are made of each other.
-            connection.execute(f"create view {view.replace('marts.', 'fresh.')} as {query.replace('marts.', 'fresh.')}")
-        for mart in CLOSABLE:
-            connection.execute(f"create view marts.{mart} as {as_readers_see(mart, f'fresh.{mart}')}")
+            # The computed rows of the marts are in `internal_fresh`, and are made of each other.
+            computed = _in_file(view.replace("marts.", "fresh."))
+            connection.execute(f"create view {computed} as {_SCHEMAS.sub(_named_in_file, query)}")
         connection.execute(f"use {warehouse}")
+        _write_closable(connection)
+        _comment(connection)
+
+
+# The schemas in the query of a view.
+_SCHEMAS = re.compile(r"\b(marts|intermediate|closing)\.")
+
+
+def _named_in_file(schema: re.Match[str]) -> str:
+    return PUBLISHED["fresh" if schema[1] == "marts" else schema[1]] + "."
+
+
+def _write_closable(connection: duckdb.DuckDBPyConnection) -> None:
+    """Write the marts that unite computed and closed rows, from what the file has of both."""
+    fresh, closing = (f"new_publication.{PUBLISHED[schema]}" for schema in ("fresh", "closing"))
+    for mart in CLOSABLE:
+        rows = as_readers_see(mart, f"{fresh}.{mart}", closing)
+        connection.execute(f"create table new_publication.marts.{mart} as {rows}")
+
+
+_INTERNAL = Message("Internal: another version may change it. The public tables are in the schema marts.")
+
+
+def _comment(connection: duckdb.DuckDBPyConnection) -> None:
+    """Say in the file what each table and column is, in English and Vietnamese."""
+    texts, internal = mart_texts.comments(), mart_texts.comment(_INTERNAL.text)
+    relations = connection.execute(
+        "select schema_name, table_name, 'table', (select list(column_name) from duckdb_columns() as columns where"
+        " columns.table_oid = tables.table_oid and columns.database_name = tables.database_name)"
+        " from duckdb_tables() as tables where database_name = 'new_publication' union all"
+        " select schema_name, view_name, 'view', (select list(column_name) from duckdb_columns() as columns where"
+        " columns.table_oid = views.view_oid and columns.database_name = views.database_name)"
+        " from duckdb_views() as views where database_name = 'new_publication' and not internal"
+    ).fetchall()
+    statements = []
+    for schema, name, kind, columns in relations:
+        of_mart = schema == "marts"
+        full_name = f"new_publication.{schema}.{identifier(name)}"
+        for column in (None, *columns):
+            text = texts.get((name, column)) if of_mart else internal
+            if text is not None:
+                what = f"{kind} {full_name}" if column is None else f"column {full_name}.{identifier(column)}"
+                statements.append(f"comment on {what} is {literal(text)}")
+    connection.begin()
+    connection.execute(";".join(statements))
+    connection.commit()
 
 
 def _write_from_base(connection: duckdb.DuckDBPyConnection, target: Path, base: Path) -> bool:
@@ -158,9 +221,14 @@ def _write_from_base(connection: duckdb.DuckDBPyConnection, target: Path, base: 
     try:
         with _attached(connection, target):
             _replace_changed(connection)
-            return all(
-                _are_equal(connection, _source(table), f"new_publication.{table}") for table in REPLACED_BY_PERIOD
+            is_equal = all(
+                _are_equal(connection, _source(table), f"new_publication.{_in_file(table)}")
+                for table in REPLACED_BY_PERIOD
             )
+            if is_equal:
+                _write_closable(connection)
+                _comment(connection)
+            return is_equal
     except duckdb.Error:
         # An unreadable base must not stop a publication that can be written without it. If the disk is full or the
         # warehouse is broken, writing the file in full raises the same error.
@@ -171,13 +239,16 @@ def _replace_changed(connection: duckdb.DuckDBPyConnection) -> None:
     # Deleted periods exist only in the old file, so the union of both is taken.
     connection.execute(
         "create or replace temp table changed as select distinct period_id, period_grain, period_start from"
-        " (from new_publication.intermediate.int_period_months union all by name from intermediate.int_period_months)"
+        f" (from new_publication.{_in_file('intermediate.int_period_months')}"
+        " union all by name from intermediate.int_period_months)"
         " where period_id in (select period_id from intermediate.int_changed_periods)"
     )
     tables = _tables(connection)
     for table in tables:
         if table not in REPLACED_BY_PERIOD:
-            connection.execute(f"drop table new_publication.{table}")
+            connection.execute(f"drop table new_publication.{_in_file(table)}")
+    for mart in CLOSABLE:
+        connection.execute(f"drop table new_publication.marts.{mart}")
     # After a checkpoint the space of the dropped tables is used again.
     connection.execute("checkpoint new_publication")
     connection.begin()
@@ -185,11 +256,11 @@ def _replace_changed(connection: duckdb.DuckDBPyConnection) -> None:
         for table in tables:
             if table in REPLACED_BY_PERIOD:
                 condition = REPLACED_BY_PERIOD[table]
-                connection.execute(f"delete from new_publication.{table} where {condition}")
-                source = _source(table)
-                connection.execute(f"insert into new_publication.{table} by name from {source} where {condition}")
+                target, source = f"new_publication.{_in_file(table)}", _source(table)
+                connection.execute(f"delete from {target} where {condition}")
+                connection.execute(f"insert into {target} by name from {source} where {condition}")
             else:
-                connection.execute(f"create table new_publication.{table} as from {_source(table)}")
+                connection.execute(f"create table new_publication.{_in_file(table)} as from {_source(table)}")
         connection.commit()
     except duckdb.Error:
         connection.rollback()

@@ -46,3 +46,8 @@
     {% endif %}
     {{ return(entries) }}
 {% endmacro %}
+
+-- A text of the catalogue as a literal; NULL where there is none.
+{% macro text_or_null(text) -%}
+    {{ "'" ~ (text | replace("'", "''")) ~ "'" if text else "cast(null as " ~ dbt.type_string() ~ ")" }}
+{%- endmacro %}

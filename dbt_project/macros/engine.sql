@@ -34,6 +34,9 @@
 {% macro months_after(months, from_date) -%} cast({{ dbt.dateadd('month', months, from_date) }} as date) {%- endmacro %}
 {% macro truncate_to(part, date) -%} cast({{ dbt.date_trunc(part, date) }} as date) {%- endmacro %}
 
+-- A part of a date by ISO 8601, as DuckDB and PostgreSQL name it: isoyear, week, or isodow (1 is Monday).
+{% macro iso_part(part, date) -%} cast(extract({{ part }} from {{ date }}) as bigint) {%- endmacro %}
+
 -- Both ends counted.
 {% macro days_from_to(first_date, last_date) -%} ({{ dbt.datediff(first_date, last_date, 'day') }} + 1) {%- endmacro %}
 

@@ -72,6 +72,11 @@ PUBLIC_COLUMNS = {
     " file_name, line_number",
     "survey_overview": "response_id, client_id, client_name, project_id, project_name, staff_id, state, sent_date,"
     " responded_date, score, scale_min, scale_max, satisfaction, file_name, line_number",
+    "dim_kpi": "number, kpi, label_vi, label_en, question_vi, question_en, unit, better, formula_vi, formula_en,"
+    " sample_vi, sample_en, numerator_vi, numerator_en, denominator_vi, denominator_en, event_date_vi,"
+    " event_date_en, aggregation, timing, credit_rule, source_extract, is_private, owner_vi, owner_en",
+    "dim_period": "period_grain, period_start, period_end, period, days, is_provisional",
+    "dim_date": "day, month_start, quarter_start, year_start, iso_year, iso_week, weekday, is_weekend, is_past",
     # From the page `4-closing`.
     "closings": "n, period_grain, period_start, period_end, closed_at, closed_by, note, publication_id, as_of, sha256,"
     " reopened_at, reopened_by, reopen_note",

@@ -45,21 +45,21 @@ def record(agency: Agency, *findings: Finding, days: int = 0, identity: str = "a
 
 
 PUBLISHED = """
-create schema intermediate;
-create table intermediate.int_kpi_values (subject_id integer, period_id integer, kpi_number integer, value double);
-create table intermediate.int_scope_members (subject_id integer, period_id integer, scope varchar, person_key varchar,
+create schema internal;
+create table internal.int_kpi_values (subject_id integer, period_id integer, kpi_number integer, value double);
+create table internal.int_scope_members (subject_id integer, period_id integer, scope varchar, person_key varchar,
     period_grain varchar, period_start date, is_provisional boolean);
-create table intermediate.int_kpi_catalogue (kpi_number integer, kpi varchar);
-create table intermediate.int_period_months (period_id integer);
+create table internal.int_kpi_catalogue (kpi_number integer, kpi varchar);
+create table internal.int_period_months (period_id integer);
 """
 
 
-def publication(agency: Agency, identity: str, as_of: date) -> Path:
+def publication(agency: Agency, identity: str, as_of: date, schema: str = "internal") -> Path:
     """A published file with the tables that the context of an audit reads, without rows."""
     path = published_file(agency.home, identity)
     with duckdb.connect(str(path)) as connection:
         connection.execute(f"create schema marts; create table marts.publication as select date '{as_of}' as as_of")
-        connection.execute(PUBLISHED)
+        connection.execute(PUBLISHED.replace("internal", schema))
     return path
 
 
@@ -102,6 +102,13 @@ def test_the_current_publication_is_compared_whatever_its_date(loaded: Agency) -
     assert compared_with(loaded, AS_OF + timedelta(days=40)) == current
 
 
+@pytest.mark.parametrize("schema", ["internal", "intermediate"])
+def test_a_publication_of_before_is_compared_by_its_own_names(loaded: Agency, schema: str) -> None:
+    loaded.home.current.symlink_to(publication(loaded, "1" * 16, AS_OF, schema).name)
+    context = history.audit_context(loaded.home, loaded.run.settings, AS_OF, MOMENT)
+    assert (context.published_schema, context.members_table) == (schema, "int_scope_members")
+
+
 @pytest.mark.slow
 def test_a_historical_publication_is_compared_with_the_latest_that_is_not_younger(loaded: Agency) -> None:
     for identity, days in (("1", 9), ("2", 5), ("3", 2)):
@@ -120,7 +127,7 @@ def test_a_publication_that_lacks_what_is_compared_is_passed_over(loaded: Agency
     current = publication(loaded, "2" * 16, AS_OF)
     loaded.home.current.symlink_to(current.name)
     with duckdb.connect(str(current)) as connection:
-        connection.execute("alter table intermediate.int_kpi_values drop column value")
+        connection.execute("alter table internal.int_kpi_values drop column value")
     assert compared_with(loaded) == older
 
 

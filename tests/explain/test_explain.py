@@ -202,11 +202,11 @@ def test_every_project_proposal_and_survey_either_counts_or_is_left_out(random: 
             said = [
                 source_id
                 for table in ("int_kpi_records", "int_exclusions")
-                for (source_id,) in asked(random, f"select source_id from intermediate.{table} where kpi = '{kpi}'")
+                for (source_id,) in asked(random, f"select source_id from internal.{table} where kpi = '{kpi}'")
             ]
             assert wanted > 100
             assert len(said) == len(set(said)) == wanted, kpi
-    ((reasons,),) = asked(random, "select list(distinct reason) from intermediate.int_exclusions")
+    ((reasons,),) = asked(random, "select list(distinct reason) from internal.int_exclusions")
     assert set(reasons) == set(EXCLUDED), "every reason is visited, and has its words"
 
 
@@ -290,7 +290,7 @@ def test_a_collaboration_score_never_names_a_review_a_reviewer_or_a_department(
     assert sentence(told, "en") == "Internal collaboration, Trần Thị Lan, September 2026: 50.0 from 3 reviewers"
     assert [(left.reason, left.records) for left in told.excluded] == [("no_score", 1), ("self_review", 1)]
     assert [(held.reason, held.rows, held.places) for held in told.quarantined] == [("out_of_range", 1, ())]
-    published = "select * from intermediate.int_exclusions where source_extract = 'peer_reviews'"
+    published = "select * from internal.int_exclusions where source_extract = 'peer_reviews'"
     assert not any("REV" in str(cell) for row in asked(small, published) for cell in row)
 
 

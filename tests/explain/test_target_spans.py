@@ -177,10 +177,10 @@ def test_the_spans_of_every_line_hold_its_counted_days_and_add_up_to_its_target(
                     sum(case when target > 0 then target * days end) as target_days,
                     sum(case when target > 0 then target * days / unit_days end) as shares,
                     sum(case when target > 0 then weight * days end) as weight_days
-                from intermediate.int_target_spans group by all
+                from internal.int_target_spans group by all
             )
             select lines.kpi_number, lines.target, lines.weight, spans.*
-            from intermediate.int_scorecard_lines as lines
+            from internal.int_scorecard_lines as lines
             left join spans using (kpi_number, subject_id, period_id)
             """
         ).fetchall()

@@ -73,15 +73,15 @@ class _Maker:
     def fill(self) -> None:
         self._connection.execute("set timezone = 'UTC'")
         self._connection.execute("create schema marts")
-        self._connection.execute("create schema intermediate")
+        self._connection.execute("create schema internal")
         self._connection.execute(
-            "create table intermediate.int_management_chain (staff_id varchar, manager_id varchar, valid_from date,"
+            "create table internal.int_management_chain (staff_id varchar, manager_id varchar, valid_from date,"
             " valid_to date, is_loop boolean)"
         )
         for staff_id, spans in self._names.managers.items():
             for span in spans:
                 self._connection.execute(
-                    "insert into intermediate.int_management_chain values (?, ?, ?, ?, false)",
+                    "insert into internal.int_management_chain values (?, ?, ?, ?, false)",
                     [staff_id, span.manager_id, span.first, span.last],
                 )
         for mart in marts().values():

@@ -10,7 +10,10 @@ import pytest
 import yaml
 
 from amkpi.access import addresses
+from amkpi.core.catalogue import kpis
+from amkpi.core.language import mart_texts
 from amkpi.core.paths import DBT_PROJECT
+from amkpi.core.storage.internal_schemas import PUBLISHED
 from amkpi.publishing import publication_file
 from tests.conftest import AS_OF, Agency
 from tests.oracle.agencies import random_agency
@@ -44,8 +47,8 @@ def test_a_base_publication_that_was_changed_is_not_used(rebuilt: tuple[Agency, 
     base.chmod(0o644)
     with duckdb.connect(str(base)) as connection:
         connection.execute(
-            "update intermediate.int_kpi_values set value = value + 1 where rowid = (select max(rowid) from"
-            " intermediate.int_kpi_values where value is not null)"
+            "update internal.int_kpi_values set value = value + 1 where rowid = (select max(rowid) from"
+            " internal.int_kpi_values where value is not null)"
         )
     assert different_rows(agency, agency.publish_unaudited()) == {}
     assert written == ["from base", "in full"]
@@ -78,7 +81,7 @@ def test_without_a_usable_base_the_file_is_written_in_full(
         base.write_bytes(base.read_bytes()[:5000])
     else:
         with duckdb.connect(str(base)) as connection:
-            connection.execute("drop table fresh.scorecards")
+            connection.execute("drop table internal_fresh.scorecards")
     assert different_rows(agency, agency.publish_unaudited()) == {}
     assert written == [*(["from base"] if state == "incomplete" else []), "in full"]
 
@@ -98,3 +101,43 @@ def test_a_table_is_replaced_by_period_only_where_its_model_is_incremental() -> 
     views = {"int_kpi_records", "int_client_records"}
     assert {models[name]["materialized"] for name in views} == {"view"}
     assert {table.split(".")[1] for table in publication_file.REPLACED_BY_PERIOD} == published | views
+
+
+@pytest.mark.slow
+def test_each_mart_is_a_table_and_everything_in_the_file_has_its_comment(rebuilt: tuple[Agency, Path]) -> None:
+    agency, written_in_full = rebuilt
+    for file in (written_in_full, agency.publish_unaudited()):
+        with duckdb.connect(str(file), read_only=True) as connection:
+            relations = connection.execute(
+                "select table_schema, table_type, list(table_name) from information_schema.tables group by all"
+            ).fetchall()
+            assert {schema for schema, _, _ in relations} == {"marts", *PUBLISHED.values()}
+            assert {kind: set(names) for schema, kind, names in relations if schema == "marts"} == {
+                "BASE TABLE": set(mart_texts.marts())
+            }
+            commented = connection.execute(
+                "select schema_name, table_name, null, comment from duckdb_tables() union all"
+                " select schema_name, view_name, null, comment from duckdb_views() where not internal union all"
+                " select schema_name, table_name, column_name, comment from duckdb_columns() where not internal"
+            ).fetchall()
+        assert [row for row in commented if row[3] is None] == []
+        of_marts = {(table, column): text for schema, table, column, text in commented if schema == "marts"}
+        assert of_marts == mart_texts.comments()
+        assert {text.split(":")[0] for schema, *_, text in commented if schema != "marts"} == {"Internal"}
+
+
+@pytest.mark.slow
+def test_the_dimensions_have_each_kpi_period_and_day_that_the_marts_name(rebuilt: tuple[Agency, Path]) -> None:
+    _, file = rebuilt
+    with duckdb.connect(str(file), read_only=True) as connection:
+        connection.execute("use marts")
+        names = connection.execute("select number, kpi, label_vi, question_en from dim_kpi order by number").fetchall()
+        assert names == [(each.number, each.name, each.label.vi, each.question.en) for each in kpis()]
+        periods = "select period_grain, period_start, period_end, is_provisional from"
+        assert connection.execute(f"{periods} kpi_values except {periods} dim_period").fetchall() == []
+        days = connection.execute("select count(*), max(day) - min(day) + 1 from dim_date").fetchall()[0]
+        assert days[0] == days[1] > 700
+        assert connection.execute(
+            "select count(*) from dim_period where period_start not in (select day from dim_date)"
+            " or period_end not in (select day from dim_date)"
+        ).fetchall() == [(0,)]

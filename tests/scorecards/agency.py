@@ -28,8 +28,8 @@ DIACRITICS = "Aàáảãạ Ăằắẳẵặ Âầấẩẫậ Eèéẻẽẹ �
 
 SCHEMA = """
 create schema marts;
-create schema intermediate;
-create table intermediate.int_management_chain (staff_id varchar, manager_id varchar, valid_from date, valid_to date,
+create schema internal;
+create table internal.int_management_chain (staff_id varchar, manager_id varchar, valid_from date, valid_to date,
     is_account_staff boolean, is_loop boolean);
 create table marts.publication (publication_id varchar, as_of date, published_at timestamptz, pipeline_version varchar,
     reporting_currency varchar, closing_n integer, closing_sha256 varchar, settings varchar);
@@ -127,7 +127,7 @@ class Marts:
         for each in self.people:
             manager = each.manager_id
             while manager is not None:
-                self._add("intermediate.int_management_chain", each.staff_id, manager, each.valid_from,
+                self._add("internal.int_management_chain", each.staff_id, manager, each.valid_from,
                           date(9999, 12, 31), True, False)  # fmt: skip
                 manager = above.get(manager)
         for number, name in enumerate(self.clients):
@@ -250,7 +250,12 @@ def change(file: Path, sql: str) -> None:
 
 
 # What a mail reads of a closing file.
-_CLOSED = ("publication", "dim_staff", "dim_client", "intermediate.int_management_chain")
+_CLOSED = {
+    "publication": "marts.publication",
+    "dim_staff": "marts.dim_staff",
+    "dim_client": "marts.dim_client",
+    "intermediate.int_management_chain": "internal.int_management_chain",
+}
 
 
 def close(home: Home, day: date = AS_OF) -> None:
@@ -262,8 +267,7 @@ def close(home: Home, day: date = AS_OF) -> None:
     with duckdb.connect(str(act.file(home))) as connection:
         connection.execute(f"attach '{home.current.resolve()}' as seen (read_only)")
         connection.execute("create schema intermediate")
-        for table in _CLOSED:
-            seen = table if "." in table else f"marts.{table}"
+        for table, seen in _CLOSED.items():
             connection.execute(f"create table {table} as from seen.{seen}")
     closing_register.append(home, closing_register.begin(home), act)
 

@@ -74,7 +74,7 @@ update dim_staff set role = 'account_director', manager_id = 'D2' where staff_id
 update dim_staff set is_active = false where staff_id = 'M2';
 insert into dim_staff values
     ('N1', 'Người Mới', 'account_manager', 'D1', null, 'n1@agency.example', 'vi', true, '2026-10-12');
-update intermediate.int_management_chain set manager_id = 'D2' where staff_id = 'M1' and manager_id = 'D1';
+update internal.int_management_chain set manager_id = 'D2' where staff_id = 'M1' and manager_id = 'D1';
 update dim_client set client_name = 'Tên mới của khách' where client_id = 'C0';
 """
 

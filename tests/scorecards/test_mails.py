@@ -562,9 +562,9 @@ def test_a_teams_records_are_those_of_who_was_in_it_that_day_and_names_those_of_
     agency.change(
         run.home.current.resolve(),
         "update dim_staff set manager_id = 'D2' where staff_id = 'M1';"
-        "update intermediate.int_management_chain set valid_to = '2026-09-19'"
+        "update internal.int_management_chain set valid_to = '2026-09-19'"
         " where staff_id = 'M1' and manager_id = 'D1';"
-        "insert into intermediate.int_management_chain values"
+        "insert into internal.int_management_chain values"
         " ('M1', 'D2', '2026-09-20', '9999-12-31', true, false);",
     )
     found = {staff_id: part(mail, "plain") for staff_id, mail in mails(run).items()}

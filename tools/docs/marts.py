@@ -27,6 +27,10 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
                             "Which delivered projects have no budget or no costs, and so do not count?"),
     "dim_staff": ("Who is who, in which role, and who reports to whom?",),
     "dim_client": ("Who manages which client now? Is it active?",),
+    "dim_kpi": ("What is this KPI called, in which unit is it, and is higher or lower better?",
+                "How is it computed, and what do sample_size, numerator and denominator count?"),
+    "dim_period": ("Which periods are there, and which of them are over?",),
+    "dim_date": ("Which days, weeks and weekends does a period have?",),
     "client_overview": (
         "Which clients are at risk: a contract that ends, projects that are late, a poor answer?",
         "What runs for this client, and what is offered to it?",

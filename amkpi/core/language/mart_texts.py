@@ -65,12 +65,17 @@ def comments() -> Mapping[tuple[str, str | None], str]:
     """
     return MappingProxyType(
         {
-            (mart.name, column): f"{both.en}\n{both.vi}"
+            (mart.name, column): comment(text)
             for mart in marts().values()
             for column, text in ((None, mart.text), *((each.name, each.text) for each in mart.columns))
-            for both in [in_both_languages(text)]
         }
     )
+
+
+def comment(text: str) -> str:
+    """A text as a comment: a line in English, a line in Vietnamese. Raises LookupError where it is not translated."""
+    both = in_both_languages(text)
+    return f"{both.en}\n{both.vi}"
 
 
 def _text(declared: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from amkpi.core.errors import ClosingsBroken
 from amkpi.core.home import Home
 from amkpi.core.storage import closing_register
 from amkpi.core.storage.closing_register import Act, Register
+from amkpi.core.storage.internal_schemas import internal_schema
 from amkpi.core.storage.sql import literal
 from amkpi.ingestion.contracts.extracts import EXTRACTS
 from amkpi.publishing.closing import sums
@@ -148,7 +149,8 @@ def _fill(home: Home, connection: duckdb.DuckDBPyConnection, register: Register,
             f"create table {new}.{mart} as select * exclude (is_closed) from seen.marts.{mart}"
             f" semi join {new}.periods using (period_grain, period_start)"
         )
-    connection.execute(f"create table {new}.exact_sums as {sums.of_publication('seen', f'{new}.periods')}")
+    internal = internal_schema(connection, "intermediate", "seen")
+    connection.execute(f"create table {new}.exact_sums as {sums.of_publication('seen', internal, f'{new}.periods')}")
     sums.check_against_values(connection, f"{new}.exact_sums", f"{new}.kpi_values")
     carried = " ".join(
         f"when {literal(grain)} then date {literal(act.carried_to(grain).isoformat())}" for grain in sorted(act.grains)
@@ -161,8 +163,9 @@ def _fill(home: Home, connection: duckdb.DuckDBPyConnection, register: Register,
         )
     # With the rows closed here, what the next adjustments of these grains start from: all that was open is taken up.
     connection.execute(
-        f"create table {new}.known_evidence as select {', '.join(EVIDENCE)} from seen.fresh.kpi_evidence"
-        " semi join seen.closing.periods using (period_grain, period_start)"
+        f"create table {new}.known_evidence as select {', '.join(EVIDENCE)}"
+        f" from seen.{internal_schema(connection, 'fresh', 'seen')}.kpi_evidence"
+        f" semi join seen.{internal_schema(connection, 'closing', 'seen')}.periods using (period_grain, period_start)"
         f" where kpi <> {literal(sums.PRIVATE)} and period_grain in ({', '.join(map(literal, sorted(act.grains)))})"
     )
     for name in ("dim_staff", "dim_client", "publication"):
@@ -185,7 +188,7 @@ def keep_held(connection: duckdb.DuckDBPyConnection, new: str) -> None:
     )
 
 
-# What `amkpi explain` reads besides the marts, under the names of a publication, and which of its rows.
+# What `amkpi explain` reads besides the marts, under the names of the warehouse, and which of its rows.
 _EXPLAINS = {
     "int_kpi_catalogue": "true",
     "int_management_chain": "true",
@@ -202,10 +205,11 @@ def _keep_what_explains(connection: duckdb.DuckDBPyConnection, act: Act) -> None
     """Keep the records, what was left out, the spans of the targets, and the management chains."""
     new = "closing_file"
     first, last = min(each.start for each in act.periods), max(each.end for each in act.periods)
+    internal = internal_schema(connection, "intermediate", "seen")
     connection.execute(f"create schema {new}.intermediate")
     for name, condition in _EXPLAINS.items():
         connection.execute(
-            f"create table {new}.intermediate.{name} as from seen.intermediate.{name}"
+            f"create table {new}.intermediate.{name} as from seen.{internal}.{name}"
             f" where {condition.format(new=new, first=first, last=last)}"
         )
 
@@ -277,7 +281,7 @@ def _take_private_from(connection: duckdb.DuckDBPyConnection, first: str) -> Non
     scored = ("weighted_score", "rating", "weight_covered", "kpis_scored")
     connection.execute(
         f"update {new}.scorecards as now set {', '.join(f'{name} = today.{name}' for name in scored)}"
-        " from seen.intermediate.int_comparable_scores as today"
+        f" from seen.{internal_schema(connection, 'intermediate', 'seen')}.int_comparable_scores as today"
         " where now.scope = today.scope and coalesce(now.staff_id, '') = today.person_key"
         " and now.period_grain = today.period_grain and now.period_start = today.period_start"
         " and (now.period_grain, now.period_start) in (select period_grain, period_start from again)"

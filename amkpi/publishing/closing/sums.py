@@ -13,13 +13,14 @@ PRIVATE = next((kpi.name for kpi in kpis() if kpi.private), "")
 COLUMNS = "kpi, scope, staff_id, period_grain, period_start, numerator, denominator, sample_size"
 
 
-def of_publication(database: str, periods: str) -> str:
+def of_publication(database: str, schema: str, periods: str) -> str:
     """SQL for the sums of a publication's periods, from its records; `COLUMNS` in their order.
 
-    database: as which the publication is attached. periods: a relation with period_grain and period_start. The marts
-    have these sums as doubles, which is too coarse for a small difference of two large ones.
+    database: as which the publication is attached. schema: of its internal tables. periods: a relation with
+    period_grain and period_start. The marts have these sums as doubles, which is too coarse for a small difference of
+    two large ones.
     """
-    at = f"{database}.intermediate"
+    at = f"{database}.{schema}"
     return f"""
         with records as (
             select records.kpi, records.staff_id, records.event_date, months.period_grain, months.period_start,

@@ -11,6 +11,7 @@ from amkpi.core.home import Home
 from amkpi.core.publication_id import current_file
 from amkpi.core.storage import closing_register
 from amkpi.core.storage.closing_register import FIX, Register
+from amkpi.core.storage.internal_schemas import internal_schema
 from amkpi.publishing.closing import files
 from amkpi.publishing.publication_file import CLOSABLE
 
@@ -41,7 +42,8 @@ def verify_rows(home: Home) -> int:
     with duckdb.connect() as connection, files.attached(connection, file, "seen"):
         as_of = connection.execute("select as_of from seen.marts.publication").fetchall()[0][0]
         in_force = closing_register.read(home).in_force(as_of)
-        shown = connection.execute("select count(*) from seen.closing.periods").fetchall()[0][0]
+        closing = internal_schema(connection, "closing", "seen")
+        shown = connection.execute(f"select count(*) from seen.{closing}.periods").fetchall()[0][0]
         periods = sum(len(act.periods) for act in in_force)
         if shown != periods:
             return 0  # a closing or a reopening that is not published yet

@@ -18,6 +18,7 @@ import duckdb
 from amkpi.core.catalogue import kpi_named
 from amkpi.core.home import Home
 from amkpi.core.publication_id import current_file, published_file
+from amkpi.core.storage.internal_schemas import internal_schema
 from amkpi.publishing.closing.changes import Cause
 from amkpi.publishing.publication_file import as_readers_see
 from amkpi.scorecards.facts import Publication, read_publication
@@ -177,7 +178,8 @@ class CauseFinder:
         """A manager, and everyone who was ever under them."""
         with self._marts() as connection:
             rows = connection.execute(
-                "select distinct staff_id from intermediate.int_management_chain where manager_id = ? and not is_loop",
+                f"select distinct staff_id from {internal_schema(connection, 'intermediate')}.int_management_chain"
+                " where manager_id = ? and not is_loop",
                 [manager_id],
             ).fetchall()
         return frozenset({manager_id, *(staff_id for (staff_id,) in rows)})

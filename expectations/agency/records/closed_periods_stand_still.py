@@ -54,7 +54,7 @@ class ClosedPeriodsStandStill(FailingRowsExpectation):
             compared_periods as materialized (
                 select period_id from intermediate.int_periods
                 union
-                select period_id from published.intermediate.int_period_months
+                select period_id from published.{context.published_schema}.int_period_months
                 except
                 select period_id from kept
             ),
@@ -63,9 +63,9 @@ class ClosedPeriodsStandStill(FailingRowsExpectation):
             ),
             before as materialized (
                 select kpi, scope, person_key as person, period_grain, period_start, value
-                from published.intermediate.int_kpi_values
-                inner join published.intermediate.{context.members_table} using (subject_id, period_id)
-                inner join published.intermediate.int_kpi_catalogue using (kpi_number)
+                from published.{context.published_schema}.int_kpi_values
+                inner join published.{context.published_schema}.{context.members_table} using (subject_id, period_id)
+                inner join published.{context.published_schema}.int_kpi_catalogue using (kpi_number)
                 where period_id in (select period_id from compared_periods)
                     and not is_provisional
                     and (period_grain, period_start) not in (select period_grain, period_start from closed)

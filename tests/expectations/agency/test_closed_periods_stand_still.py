@@ -86,8 +86,8 @@ def test_the_publication_of_the_night_before_is_compared(faulty: Built, sample: 
 
 # Own values of January to March, each a million more now.
 OWN_VALUES = """
-    update intermediate.int_kpi_values set value = value - 1000000 where kpi_number = 1 and (subject_id, period_id) in (
-        select subject_id, period_id from intermediate.int_scope_members
+    update internal.int_kpi_values set value = value - 1000000 where kpi_number = 1 and (subject_id, period_id) in (
+        select subject_id, period_id from internal.int_scope_members
         where scope = 'own' and person_key = 'A1' and period_grain = 'month' and period_start >= '2026-01-01'
     )
 """
@@ -99,12 +99,12 @@ def before(folder: Path, warehouse: Path, as_of: date) -> Path:
     with duckdb.connect(str(file)) as connection:
         connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
         connection.execute("create schema marts")
-        connection.execute("create schema intermediate")
+        connection.execute("create schema internal")
         connection.execute(f"create table marts.publication as select date '{as_of}' as as_of")
         for table in ("int_scope_members", "int_kpi_catalogue", "int_period_months", "int_kpi_values"):
-            connection.execute(f"create table intermediate.{table} as from warehouse.intermediate.{table}")
+            connection.execute(f"create table internal.{table} as from warehouse.intermediate.{table}")
         connection.execute(
-            "update intermediate.int_scope_members set is_provisional = true where period_id in"
+            "update internal.int_scope_members set is_provisional = true where period_id in"
             f" (select period_id from warehouse.intermediate.int_periods where period_end > '{as_of}')"
         )
         connection.execute(OWN_VALUES)
@@ -136,14 +136,14 @@ def test_the_change_of_a_collaboration_score_is_not_shown(broken: Break, setting
     with duckdb.connect(str(before)) as connection:
         connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
         connection.execute("create schema marts")
-        connection.execute("create schema intermediate")
+        connection.execute("create schema internal")
         connection.execute(f"create table marts.publication as select date '{AS_OF}' as as_of")
         for table in ("int_scope_members", "int_kpi_catalogue", "int_period_months", "int_kpi_values"):
-            connection.execute(f"create table intermediate.{table} as from warehouse.intermediate.{table}")
+            connection.execute(f"create table internal.{table} as from warehouse.intermediate.{table}")
         connection.execute(
-            "update intermediate.int_kpi_values set value = value - 1 where (subject_id, period_id) in"
-            f" (select subject_id, period_id from intermediate.int_scope_members where {january}) and kpi_number in"
-            " (select kpi_number from intermediate.int_kpi_catalogue where kpi in"
+            "update internal.int_kpi_values set value = value - 1 where (subject_id, period_id) in"
+            f" (select subject_id, period_id from internal.int_scope_members where {january}) and kpi_number in"
+            " (select kpi_number from internal.int_kpi_catalogue where kpi in"
             " ('client_revenue', 'internal_collaboration_score'))"
         )
     finding = audit(warehouse, settings, AuditContext(AS_OF, LOADED_AT, published=before))["closed_periods_stand_still"]

@@ -37,7 +37,8 @@ def broken_equations(publication: Path) -> list[tuple[object, ...]]:
                 from marts.kpi_values where is_closed and kpi <> 'internal_collaboration_score'
             ),
             fresh as (
-                select * from fresh.kpi_values semi join closing.periods using (period_grain, period_start)
+                select * from internal_fresh.kpi_values
+                semi join internal_closing.periods using (period_grain, period_start)
                 where kpi <> 'internal_collaboration_score'
             ),
             adjusted as (

@@ -202,7 +202,7 @@ def test_what_follows_a_closed_period_is_compared_with_it_and_an_earlier_date_kn
         inner join marts.kpi_values as closed
             on closed.is_closed and lines.kpi = closed.kpi and lines.scope = closed.scope
             and lines.staff_id is not distinct from closed.staff_id
-        inner join fresh.kpi_values as fresh
+        inner join internal_fresh.kpi_values as fresh
             on fresh.kpi = closed.kpi and fresh.scope = closed.scope
             and fresh.staff_id is not distinct from closed.staff_id
             and fresh.period_grain = closed.period_grain and fresh.period_start = closed.period_start

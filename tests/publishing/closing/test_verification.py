@@ -106,13 +106,15 @@ def test_closed_rows_of_the_current_publication_are_compared_with_the_files(clos
     with duckdb.connect(str(current)) as connection:
         connection.execute(f"attach '{closed.home.closed}/1-2026-Q2.duckdb' as file (read_only)")
         connection.execute(
-            "insert into closing.periods"
+            "insert into internal_closing.periods"
             " select 1, period_grain, period_start, period_end, period_end + 1 from file.periods"
         )
         for mart in ("kpi_values", "kpi_evidence", "scorecards", "scorecard_lines", "supporting_measures"):
-            connection.execute(f"insert into closing.{mart} by name select *, true as is_closed from file.{mart}")
+            of_file = "(period_grain, period_start) in (select (period_grain, period_start) from file.periods)"
+            connection.execute(f"delete from marts.{mart} where {of_file}")
+            connection.execute(f"insert into marts.{mart} by name select *, true as is_closed from file.{mart}")
     assert closing.verify(closed.run)[1] == 4
     with duckdb.connect(str(current)) as connection:
-        connection.execute("update closing.kpi_values set value = value + 1 where kpi = 'client_revenue'")
+        connection.execute("update marts.kpi_values set value = value + 1 where kpi = 'client_revenue' and is_closed")
     with pytest.raises(ClosingsBroken, match=r"rows of marts.kpi_values .* are not as closed/1-2026-Q2.duckdb"):
         closing.verify(closed.run)

@@ -60,7 +60,7 @@ def run(tmp_path: Path) -> Run:
 def publish(home: Home) -> None:
     """The tables of a publication that names are read from."""
     with duckdb.connect(str(home.published / "kpi_A.duckdb")) as connection:
-        for schema in ("marts", "intermediate"):
+        for schema in ("marts", "internal"):
             connection.execute(f"create schema {schema}")
         connection.execute("create table marts.publication as select date '2026-10-17' as as_of")
         connection.execute(
@@ -73,7 +73,7 @@ def publish(home: Home) -> None:
         connection.execute("alter table marts.dim_staff add column email varchar")
         connection.execute("alter table marts.dim_staff add column valid_from date default '2024-01-01'")
         connection.execute(
-            "create table intermediate.int_management_chain (staff_id varchar, manager_id varchar, valid_from date,"
+            "create table internal.int_management_chain (staff_id varchar, manager_id varchar, valid_from date,"
             " valid_to date, is_loop boolean)"
         )
         connection.execute("create table marts.dim_client (client_id varchar, client_name varchar)")

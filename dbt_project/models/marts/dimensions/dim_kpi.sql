@@ -1,0 +1,58 @@
+-- Grain: kpi. What each KPI is, from the catalogue in the `meta` of the KPI models. A view: it has a row for each model.
+{% for entry in kpi_catalogue() %}
+select
+    cast({{ entry.number }} as bigint) as number,
+    '{{ entry.name }}' as kpi,
+    {{ text_or_null(entry.label.vi) }} as label_vi,
+    {{ text_or_null(entry.label.en) }} as label_en,
+    {{ text_or_null(entry.question.vi) }} as question_vi,
+    {{ text_or_null(entry.question.en) }} as question_en,
+    '{{ entry.unit }}' as unit,
+    '{{ entry.better }}' as better,
+    {{ text_or_null(entry.formula.vi) }} as formula_vi,
+    {{ text_or_null(entry.formula.en) }} as formula_en,
+    {{ text_or_null(entry.sample.vi) }} as sample_vi,
+    {{ text_or_null(entry.sample.en) }} as sample_en,
+    {{ text_or_null(entry.numerator.vi) }} as numerator_vi,
+    {{ text_or_null(entry.numerator.en) }} as numerator_en,
+    {{ text_or_null((entry.denominator or {}).get('vi')) }} as denominator_vi,
+    {{ text_or_null((entry.denominator or {}).get('en')) }} as denominator_en,
+    {{ text_or_null(entry.event_date.vi) }} as event_date_vi,
+    {{ text_or_null(entry.event_date.en) }} as event_date_en,
+    '{{ entry.aggregation }}' as aggregation,
+    '{{ entry.timing }}' as timing,
+    '{{ entry.credit_rule }}' as credit_rule,
+    '{{ entry.source_extract }}' as source_extract,
+    {{ entry.private }} as is_private,
+    {{ text_or_null(entry.owner.vi) }} as owner_vi,
+    {{ text_or_null(entry.owner.en) }} as owner_en
+{{ 'union all' if not loop.last }}
+{% else %}
+select
+    cast(0 as bigint) as number,
+    '' as kpi,
+    '' as label_vi,
+    '' as label_en,
+    '' as question_vi,
+    '' as question_en,
+    '' as unit,
+    '' as better,
+    '' as formula_vi,
+    '' as formula_en,
+    '' as sample_vi,
+    '' as sample_en,
+    '' as numerator_vi,
+    '' as numerator_en,
+    '' as denominator_vi,
+    '' as denominator_en,
+    '' as event_date_vi,
+    '' as event_date_en,
+    '' as aggregation,
+    '' as timing,
+    '' as credit_rule,
+    '' as source_extract,
+    false as is_private,
+    '' as owner_vi,
+    '' as owner_en
+where false
+{% endfor %}
