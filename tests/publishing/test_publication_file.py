@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -141,3 +144,106 @@ def test_the_dimensions_have_each_kpi_period_and_day_that_the_marts_name(rebuilt
             "select count(*) from dim_period where period_start not in (select day from dim_date)"
             " or period_end not in (select day from dim_date)"
         ).fetchall() == [(0,)]
+
+
+# Other programs open the file. What the project does not install itself is put into small environments of its own, from
+# the package registry.
+
+# Each prints, for each mart, what `rows_of` returns here. Cells are texts, so that moments need no other package.
+ROWS = """
+import json, sys, duckdb
+connection = duckdb.connect(sys.argv[1], read_only=True)
+marts = connection.execute(
+    "select table_name from information_schema.tables where table_schema = 'marts' and table_type = 'BASE TABLE'"
+).fetchall()
+print(json.dumps({mart: [list(row) for row in connection.execute(
+    f"select columns(*)::varchar from marts.{mart} order by all").fetchall()] for (mart,) in marts}))
+"""
+COUNTS = """
+import json, sys, duckdb, ibis
+connection = duckdb.connect(sys.argv[1], read_only=True)
+tables = ibis.duckdb.connect(sys.argv[1], read_only=True)
+print(json.dumps({mart: [
+    len(connection.sql(f"from marts.{mart}").df()),
+    len(connection.sql(f"from marts.{mart}").pl()),
+    len(tables.table(mart, database="marts").execute()),
+] for mart in tables.list_tables(database="marts")}))
+"""
+
+
+@pytest.fixture(scope="module")
+def published_file(built_twice: Agency) -> Path:
+    """The file that earlier tests have not changed: that of the first build."""
+    return built_twice.home.current.resolve()
+
+
+@pytest.fixture(scope="module")
+def rows(published_file: Path) -> dict[str, list[list[str | None]]]:
+    """Every row of every mart as texts, read with the DuckDB of the project."""
+    with duckdb.connect(str(published_file), read_only=True) as connection:
+        marts = connection.execute("select table_name from duckdb_tables() where schema_name = 'marts'").fetchall()
+        return {
+            mart: [
+                list(row)
+                for row in connection.execute(f"select columns(*)::varchar from marts.{mart} order by all").fetchall()
+            ]
+            for (mart,) in marts
+        }
+
+
+def answer(folder: Path, packages: list[str], program: str, file: Path) -> Any:
+    """What a program prints that runs with these packages alone. Skips the test where they cannot be installed."""
+    uv = Path(sys.executable).with_name("uv")
+    python = folder / "bin" / "python"
+    for command in (
+        [uv, "venv", "-q", "--python", sys.executable, folder],
+        [uv, "pip", "install", "-q", "--no-build", "--python", python, *packages],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        if done.returncode:
+            pytest.skip(f"{' '.join(packages)} cannot be installed here: {done.stderr.strip()[-300:]}")
+    result = subprocess.run(
+        [python, "-W", "ignore", "-c", program, file], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    # DuckDB draws its progress bar above the answer when the machine is slow.
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["1.4", "1.5"])
+def test_an_earlier_duckdb_reads_every_row_of_every_mart(
+    published_file: Path, rows: dict[str, list[list[str | None]]], tmp_path: Path, version: str
+) -> None:
+    found = answer(tmp_path / "venv", [f"duckdb=={version}.*"], ROWS, published_file)
+    assert found.keys() == rows.keys()
+    assert [mart for mart in rows if found[mart] != rows[mart]] == []
+    assert len(rows["kpi_values"]) > 1000
+
+
+@pytest.mark.slow
+def test_pandas_polars_and_ibis_read_every_row_of_every_mart(
+    published_file: Path, rows: dict[str, list[list[str | None]]], tmp_path: Path
+) -> None:
+    packages = ["duckdb==1.5.*", "pandas", "polars", "pyarrow", "ibis-framework[duckdb]", "pytz"]
+    assert answer(tmp_path / "venv", packages, COUNTS, published_file) == {
+        mart: 3 * [len(of)] for mart, of in rows.items()
+    }
+
+
+@pytest.mark.slow
+def test_sqlalchemy_lists_and_reads_every_mart(published_file: Path, rows: dict[str, list[list[str | None]]]) -> None:
+    import pandas as pd
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(f"duckdb:///{published_file}", connect_args={"read_only": True})
+    try:
+        with engine.connect() as connection:
+            listed = sqlalchemy.inspect(connection).get_table_names(schema="marts")
+            assert sorted(listed) == sorted(rows)
+            for mart in listed:
+                query = sqlalchemy.text(f"select * from marts.{mart}")
+                assert len(connection.execute(query).fetchall()) == len(rows[mart])
+                assert len(pd.read_sql(query, connection)) == len(rows[mart])
+    finally:
+        engine.dispose()
