@@ -38,17 +38,23 @@ _OWN = {
 }
 # The first bytes of files that are often delivered with a wrong ending: what such a file is, and what to do.
 _BEGINNINGS = (
-    (_ZIP, "a zip or an Excel workbook", "rename a workbook to .xlsx, and a zip to .zip"),
+    (
+        _ZIP,
+        "a zip or an Excel workbook",
+        "rename a workbook to .xlsx, and a zip to .zip; a document cannot be read",
+    ),
     (b"\x1f\x8b", "compressed with gzip", "rename it to end in .gz, such as .csv.gz"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd", "rename it to end in .zst, such as .csv.zst"),
     (_COMPOUND, "an old Excel workbook or one with a password", "rename it to .xls, or save it without a password"),
     (b"%PDF-", "a PDF", "deliver the table that it was made from"),
+    (b"\xff\xd8\xff", "a picture", "deliver the table that it shows"),
+    (b"\x89PNG", "a picture", "deliver the table that it shows"),
 )
 # 2 GiB, as the setting max_unpacked_bytes.
 DEFAULT_LIMIT = 2 * 1024**3
 
 
-# A file with a format that needs it whole is unpacked from a zip into memory.
+# Some formats need the whole file. From a zip, such a file is unpacked into memory, up to this size.
 _LARGEST_MEMBER = 256 << 20
 _MOST_MEMBERS = 100
 _ARCHIVES = (".zip", ".gz", ".zst", ".7z", ".rar", ".tar", ".tgz", ".bz2", ".xz")
@@ -162,6 +168,8 @@ def members(path: Path, limit: int = DEFAULT_LIMIT) -> list[Member]:
             entries = list(enumerate(archive.infolist()))
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise Unreadable(f"not readable as zip: {error}") from error
+    if not all(entry.filename for _, entry in entries):
+        raise Unreadable("the zip has a file without a name: pack it again")
     # macOS adds files of its own.
     files = [
         (place, entry)

@@ -309,6 +309,8 @@ def test_blanks_beyond_the_header_are_nothing(tmp_path: Path) -> None:
         ("a.xlsx", b"client_id\nC1\n", "rename delimited text to .csv"),
         ("a.xlsx", b"<html><table>", "save anything else as .xlsx"),
         ("a.csv", b"%PDF-1.7", "deliver the table"),
+        ("a.csv", b"\xff\xd8\xff\xe0\x00\x10JFIF", "this is a picture; deliver the table"),
+        ("a.csv", b"\x89PNG\r\n\x1a\n", "this is a picture; deliver the table"),
         ("a.csv", "client_id\nĐ\n".encode("utf-16-le"), "without a byte order mark"),
         ("a.ndjson", '{"client_id": "Đ"}'.encode("utf-16-be"), "without a byte order mark"),
     ],

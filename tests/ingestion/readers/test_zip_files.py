@@ -119,6 +119,12 @@ def test_a_zip_with_a_password_is_told_as_such(tmp_path: Path) -> None:
     assert "the zip has a password" in refusal(tmp_path, "a.zip", bytes(content))
 
 
+def test_a_zip_that_names_a_file_with_nothing_is_refused(tmp_path: Path) -> None:
+    content = bytearray(zipped(("a.csv", CSV)))
+    content[content.index(b"PK\x01\x02") + 46] = 0
+    assert "a file without a name" in refusal(tmp_path, "a.zip", bytes(content))
+
+
 def test_a_zip_that_is_damaged_is_refused(tmp_path: Path) -> None:
     content = bytearray(zipped(("a.csv", CSV)))
     content[content.index(b"PK\x01\x02") + 16] ^= 1
