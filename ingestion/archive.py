@@ -89,7 +89,7 @@ def _move(seen: LandingFile, target: Path) -> None:
 
 
 def examined(claimed: LandingFile, limit: int) -> tuple[Content, str | None]:
-    """A first look at a claimed file, and the reason why it cannot be taken, whatever its content. limit: in bytes."""
+    """A first look at a claimed file, and why it cannot be taken at all (a link, no right to read). limit: in bytes."""
     if not claimed.is_file:
         # A link is never followed: it leads out of LANDING.
         link = os.fsencode(claimed.path.readlink()) if claimed.path.is_symlink() else b""

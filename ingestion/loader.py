@@ -36,7 +36,7 @@ from amkpi.ingestion.writer import in_one_line, write_file
 
 @dataclass(frozen=True)
 class _Taking:
-    """A claimed file that is to be loaded as one extract. A delivery that is rejected already stays so."""
+    """A claimed file that is to be loaded as one extract. If the delivery is already rejected, it stays rejected."""
 
     delivery: Delivery
     path: Path
@@ -87,7 +87,7 @@ def load(
 ) -> LoadReport:
     """Load every file that is ready. `now` gives an aware moment; `progress` gets a line for each file.
 
-    accepted: the mapping of which a person accepts this time that its files delete more than `max_deleted_share`.
+    accepted: the mapping whose files may delete more than `max_deleted_share` in this run, because a person allowed it.
     A file that a wrong mapping would take is rejected; the others are loaded. Raises AmkpiError for a folder that
     cannot be written.
     """
@@ -220,7 +220,7 @@ def _take(
     for file in claimed:
         content, refusal = archive.examined(file, settings.landing.max_unpacked_bytes)
         refusal = refusal or (None if _is_canonical(file.name) else mappings.refusal(file.name))
-        # What is refused is known as a part of its snapshot: the others must not delete its keys.
+        # A refused file still belongs to its snapshot. Otherwise the other files would delete its keys.
         found = _snapshots(file.name, mappings) if refusal else _targets(file.name, mappings)
         if not found and refusal is None:
             refusal = (
@@ -309,7 +309,7 @@ def _rejected(connection: duckdb.DuckDBPyConnection, delivery: Delivery, reason:
     """The delivery as rejected. A file is never half loaded: what was written of it is removed."""
     for schema in ("raw", "parsed"):
         connection.execute(f"delete from {schema}.{delivery.extract} where _delivery = ?", [delivery.delivery])
-    # Of the counts of a file that is not loaded, none holds.
+    # A rejected file keeps no counts.
     bare = Delivery(*(getattr(delivery, each.name) for each in fields(Delivery) if each.default is MISSING))
     return replace(bare, status="rejected", reason=in_one_line(reason), rows_read=0)
 
@@ -362,7 +362,10 @@ def _is_known(
 
 
 def rejected_for_deletions(connection: duckdb.DuckDBPyConnection, source: str) -> list[Delivery]:
-    """The files of a mapping that its last rejection for deletions concerned. Raises AmkpiError for an unknown name."""
+    """The files of a mapping that were last rejected because they would delete too much.
+
+    Raises AmkpiError for an unknown name.
+    """
     create_tables(connection)
     found = ledger.deliveries(
         connection,

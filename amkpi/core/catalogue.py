@@ -67,10 +67,10 @@ class Kpi(BaseModel):
 
     reads: the extracts in which a quarantined row may change the value or who has the credit. corrected_by: the
     extracts in which a corrected row changes a record, each with the column that holds the record's source_id (for a
-    private KPI, the person). event_date: what the date of a record is. null_reasons: the codes and texts of why there
-    is no value; the first is that there is no record. private: no single record may be seen. owner: who answers for the
-    definition. since: the version from which the definition is this one. states: the states that a record of its
-    evidence can have, with their texts; empty for a private KPI. numerator and denominator: what they count;
+    private KPI, the person). event_date: what the date of a record is. null_reasons: code and text of each reason for a
+    missing value; the first must be that there is no record. private: no single record may be seen. owner: who answers
+    for the definition. since: the version from which the definition is this one. states: the states that a record of
+    its evidence can have, with their texts; empty for a private KPI. numerator and denominator: what they count;
     the denominator is None where the value is no quotient. undecided: the text for {n} of {all} records of the
     denominator that have no outcome yet; None if every record has one. sample and undecided have a form for
     one record.

@@ -9,9 +9,9 @@
     {{ return(entries | sort(attribute='number')) }}
 {% endmacro %}
 
--- The names of the KPIs that are sums of records (every aggregation but mean_of_groups) with this timing. From the
--- variable `kpis`, which the runner sets from the same catalogue: dbt must know what a model reads while it parses, when
--- it does not give the catalogue yet. A test (every_kpi_arrives) says that none is missing.
+-- The names of the KPIs that are sums of records (every aggregation but mean_of_groups) with this timing. While dbt
+-- parses, it must know what a model reads. The catalogue is not available then, so the runner passes it as the variable
+-- `kpis`. A test (every_kpi_arrives) says that none is missing.
 {% macro kpis_of_records(timing) %}
     {% set names = [] %}
     {% for kpi in var('kpis') if kpi.timing == timing and kpi.aggregation != 'mean_of_groups' %}

@@ -1,4 +1,5 @@
--- The day by which a project was promised. A date that was agreed after the committed date does not count.
+-- The day by which a project was promised. A new date counts only if it was agreed on or before the committed date, or
+-- if nobody recorded when.
 {% macro due_date() -%}
 case
     when agreed_due_date is not null and (agreed_on is null or agreed_on <= committed_due_date)

@@ -1,5 +1,5 @@
 -- The state of a project on the run's date; what is dated later has not happened. A project that was cancelled on or
--- before its due date is cancelled, whatever else happened to it, because no KPI counts it. The relation has due_date,
+-- before its due date is always cancelled, even if it was delivered: no KPI counts it. The relation has due_date,
 -- delivered_date and cancelled_date.
 {% macro project_state() -%}
 case

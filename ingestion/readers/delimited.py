@@ -88,8 +88,8 @@ def read_csv(
 
 @dataclass(frozen=True)
 class _Shape:
-    """delimiter: of the file; width: how many columns the header has; padding: whether every row below the header has
-    a delimiter at its end, after which there is nothing."""
+    """delimiter: of the file; width: how many columns the header has; padding: whether every data row
+    ends with one delimiter too many."""
 
     delimiter: str
     width: int

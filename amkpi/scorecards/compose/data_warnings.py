@@ -16,8 +16,8 @@ MOST_WARNINGS = 5
 MOST_PLACES = 3
 # The section of changes names each changed value to the readers who were sent it.
 REPORTED_ELSEWHERE = frozenset({"closed_periods_stand_still"})
-# Expectations about single records: they concern those whom the failing rows name, or whose clients and records these
-# are. All other expectations concern everybody.
+# Expectations about single records: a reader gets the warning if a failing row names them, their client or their
+# record. Warnings of all other expectations go to everybody.
 _ABOUT_RECORDS = frozenset(
     {
         "amounts_are_like_the_clients_usual",

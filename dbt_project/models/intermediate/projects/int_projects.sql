@@ -1,5 +1,6 @@
 -- Grain: project_id. Each project as of the run's date: when it was due and done, its state, and its money in the
--- reporting currency. `staff_id` has the credit for its delivery on the due date, or would have it today before that.
+-- reporting currency. `staff_id`: who has the credit on the due
+-- date. If that day is still to come: who would have it today.
 with projects as (
     select
         project_id,
