@@ -1,7 +1,7 @@
 -- Grain: source_extract × source_id × valid_from. Who has the credit for a record that counts on a day. An owner has it
--- on every day; without an owner it is the client's manager. `credit_date` is the day that decides who has the credit (the
--- signing of a contract, the sending of a survey). If it is empty, the day on which the record counts decides. A view: a
--- filter on source_extract reads one extract only.
+-- on every day; without an owner it is the client's manager. `credit_date` is the day that decides who has the credit
+-- (the signing of a contract, the sending of a survey). If it is empty, the day on which the record counts decides. A
+-- view: a filter on source_extract reads one extract only.
 with contracts as (
     select * from {{ ref('stg_contracts') }}
 ),
