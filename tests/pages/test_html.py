@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from amkpi.access.reader import Reader, reader_of
+from amkpi.core.catalogue import kpis
 from amkpi.core.home import Home
 from amkpi.core.settings import Settings
 from amkpi.pages.export import MARK, write_pages
 from amkpi.pages.render.html import ASSETS
 from amkpi.pages.site import Site, open_site
+from amkpi.scorecards.page_paths import parse
 from tests.command_line import amkpi, failed
 from tests.pages.conftest import ANALYST, some_periods
 from tests.pages.reading import Document, read
@@ -93,6 +95,36 @@ def test_no_link_is_dead_and_nothing_comes_from_elsewhere(
                 assert anchor in anchors(site, analyst, found), (path, link)
             elif anchor:
                 assert anchor in document.ids, (path, link)
+
+
+@pytest.mark.parametrize("staff_id", [ANALYST, "D0", "A02"])
+def test_no_link_is_dead_on_a_page_of_each_kind_scope_kpi_and_language(
+    site: Site, settings: Settings, staff_id: str
+) -> None:
+    """Of three readers: who reads everything, who leads, and who leads nobody."""
+    reader = reader_of(site.names, staff_id, settings)
+    assert reader is not None
+    every, shapes = set(site.paths(reader)), set[tuple[str, ...]]()
+    for path in sorted(every):
+        wanted = parse(path)
+        if wanted is None or wanted.is_csv:
+            continue
+        shape = (wanted.language, wanted.kind, wanted.scope, wanted.kpi)
+        if shape in shapes:
+            continue
+        shapes.add(shape)
+        answer = site.page(reader, path)
+        assert answer is not None, path
+        document = read(answer.body)
+        assert not document.faults, (path, document.faults)
+        for link in document.links:
+            target, _, anchor = link.partition("#")
+            found = posixpath.normpath(posixpath.join(posixpath.dirname(path), target)) if target else path
+            assert found in every, (path, link)
+            assert target or anchor in document.ids, (path, link)
+    kinds = {kind for _, kind, _, _ in shapes}
+    assert {"overview", "person", "kpi", "clients", "changes"} <= kinds
+    assert len(shapes) >= 2 * (len(kpis()) + 5)
 
 
 _ANCHORS: dict[str, set[str]] = {}

@@ -62,12 +62,17 @@ def changes_page(context: PageContext, source: Source) -> Page:
         template="list.html.j2",
         layout=layout(context, t("Changes"), (t("Changes"),)),
         tables=(
-            _restatements(context, readable_rows(restated, context.reader)),
-            _adjustments(context, readable_rows(adjusted, context.reader)),
-            _scores(context, readable_rows(scores, context.reader)),
+            _restatements(context, _readable(context, restated)),
+            _adjustments(context, _readable(context, adjusted)),
+            _scores(context, _readable(context, scores)),
             _closings(context, closings),
         ),
     )
+
+
+def _readable(context: PageContext, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The rows that the reader may see, the widest scope first, as in the mails."""
+    return sorted(readable_rows(rows, context.reader), key=lambda row: ("company", "team", "own").index(row[0]))
 
 
 def _whose(context: PageContext, scope: str, staff_id: str | None, period: Period) -> Text:

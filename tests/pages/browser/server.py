@@ -62,6 +62,44 @@ def publish_sample(home: Path) -> None:
     write_sample(home / "landing", months=MONTHS, scale=0.5, as_of=AS_OF)
     ended = amkpi(home, "run", "--as-of", AS_OF.isoformat())
     assert ended.code == 0, ended.stdout + ended.stderr
+    add_closings(home)
+
+
+# What a longer history has: a closed month, what was learned of it since, and mails that say otherwise.
+CLOSED = """
+    set search_path = 'marts';
+    insert into closings by name
+        select 1 as n, 'month' as period_grain, date '2026-08-01' as period_start, date '2026-08-31' as period_end,
+            timestamptz '2026-09-10 09:00:00+07' as closed_at, 'Nguyễn Thị Hoa <kế toán>' as closed_by,
+            date '2026-09-09' as as_of;
+    insert into closings by name
+        select 2 as n, 'month' as period_grain, date '2026-07-01' as period_start, date '2026-07-31' as period_end,
+            timestamptz '2026-09-11 09:00:00+07' as closed_at, repeat('dài', 60) as closed_by,
+            date '2026-09-10' as as_of, timestamptz '2026-09-12 09:00:00+07' as reopened_at, 'Bình' as reopened_by;
+    insert into adjustments by name
+        select kpi, scope, staff_id, period_grain, period_start, numerator / 3 as numerator,
+            denominator / 4 as denominator, 1 as sample_size, value as fresh_value,
+            'late_rows,corrected_rows' as cause, if(scope = 'own', date '2026-09-01', null) as carried_to
+        from kpi_values where period_grain = 'month' and period_start = date '2026-08-01' and value > 0
+            and kpi in ('client_revenue', 'client_retention_rate');
+    insert into adjusted_scores by name
+        select scope, staff_id, period_grain, period_start, weighted_score as closed_score, rating as closed_rating,
+            weighted_score - 7 as fresh_score, 'D' as fresh_rating, 'targets_changed' as cause
+        from scorecards where period_grain = 'month' and period_start = date '2026-08-01' and rating is not null;
+    insert into restatements by name
+        select scope, staff_id, kpi, period_grain, period_start, 'value' as what, value * 0.9 as value_then,
+            value as value_now, 'released_rows' as cause, timestamptz '2026-10-05 07:00:00+07' as mailed_at
+        from kpi_values where period_grain = 'month' and period_start = date '2026-09-01' and value is not null
+            and kpi in ('client_revenue', 'client_retention_rate');
+"""
+
+
+def add_closings(home: Path) -> None:
+    """Fill the tables of closings and restatements, which a new agency has empty."""
+    file = (home / "published" / "current.duckdb").resolve()
+    file.chmod(0o600)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(CLOSED)
 
 
 def three_readers(file: Path) -> dict[str, str]:

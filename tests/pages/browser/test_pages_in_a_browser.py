@@ -93,6 +93,18 @@ def test_axe_finds_no_serious_fault_on_any_kind_of_page_in_light_and_dark(signed
     assert {"index.html", "person", "team", "kpi", "client", "changes.html"} <= seen
 
 
+def test_the_tables_of_changes_have_rows_that_every_reader_can_read(signed_in: SignedIn) -> None:
+    """The tests above see them, too: they walk over every kind of page."""
+    for reader in READERS:
+        with signed_in(reader) as visitor:
+            visitor.open("vi/changes.html")
+            tables = visitor.page.locator("main table")
+            # Somebody without a rating in the closed month has no score that could be another.
+            assert tables.count() >= 3
+            for table in tables.all():
+                assert table.locator("tbody tr").count() > 0
+
+
 def test_keys_alone_reach_everything_in_reading_order_and_show_where_they_are(signed_in: SignedIn) -> None:
     with signed_in("account executive") as visitor:
         visitor.open("vi/index.html")
