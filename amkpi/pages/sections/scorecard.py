@@ -57,8 +57,7 @@ def score_card(context: PageContext, member: ScopeMember) -> ScoreCard:
 
 def kpi_card(context: PageContext, member: ScopeMember, kpi: Kpi) -> KpiCard:
     """The card of one KPI."""
-    lines = kpi_table.card(context, member).lines
-    return next(_kpi_card(context, member, kpi, line) for line in lines if line.kpi == kpi.name)
+    return _kpi_card(context, member, kpi, kpi_table.kpi_line(context, member, kpi))
 
 
 def title(context: PageContext, member: ScopeMember) -> Text:

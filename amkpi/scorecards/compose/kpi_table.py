@@ -28,7 +28,7 @@ def card(context: ReaderContext, member: ScopeMember) -> Card:
         rating_text=rating_text(context, score),
         change=score_change(context, member),
         note=_score_note(context, score),
-        lines=tuple(_kpi_line(context, member, kpi) for kpi in kpis()),
+        lines=tuple(kpi_line(context, member, kpi) for kpi in kpis()),
     )
 
 
@@ -83,7 +83,8 @@ def _score_note(context: ReaderContext, score: ShownScore) -> str:
     return f"{scored} · {context.t('{share} of the weight', share=f'{share}%')}"
 
 
-def _kpi_line(context: ReaderContext, member: ScopeMember, kpi: Kpi) -> KpiLine:
+def kpi_line(context: ReaderContext, member: ScopeMember, kpi: Kpi) -> KpiLine:
+    """One KPI of a scorecard."""
     line = context.line(member, kpi) or NO_LINE
     value = context.value(member, kpi) or KpiValue(None, None, None, 0, False, kpi.no_data_reason, 0)
     movement, movement_text = _movement(context, kpi, line)
