@@ -44,7 +44,7 @@ COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/amkpi /opt/amkpi
 COPY stack/airflow/ /opt/airflow/
 ENV PATH=/opt/venv/bin:$PATH AIRFLOW_HOME=/opt/airflow AMKPI_HOME=/agency AMKPI_LANDING=/landing \
-    AMKPI_BACKUP_DIR=/backups \
+    AMKPI_BACKUP_DIR=/backups AMKPI_CLEAN_WHOLE_AIRFLOW=true \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     DBT_SEND_ANONYMOUS_USAGE_STATS=false GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
 WORKDIR /opt/amkpi

@@ -1,8 +1,8 @@
 """Build the marts from the loaded rows, audit them, and publish them. Readers see the new KPIs all at once.
 
-**When.** When `load_extracts` has loaded rows, and every night at 02:00 in AMKPI_TIMEZONE, because a new day alone
-changes what is overdue. A run that finds nothing changed publishes nothing. Rows that come during a run are built by
-the next one. By hand: *Trigger*, with
+**When.** When `amkpi_load_extracts` has loaded rows, and every night at 02:00 in AMKPI_TIMEZONE, because a new day
+alone changes what is overdue. A run that finds nothing changed publishes nothing. Rows that come during a run are built
+by the next one. By hand: *Trigger*, with
 
 - `as_of` for another date than today. If the current publication has a later date, the result is a *historical*
   publication, `published/kpi_<publication id>.duckdb`, and `current.duckdb` stays. The last task logs the file.
@@ -36,6 +36,7 @@ from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, reque
 
 
 @dag(
+    dag_id="amkpi_build_marts",
     schedule=AssetOrTimeSchedule(timetable=NIGHTLY, assets=ANY_ROWS),
     catchup=False,
     max_active_runs=1,

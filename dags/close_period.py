@@ -38,6 +38,7 @@ from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, reque
 
 
 @dag(
+    dag_id="amkpi_close_period",
     schedule=AssetOrTimeSchedule(timetable=IN_THE_MORNING, assets=ANSWERED),
     catchup=False,
     max_active_runs=1,

@@ -29,6 +29,7 @@ from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, run_f
 
 
 @dag(
+    dag_id="amkpi_export_marts",
     schedule=EXPORT_DUE,
     catchup=False,
     max_active_runs=1,

@@ -6,8 +6,8 @@
   better). The backup is checked. The pipeline may run at the same time. Backups older than AMKPI_KEEP_BACKUP_DAYS are
   removed, but never the newest.
 - `prune_publications`: removes publications beyond AMKPI_KEEP_PUBLICATIONS and AMKPI_KEEP_DAILY_DAYS.
-- `clean_airflow`: removes Airflow's records and task logs older than AMKPI_KEEP_AIRFLOW_DAYS, those of other DAGs too.
-  0 switches it off.
+- `clean_airflow`: removes the records and task logs of amkpi's DAGs that are older than AMKPI_KEEP_AIRFLOW_DAYS. 0
+  switches it off. AMKPI_CLEAN_WHOLE_AIRFLOW, which the stack sets, removes those of every DAG.
 
 **When it fails.** The last line of the failed task's log says what, where and how to fix it. The tasks do not wait for
 each other. A backup that failed leaves nothing behind: fix the cause and clear the task. `amkpi restore BACKUP --home
@@ -29,6 +29,7 @@ from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, run_f
 
 
 @dag(
+    dag_id="amkpi_housekeeping",
     schedule=AFTER_NIGHTLY,
     catchup=False,
     max_active_runs=1,
@@ -57,7 +58,7 @@ def housekeeping() -> None:
 
     @task
     def clean_airflow() -> dict[str, int]:
-        """Remove old records and logs of Airflow."""
+        """Remove old records and logs of our DAGs."""
         from amkpi.interfaces.airflow import housekeeping
 
         with raise_as_airflow_error():

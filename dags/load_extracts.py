@@ -1,4 +1,4 @@
-"""Load every extract that is ready in LANDING, and start `build_marts` when there are new rows.
+"""Load every extract that is ready in LANDING, and start `amkpi_build_marts` when there are new rows.
 
 **When.** As soon as a file is ready: a trigger looks into LANDING every second. Also every ten minutes
 (AMKPI_SWEEP_MINUTES), in case an event is lost. Each run takes every ready file, not just the one of its event. A run
@@ -29,6 +29,7 @@ from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, run_f
 
 
 @dag(
+    dag_id="amkpi_load_extracts",
     schedule=load_schedule(SCHEDULE_SETTINGS),
     catchup=False,
     max_active_runs=1,

@@ -46,6 +46,7 @@ AT_SEVEN = CronTriggerTimetable("0 7 * * *", timezone=TIMEZONE)
 
 
 @dag(
+    dag_id="amkpi_send_scorecards",
     schedule=AssetOrTimeSchedule(timetable=AT_SEVEN, assets=MARTS),
     catchup=False,
     max_active_runs=1,
@@ -88,7 +89,7 @@ def send_scorecards() -> None:
         if waiting:
             raise AirflowException("; ".join(line for report in waiting for line in log_lines(report)))
         if all(report.held for report in reports):
-            # A retry would not change it, and `watch_over` mails the operator the reason.
+            # A retry would not change it, and `amkpi_watch_over` mails the operator the reason.
             raise AirflowSkipException("; ".join(report.held for report in reports))
         return {outcome: sum(report.count(outcome) for report in reports) for outcome in COUNTED}
 

@@ -28,6 +28,7 @@ from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, run_f
 
 
 @dag(
+    dag_id="amkpi_watch_over",
     schedule=EVERY_TEN_MINUTES,
     catchup=False,
     max_active_runs=1,

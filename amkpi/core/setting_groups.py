@@ -113,6 +113,10 @@ class Retention(Group):
     airflow_days: Annotated[int, FlatName("keep_airflow_days"), RESULT_NEUTRAL] = Field(
         default=30, ge=0, description="days after which Airflow's records and task logs are removed; 0: never"
     )
+    whole_airflow: Annotated[bool, FlatName("clean_whole_airflow"), RESULT_NEUTRAL] = Field(
+        default=False,
+        description="those of every DAG, not of amkpi's alone; the stack sets it: its Airflow has no others",
+    )
 
 
 class Audit(Group):

@@ -93,7 +93,7 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], list[tuple[s
 
 
 def run(bag: Any, **conf: str) -> dict[str, str | None]:
-    return states(hurry(bag.dags["close_period"]).test(run_conf=conf))
+    return states(hurry(bag.dags["amkpi_close_period"]).test(run_conf=conf))
 
 
 def due(home: Path) -> Period | None:
@@ -110,7 +110,7 @@ def test_what_is_approved_is_closed_by_the_login_of_who_approved_it(
     assert shown == [("Close 2026-Q3 as of 17/10/2026?", "| who | score |")]
     assert asked == [Request("2026-Q3", "lan.nguyen", "approved in Airflow", publication_id=SHOWN)]
     assert (result["ask"], result["close_approved"], result["close_by_hand"]) == ("success", "success", "skipped")
-    assert {name for name, _ in asset_events()[before:]} == {"marts", "closing_answered"}
+    assert {name for name, _ in asset_events()[before:]} == {"amkpi_marts", "amkpi_closing_answered"}
     assert due(home) is not None
 
 
@@ -158,7 +158,7 @@ def test_a_publication_that_was_not_shown_is_not_closed_and_it_is_asked_anew(
     before = len(asset_events())
     assert run(bag)["close_approved"] == "success"
     assert asked == []
-    assert "closing_answered" in {name for name, _ in asset_events()[before:]}
+    assert "amkpi_closing_answered" in {name for name, _ in asset_events()[before:]}
 
 
 def test_who_names_a_period_closes_it_without_a_question(

@@ -22,12 +22,13 @@ pytestmark = pytest.mark.slow  # the first import of Airflow costs 7 s, its data
 
 
 DAG_IDS = (
-    "load_extracts", "build_marts", "close_period", "export_marts", "send_scorecards", "watch_over", "housekeeping"
+    "amkpi_load_extracts", "amkpi_build_marts", "amkpi_close_period", "amkpi_export_marts", "amkpi_send_scorecards",
+    "amkpi_watch_over", "amkpi_housekeeping",
 )  # fmt: skip
 # They write no warehouse: no need of the one writer's slot.
-WITHOUT_THE_SLOT = {"export_marts", "send_scorecards", "watch_over", "housekeeping"}
+WITHOUT_THE_SLOT = {"amkpi_export_marts", "amkpi_send_scorecards", "amkpi_watch_over", "amkpi_housekeeping"}
 # They read what is published, or wait for a person.
-TASKS_WITHOUT_THE_SLOT = {"close_period.choose", "close_period.by_hand_or_not", "close_period.ask"}
+TASKS_WITHOUT_THE_SLOT = {"amkpi_close_period.choose", "amkpi_close_period.by_hand_or_not", "amkpi_close_period.ask"}
 AN_HOUR = timedelta(hours=1)
 
 
@@ -81,6 +82,16 @@ def test_every_dag_file_is_read_without_an_error(bag: Any) -> None:
     assert set(bag.dags) == set(DAG_IDS)
 
 
+def test_dags_and_assets_have_names_that_no_other_team_has(bag: Any) -> None:
+    from amkpi.interfaces.airflow import assets
+    from amkpi.interfaces.airflow.names import dag_ids
+
+    assert dag_ids() == sorted(DAG_IDS)
+    named = [each.name for each in vars(assets).values() if isinstance(each, assets.Asset | assets.AssetAlias)]
+    assert len([*named, *assets.ROWS]) > 8
+    assert not [name for name in (*named, *(each.name for each in assets.ROWS.values())) if name[:6] != "amkpi_"]
+
+
 @pytest.mark.parametrize("dag_id", DAG_IDS)
 def test_a_dag_says_whose_it_is_and_what_to_do_when_it_fails(bag: Any, dag_id: str) -> None:
     dag = bag.dags[dag_id]
@@ -104,7 +115,7 @@ def test_every_task_is_retried_ends_in_time_and_waits_for_the_one_writer(bag: An
         assert task.retry_exponential_backoff > 1  # 1 is a constant wait
         assert timedelta(0) < task.execution_timeout <= AN_HOUR
         is_free = dag_id in WITHOUT_THE_SLOT or f"{dag_id}.{task.task_id}" in TASKS_WITHOUT_THE_SLOT
-        assert task.pool == ("default_pool" if is_free else "warehouse")
+        assert task.pool == ("default_pool" if is_free else "amkpi_warehouse")
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
@@ -112,7 +123,7 @@ def test_a_task_tells_the_operator_when_it_fails_but_for_the_one_that_tells(bag:
     from amkpi.interfaces.airflow.callbacks import on_task_failure, on_task_start, on_task_success
 
     for task in bag.dags[dag_id].tasks:
-        if dag_id == "watch_over":
+        if dag_id == "amkpi_watch_over":
             assert not task.has_on_failure_callback
         else:
             assert list(task.on_execute_callback) == [on_task_start]
@@ -123,7 +134,7 @@ def test_a_task_tells_the_operator_when_it_fails_but_for_the_one_that_tells(bag:
 def test_the_pool_lets_one_writer_in(airflow: None) -> None:
     from airflow.models.pool import Pool
 
-    assert Pool.get_pool("warehouse").slots == 1
+    assert Pool.get_pool("amkpi_warehouse").slots == 1
 
 
 def test_reading_the_dag_files_imports_nothing_heavy() -> None:
@@ -139,16 +150,16 @@ def test_reading_the_dag_files_imports_nothing_heavy() -> None:
 def test_marts_are_built_on_new_rows_of_any_family_and_every_night_at_two(bag: Any) -> None:
     from airflow.sdk import AssetAny
 
-    schedule = bag.dags["build_marts"].timetable
+    schedule = bag.dags["amkpi_build_marts"].timetable
     assert isinstance(schedule.asset_condition, AssetAny)
     families = {asset.name for asset in schedule.asset_condition.objects}
-    assert families == {"raw_contract", "raw_project", "raw_survey", "raw_reference"}
+    assert families == {"amkpi_raw_contract", "amkpi_raw_project", "amkpi_raw_survey", "amkpi_raw_reference"}
     assert schedule.timetable.expression == "0 2 * * *"
     assert str(schedule.timetable.timezone) == "Asia/Ho_Chi_Minh"
 
 
 def test_marts_are_built_then_audited_then_published(bag: Any) -> None:
-    dag = bag.dags["build_marts"]
+    dag = bag.dags["amkpi_build_marts"]
     assert [task.task_id for task in dag.topological_sort()] == ["build", "audit", "publish"]
     assert dag.get_task("audit").upstream_task_ids == {"build"}
     assert dag.get_task("publish").upstream_task_ids == {"audit"}
@@ -157,8 +168,8 @@ def test_marts_are_built_then_audited_then_published(bag: Any) -> None:
 def test_what_was_begun_goes_before_a_load_and_a_load_before_a_build(bag: Any) -> None:
     from airflow.task.weight_rule import WeightRule
 
-    load = bag.dags["load_extracts"].get_task("load")
-    build, audit, publish = (bag.dags["build_marts"].get_task(name) for name in ("build", "audit", "publish"))
+    load = bag.dags["amkpi_load_extracts"].get_task("load")
+    build, audit, publish = (bag.dags["amkpi_build_marts"].get_task(name) for name in ("build", "audit", "publish"))
     assert build.priority_weight < load.priority_weight < min(audit.priority_weight, publish.priority_weight)
     # What comes after a task must not make it heavier.
     assert {task.weight_rule for task in (load, build, audit, publish)} == {WeightRule.ABSOLUTE}
@@ -174,13 +185,13 @@ def test_a_load_that_brought_rows_rings_for_their_families_alone(
     monkeypatch.setattr("amkpi.pipeline.steps.load", loads(news, loaded=3, rejected=1))
     take_due()
     before = len(asset_events())
-    run = hurry(bag.dags["load_extracts"]).test()
+    run = hurry(bag.dags["amkpi_load_extracts"]).test()
     assert states(run) == {"load": "success"}
     assert dict(asset_events()[before:]) == {
-        "raw_contract": {"files": 2, "rows": 7, "extracts": {"clients": 3, "contracts": 4}},
-        "raw_survey": {"files": 1, "rows": 5, "extracts": {"peer_reviews": 5}},
+        "amkpi_raw_contract": {"files": 2, "rows": 7, "extracts": {"clients": 3, "contracts": 4}},
+        "amkpi_raw_survey": {"files": 1, "rows": 5, "extracts": {"peer_reviews": 5}},
     }
-    assert take_due() == {"build_marts"}
+    assert take_due() == {"amkpi_build_marts"}
 
 
 @pytest.mark.parametrize("counts", [{}, {"duplicate": 1}, {"rejected": 1}], ids=["nothing", "a duplicate", "a reject"])
@@ -190,7 +201,7 @@ def test_a_load_that_brought_no_rows_is_skipped_and_makes_nothing_due(
     monkeypatch.setattr("amkpi.pipeline.steps.load", loads(**counts))
     take_due()
     before = len(asset_events())
-    run = hurry(bag.dags["load_extracts"]).test()
+    run = hurry(bag.dags["amkpi_load_extracts"]).test()
     assert (run.state, states(run)) == ("success", {"load": "skipped"})
     assert len(asset_events()) == before
     assert take_due() == set()
@@ -215,7 +226,7 @@ def test_the_tasks_call_the_steps_of_the_command_line_all_for_one_date(
         "amkpi.pipeline.steps.publish",
         step("publish", SimpleNamespace(publication_id="a", file=home, historical=False)),
     )
-    run = hurry(bag.dags["build_marts"]).test()
+    run = hurry(bag.dags["amkpi_build_marts"]).test()
     assert run.state == "success"
     day = date(2026, 10, 17)
     assert calls == [("build", day, home), ("audit", day, home), ("publish", day, home)]
@@ -236,12 +247,12 @@ def test_a_publication_wakes_the_export_only_where_one_is_set(
     monkeypatch.setattr("amkpi.pipeline.steps.audit", lambda run, progress: SimpleNamespace(findings=(), warnings=()))
     monkeypatch.setattr("amkpi.pipeline.steps.publish", lambda run, progress: published)
     take_due()
-    assert hurry(bag.dags["build_marts"]).test().state == "success"
-    assert take_due() == {"send_scorecards"} | ({"export_marts"} if woken else set())
+    assert hurry(bag.dags["amkpi_build_marts"]).test().state == "success"
+    assert take_due() == {"amkpi_send_scorecards"} | ({"amkpi_export_marts"} if woken else set())
 
 
 def test_an_export_by_hand_without_settings_is_skipped(bag: Any, home: Path) -> None:
-    assert states(hurry(bag.dags["export_marts"]).test()) == {"export": "skipped"}
+    assert states(hurry(bag.dags["amkpi_export_marts"]).test()) == {"export": "skipped"}
 
 
 @pytest.mark.parametrize(("given", "built"), [("2026-03-31", date(2026, 3, 31)), (None, date(2026, 10, 17))])
@@ -255,7 +266,7 @@ def test_the_param_as_of_goes_before_the_environment(
         raise AuditBlocked("far enough")
 
     monkeypatch.setattr("amkpi.pipeline.steps.build", build)
-    hurry(bag.dags["build_marts"]).test(run_conf={"as_of": given})
+    hurry(bag.dags["amkpi_build_marts"]).test(run_conf={"as_of": given})
     assert asked == [built]
 
 
@@ -288,7 +299,7 @@ def test_a_date_that_a_person_asks_for_and_that_is_past_is_published_historical(
     monkeypatch.setattr("amkpi.pipeline.steps.audit", step("audit", SimpleNamespace(findings=(), warnings=())))
     published = SimpleNamespace(publication_id="a", file=home, historical=historical)
     monkeypatch.setattr("amkpi.pipeline.steps.publish", step("publish", published))
-    assert hurry(bag.dags["build_marts"]).test(run_conf=given).state == "success"
+    assert hurry(bag.dags["amkpi_build_marts"]).test(run_conf=given).state == "success"
     assert asked == [("build", historical), ("audit", historical), ("publish", historical)]
 
 
@@ -304,12 +315,12 @@ def test_the_param_rebuild_makes_the_warehouse_anew_first(
 
     monkeypatch.setattr("amkpi.pipeline.steps.rebuild", lambda run, progress: done.append("rebuild"))
     monkeypatch.setattr("amkpi.pipeline.steps.build", build)
-    hurry(bag.dags["build_marts"]).test(run_conf=conf)
+    hurry(bag.dags["amkpi_build_marts"]).test(run_conf=conf)
     assert done == calls
 
 
 def test_before_the_first_file_a_build_is_skipped_and_nothing_is_published(bag: Any, home: Path) -> None:
-    run = hurry(bag.dags["build_marts"]).test()
+    run = hurry(bag.dags["amkpi_build_marts"]).test()
     assert states(run) == {"build": "skipped", "audit": "skipped", "publish": "skipped"}
     assert not (home / "published" / "current.duckdb").exists()
 
@@ -325,7 +336,7 @@ def test_a_blocked_audit_fails_at_once_and_nothing_is_published(
 
     monkeypatch.setattr("amkpi.pipeline.steps.build", lambda run, progress: SimpleNamespace(models=1, tests=1))
     monkeypatch.setattr("amkpi.pipeline.steps.audit", audit)
-    run = hurry(bag.dags["build_marts"]).test()
+    run = hurry(bag.dags["amkpi_build_marts"]).test()
     assert states(run) == {"build": "success", "audit": "failed", "publish": "upstream_failed"}
     assert len(tries) == 1
 
@@ -347,11 +358,11 @@ def test_a_failure_is_an_alarm_after_the_last_retry_until_the_task_is_well_or_ha
         raise AmkpiError("cannot list landing:\n  no right")
 
     monkeypatch.setattr("amkpi.pipeline.steps.load", load)
-    assert hurry(bag.dags["load_extracts"]).test().state == "failed"
+    assert hurry(bag.dags["amkpi_load_extracts"]).test().state == "failed"
     assert seen == [[]] * 4
     assert raised(home) == [("task-failed", "load_extracts.load", "cannot list landing: no right")]
     monkeypatch.setattr("amkpi.pipeline.steps.load", loads())
-    hurry(bag.dags["load_extracts"]).test()
+    hurry(bag.dags["amkpi_load_extracts"]).test()
     assert raised(home) == []
 
 
@@ -362,16 +373,16 @@ def test_a_blocked_build_is_an_alarm_of_its_own_until_something_is_published(
         raise AuditBlocked("a rule of the models is broken")
 
     monkeypatch.setattr("amkpi.pipeline.steps.build", blocked)
-    hurry(bag.dags["build_marts"]).test()
+    hurry(bag.dags["amkpi_build_marts"]).test()
     assert raised(home) == [("publication-blocked", "", "a rule of the models is broken")]
     monkeypatch.setattr("amkpi.pipeline.steps.build", lambda run, progress: SimpleNamespace(models=1, tests=1))
     monkeypatch.setattr("amkpi.pipeline.steps.audit", lambda run, progress: SimpleNamespace(findings=(), warnings=()))
     published = SimpleNamespace(publication_id="a", file=home, historical=False)
     monkeypatch.setattr("amkpi.pipeline.steps.publish", lambda run, progress: published)
-    hurry(bag.dags["build_marts"]).test()
+    hurry(bag.dags["amkpi_build_marts"]).test()
     assert raised(home) == []
     monkeypatch.setattr("amkpi.pipeline.steps.build", blocked)
-    hurry(bag.dags["build_marts"]).test(run_conf={"as_of": "2026-03-31"})
+    hurry(bag.dags["amkpi_build_marts"]).test(run_conf={"as_of": "2026-03-31"})
     assert [slug for slug, _, _ in raised(home)] == ["task-failed"], "what a person asks for keeps nothing from readers"
 
 
@@ -383,17 +394,17 @@ def test_a_task_that_is_killed_on_its_last_try_is_an_alarm_of_the_next_look(
         raise AmkpiError("whatever")
 
     monkeypatch.setattr("amkpi.pipeline.steps.load", load)
-    dag = hurry(bag.dags["load_extracts"])
+    dag = hurry(bag.dags["amkpi_load_extracts"])
     # As it is for a process that is killed: nobody calls it.
     monkeypatch.setattr(dag.get_task("load"), "on_failure_callback", [])
     assert dag.test().state == "failed"
     assert raised(home) == []
-    assert states(hurry(bag.dags["watch_over"]).test()) == {"look": "success"}
+    assert states(hurry(bag.dags["amkpi_watch_over"]).test()) == {"look": "success"}
     ((slug, task, what),) = raised(home)
     assert (slug, task) == ("task-failed", "load_extracts.load")
     assert "killed" in what or "bị hủy" in what
     monkeypatch.setattr("amkpi.pipeline.steps.load", loads())
-    hurry(bag.dags["load_extracts"]).test()
+    hurry(bag.dags["amkpi_load_extracts"]).test()
     assert raised(home) == []
     assert AlertStore(Home.at(home)).started_tasks() == []
 
@@ -404,18 +415,18 @@ def test_an_alarm_that_cannot_be_told_fails_no_task(bag: Any, home: Path, monkey
     monkeypatch.setattr(
         "amkpi.alerts.notify.resolve", lambda *given: (_ for _ in ()).throw(AmkpiError("no mail server"))
     )
-    assert hurry(bag.dags["load_extracts"]).test().state == "success"
+    assert hurry(bag.dags["amkpi_load_extracts"]).test().state == "success"
 
 
 def test_watch_over_looks_and_fails_when_the_operator_cannot_be_told(
     bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert states(hurry(bag.dags["watch_over"]).test()) == {"look": "success"}
+    assert states(hurry(bag.dags["amkpi_watch_over"]).test()) == {"look": "success"}
     monkeypatch.setenv("AMKPI_OPERATOR_EMAIL", "ops@agency.example")
     from amkpi.alerts.store import AlertStore, Incident
 
     AlertStore(Home.at(home)).raise_(Incident("task-failed", "a.b", "why"), datetime.now(UTC))
-    assert states(hurry(bag.dags["watch_over"]).test()) == {"look": "failed"}
+    assert states(hurry(bag.dags["amkpi_watch_over"]).test()) == {"look": "failed"}
 
 
 def test_a_lock_held_by_another_run_is_waited_for(bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -428,7 +439,7 @@ def test_a_lock_held_by_another_run_is_waited_for(bag: Any, home: Path, monkeypa
         return loads(ONE_CLIENT, loaded=1)(run, progress)
 
     monkeypatch.setattr("amkpi.pipeline.steps.load", load)
-    run = hurry(bag.dags["load_extracts"]).test()
+    run = hurry(bag.dags["amkpi_load_extracts"]).test()
     assert states(run) == {"load": "success"}
     assert len(tries) == 2
 

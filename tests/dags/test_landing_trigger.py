@@ -358,7 +358,7 @@ def test_trigger_and_sweep_each_work_without_the_other(given: dict[str, str], cr
     timetable = DAG("any", schedule=load_schedule(schedule_settings(given))).timetable
     assets = getattr(timetable, "asset_condition", None)
     names = [asset.name for asset in getattr(assets, "objects", [assets])] if assets is not None else []
-    assert names == (["landing"] if watched else [])
+    assert names == (["amkpi_landing"] if watched else [])
     clock = getattr(timetable, "timetable", timetable)
     assert getattr(clock, "expression", None) == cron
     if cron:

@@ -81,7 +81,7 @@ def send(bag: Any, mail_server: None, clock: Any) -> Callable[[], str | None]:
     """Runs the DAG as the scheduler would, its retries without their waits; gives the state of its task."""
 
     def run() -> str | None:
-        dag = bag.dags["send_scorecards"]
+        dag = bag.dags["amkpi_send_scorecards"]
         for task in dag.tasks:
             task.retry_delay, task.retry_exponential_backoff = timedelta(0), 0
         (task,) = dag.test().get_task_instances()
@@ -96,7 +96,7 @@ def watch_over(bag: Any, mail_server: None, clock: Any, home: Path) -> Callable[
     Home.at(home).make()
 
     def run() -> None:
-        assert bag.dags["watch_over"].test().state == "success"
+        assert bag.dags["amkpi_watch_over"].test().state == "success"
 
     return run
 
@@ -255,7 +255,7 @@ def test_without_the_connection_the_task_says_what_is_missing(
     bag: Any, home: Path, clock: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     publish(home, MONDAY)
-    dag = bag.dags["send_scorecards"]
+    dag = bag.dags["amkpi_send_scorecards"]
     for task in dag.tasks:
         task.retries = 0
     (instance,) = dag.test().get_task_instances()

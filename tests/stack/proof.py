@@ -193,8 +193,8 @@ def test_a_dropped_file_is_soon_in_the_published_marts(
 
 def medians(stack: Stack, begin: datetime, drops: list[datetime]) -> dict[str, float]:
     """Where the time of single drops goes: step -> median seconds; `waiting` is between the steps."""
-    loads = [each for each in stack.task_runs("load_extracts", begin) if each["state"] == "success"]
-    builds = stack.task_runs("build_marts", begin)
+    loads = [each for each in stack.task_runs("amkpi_load_extracts", begin) if each["state"] == "success"]
+    builds = stack.task_runs("amkpi_build_marts", begin)
     found = {"drop to load": [], "load": [], "build": [], "audit": [], "publish": [], "waiting": []}  # type: dict[str, list[float]]
     for drop in drops:
         load = next((each for each in loads if each["start_date"] > drop.isoformat()), None)
@@ -222,7 +222,7 @@ def test_a_burst_is_loaded_once_each_and_built_a_few_times(
         sender.write(f"clients/same-{number:03d}.csv", same)
     took = until(lambda: sender.all_published() and same in sender.published(), "the whole burst published")
     until(stack.is_idle, "an idle stack")
-    builds = [each for each in stack.task_runs("build_marts", begin) if each["task_id"] == "build"]
+    builds = [each for each in stack.task_runs("amkpi_build_marts", begin) if each["task_id"] == "build"]
     fates = dict(
         stack.ask("select status, count(*) from marts.load_ledger where file_name like '%/same-%' group by status")
     )
@@ -298,7 +298,9 @@ def test_a_killed_service_comes_back_and_nothing_is_lost_or_taken_twice(
     dropping.start()
     try:
         # In the worst moment: while something is built.
-        until(lambda: any(each["state"] == "running" for each in stack.task_runs("build_marts", begin)), "a build")
+        until(
+            lambda: any(each["state"] == "running" for each in stack.task_runs("amkpi_build_marts", begin)), "a build"
+        )
         stack.kill(service)
         killed = time.monotonic()
         until(lambda: stack.inspect(service)["State"]["StartedAt"] > before, f"{service} started again", 60)
@@ -331,10 +333,10 @@ def test_a_task_that_is_killed_on_its_last_try_is_one_mail_and_one_when_it_is_ov
     stack.compose("exec", "-T", "postgres", "psql", "-q", "-U", "airflow", "-c", change)
     kill_task(build["id"])
     until(lambda: not running_builds(stack, begin), "the end of the build")
-    (state,) = {each["state"] for each in stack.task_runs("build_marts", begin)}
+    (state,) = {each["state"] for each in stack.task_runs("amkpi_build_marts", begin)}
     assert state == "failed"
     for _ in range(2):
-        stack.trigger("watch_over")
+        stack.trigger("amkpi_watch_over")
     failed = "Tác vụ thất bại: build_marts.build"
     assert [each for each in stack.mailed(OPERATOR) if failed in each] == [f"[amkpi] {failed}"]
     sender.drop()
@@ -348,7 +350,7 @@ def test_a_task_that_is_killed_on_its_last_try_is_one_mail_and_one_when_it_is_ov
 
 def running_builds(stack: Stack, begin: datetime) -> list[dict[str, Any]]:
     """The task `build` where it runs."""
-    found = stack.task_runs("build_marts", begin)
+    found = stack.task_runs("amkpi_build_marts", begin)
     return [each for each in found if each["task_id"] == "build" and each["state"] == "running"]
 
 
@@ -360,7 +362,7 @@ def kill_task(identity: str) -> None:
 
 
 def test_a_night_of_housekeeping_leaves_a_backup(stack: Stack, sender: Sender, say: Callable[[str], None]) -> None:
-    path = stack.trigger("housekeeping")
+    path = stack.trigger("amkpi_housekeeping")
     states = {each["task_id"]: each["state"] for each in stack.api(f"{path}/taskInstances")["task_instances"]}
     assert set(states.values()) == {"success"}, states
     (manifest, *_) = stack.volume("backups").glob("*/manifest.json")
@@ -392,7 +394,7 @@ def test_down_and_up_with_other_secrets_keep_all_data(
     until(stack.is_idle, "an idle stack")
     counted = "select count(*) from marts.load_ledger"
     before = stack.ask(counted), stack.ask("select * from marts.publication")
-    runs = {each["dag_run_id"] for each in stack.api("dags/build_marts/dagRuns?limit=1000")["dag_runs"]}
+    runs = {each["dag_run_id"] for each in stack.api("dags/amkpi_build_marts/dagRuns?limit=1000")["dag_runs"]}
     rotate_secrets(stack)
     with timed("down", say):
         stack.compose("down")
@@ -401,7 +403,7 @@ def test_down_and_up_with_other_secrets_keep_all_data(
         stack.up()
     stack.sign_out()
     assert runs
-    assert runs <= {each["dag_run_id"] for each in stack.api("dags/build_marts/dagRuns?limit=1000")["dag_runs"]}
+    assert runs <= {each["dag_run_id"] for each in stack.api("dags/amkpi_build_marts/dagRuns?limit=1000")["dag_runs"]}
     sender.drop()
     until(sender.all_published, "what is dropped after up")
     assert sender.amiss() == []
@@ -524,7 +526,7 @@ def test_the_commands_of_the_readme_work_as_typed_in_a_fresh_clone(stack: Stack,
         assert all(fresh.is_healthy(service) for service in (*SERVICES, "mail"))
         assert all(service in shown for service in SERVICES)
         # The password of the clone's own secrets opens the pages of its own port.
-        assert {each["dag_id"] for each in fresh.api("dags")["dags"]} >= {"load_extracts", "build_marts"}
+        assert {each["dag_id"] for each in fresh.api("dags")["dags"]} >= {"amkpi_load_extracts", "amkpi_build_marts"}
         logs = make("logs", check=False)
         assert all(f"{service}-1" in logs for service in (*SERVICES, "init"))
         make("down")

@@ -185,7 +185,8 @@ class Stack:
             told = self.api("dags/~/dagRuns?state=running&state=queued&limit=50")["dag_runs"]
         except (OSError, urllib.error.HTTPError):
             return False
-        return not [each for each in told if each["dag_id"] in {"load_extracts", "build_marts", "send_scorecards"}]
+        chain = {"amkpi_load_extracts", "amkpi_build_marts", "amkpi_send_scorecards"}
+        return not [each for each in told if each["dag_id"] in chain]
 
 
 def until(true: Callable[[], bool], what: str, seconds: float = 300, pause: float = 0.2) -> float:

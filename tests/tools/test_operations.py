@@ -74,5 +74,6 @@ def test_every_service_and_volume_of_the_stack_is_there() -> None:
     assert [each for each in services if each[0] not in COMPOSE["services"]] == []
     volumes = named(r"\bamkpi_([a-z]+)\b")
     roles = {name.removeprefix("amkpi_") for name in (*GROUPS, "amkpi_publisher")}
-    known = {*COMPOSE["volumes"], *COMPOSE["networks"], *roles, "smtp"}
+    in_airflow = {"warehouse", "marts", "landing", "housekeeping"}
+    known = {*COMPOSE["volumes"], *COMPOSE["networks"], *roles, *in_airflow, "smtp"}
     assert [each for each in volumes if each[0] not in known] == []

@@ -211,7 +211,8 @@ def _way(services: Sequence[Service], dags: Sequence[Dag]) -> str:
         Node("landing", "volume landing", _VOLUME, "store"),
     ]
     edges = [Edge("senders", "landing", "files")]
-    first = chained[0].dag_id if chained else dags[0].dag_id
+    woken = [dag for dag in chained or dags if any(name.endswith("landing") for name in dag.assets)]
+    first = (woken or chained or dags)[0].dag_id
     if _WAITS in by_command:
         waits = by_command[_WAITS].name
         parts.append(Node(waits, f"{waits}\nlooks for new names", _SERVICE))

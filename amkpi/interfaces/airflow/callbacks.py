@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from amkpi.core.errors import AmkpiError, AuditBlocked
+from amkpi.interfaces.airflow.names import PREFIX, short_name
 from amkpi.interfaces.airflow.task_run import log, run_from_params
 
 if TYPE_CHECKING:
@@ -62,21 +63,22 @@ def on_task_success(context: Any) -> None:
 
 
 def has_failed(task: str, run_id: str) -> bool:
-    """Whether a task (`dag.task`) of that run has failed in Airflow, with no retry left."""
+    """Whether a task (`dag.task`, without the prefix) of that run has failed in Airflow, with no retry left."""
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-    dag_id, task_id = task.split(".")
+    name, task_id = task.split(".")
+    dag_id = f"{PREFIX}{name}"
     states = RuntimeTaskInstance.get_task_states(dag_id=dag_id, task_ids=[task_id], run_ids=[run_id])
     return bool(states.get(run_id, {}).get(task_id) == "failed")
 
 
 def _task(context: Any) -> str:
-    return f"{context['ti'].dag_id}.{context['ti'].task_id}"
+    return f"{short_name(context['ti'].dag_id)}.{context['ti'].task_id}"
 
 
 @contextmanager
 def _logged_errors(context: Any) -> Iterator[None]:
-    """A callback must not raise. A mail that cannot be sent now is sent by the next run of `watch_over`."""
+    """A callback must not raise. A mail that cannot be sent now is sent by the next run of `amkpi_watch_over`."""
     try:
         yield
     except AmkpiError as error:

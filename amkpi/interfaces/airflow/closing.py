@@ -1,4 +1,4 @@
-"""What the tasks of the DAG `close_period` do with an answer."""
+"""What the tasks of the DAG `amkpi_close_period` do with an answer."""
 
 from __future__ import annotations
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from typing import Any
 
 from airflow.dag_processing.bundles.local import LocalDagBundle
 
 from amkpi.core.paths import DAGS
+from amkpi.interfaces.airflow.task_defaults import make_missing_pool
 
 
 class PackagedDagBundle(LocalDagBundle):  # type: ignore[misc]
@@ -14,3 +17,9 @@ class PackagedDagBundle(LocalDagBundle):  # type: ignore[misc]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(path=str(DAGS), **kwargs)
+
+    def initialize(self) -> None:
+        """Make the pool of our tasks where it is missing; only the DAG processor itself may open Airflow's database."""
+        if os.environ.get("_AIRFLOW_PROCESS_CONTEXT") == "server":
+            make_missing_pool(logging.getLogger(__name__))
+        super().initialize()

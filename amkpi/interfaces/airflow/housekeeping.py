@@ -1,45 +1,60 @@
-"""Removes old records of Airflow and old logs of its tasks."""
+"""Removes old records of our DAGs from Airflow's database, and old logs of their tasks.
+
+An Airflow may have DAGs of other teams, whose history is theirs: without the setting `clean_whole_airflow`, which the
+stack sets, nothing of them is touched.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amkpi.core.errors import AmkpiError
+from amkpi.interfaces.airflow.names import dag_ids
 
 if TYPE_CHECKING:
     from amkpi.core.run import Run
 
 # Airflow hides its database from tasks by these variables. A process that a task starts without them finds the database
 # where the scheduler does: by `AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD`, or in airflow.cfg.
+# The tables whose records belong to a DAG. Of the others (triggers, callbacks, import errors, …) nobody can tell whose.
+_TABLES_BY_DAG = (
+    "dag_run", "task_instance", "task_instance_history", "task_reschedule", "xcom", "log", "deadline", "dag_version",
+)  # fmt: skip
 _HIDING = ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__SQL_ALCHEMY_CONN")
 
 
 def clean(run: Run) -> int:
-    """Remove Airflow's old records and task logs, as the setting says; returns how many logs. Raises AmkpiError.
+    """Remove old records and task logs, as the settings say; returns how many logs. Raises AmkpiError.
 
-    Removes nothing where the setting is 0.
+    Removes nothing where `keep_airflow_days` is 0.
     """
     from airflow.configuration import conf
 
-    days, moment = run.settings.retention.airflow_days, run.now()
-    if not days:
+    kept, moment = run.settings.retention, run.now()
+    if not kept.airflow_days:
         return 0
-    clean_records(days, moment)
-    return clean_logs(Path(conf.get("logging", "base_log_folder")), days, moment)
+    folder = Path(conf.get("logging", "base_log_folder"))
+    ours = dag_ids()
+    clean_records(kept.airflow_days, moment, None if kept.whole_airflow else ours)
+    folders = [folder] if kept.whole_airflow else [folder / f"dag_id={dag_id}" for dag_id in ours]
+    return sum(clean_logs(each, kept.airflow_days, moment) for each in folders)
 
 
-def clean_records(keep_days: int, moment: datetime) -> None:
-    """Remove Airflow's records (runs, tasks, events, …) that are older than so many days.
+def clean_records(keep_days: int, moment: datetime, dags: Sequence[str] | None) -> None:
+    """Remove the records (runs, tasks, events, …) of these DAGs that are older than so many days; of all where None.
 
     Airflow keeps the last scheduled run of each DAG. Raises AmkpiError where its database cannot be reached.
     """
     before = (moment - timedelta(days=keep_days)).astimezone(UTC).isoformat(timespec="seconds")
     command = [sys.executable, "-m", "airflow", "db", "clean", "--yes", "--skip-archive"]
+    if dags is not None:
+        command += ["--dag-ids", ",".join(dags), "--tables", ",".join(_TABLES_BY_DAG)]
     environment = {name: value for name, value in os.environ.items() if name not in _HIDING}
     done = subprocess.run(
         [*command, "--clean-before-timestamp", before], env=environment, capture_output=True, text=True, check=False
@@ -56,7 +71,7 @@ def clean_records(keep_days: int, moment: datetime) -> None:
 
 
 def clean_logs(folder: Path, keep_days: int, moment: datetime) -> int:
-    """Remove files below Airflow's log folder that have not changed for so many days, and empty folders.
+    """Remove files below a log folder that have not changed for so many days, and empty folders.
 
     Returns how many files.
     """

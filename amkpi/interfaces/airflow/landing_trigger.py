@@ -1,4 +1,4 @@
-"""The trigger that starts `load_extracts` when a file is ready in LANDING.
+"""The trigger that starts `amkpi_load_extracts` when a file is ready in LANDING.
 
 An event does not say which files have come: the run takes every file that is ready. The trigger polls, because a
 mounted volume or a network share reports no changes. It reads names, sizes and times, never data.

@@ -34,7 +34,7 @@ def schedule_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def load_schedule(settings: Settings) -> Any:
-    """The schedule of `load_extracts`: the landing trigger and the sweep; each of them works without the other."""
+    """The schedule of `amkpi_load_extracts`: the landing trigger and the sweep; each works without the other."""
     minutes, sweep = settings.landing.sweep_minutes, None
     if minutes:
         cron = f"*/{minutes} * * * *" if minutes < 60 else "0 * * * *"

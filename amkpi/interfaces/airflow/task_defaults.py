@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from amkpi.interfaces.airflow.callbacks import on_task_failure, on_task_start, on_task_success
+from amkpi.interfaces.airflow.names import PREFIX
 
 # One slot: DuckDB lets one process write. Without the pool, two of three writers failed on the lock.
-POOL = "warehouse"
+POOL = f"{PREFIX}warehouse"
 
 DEFAULT_ARGS: Mapping[str, Any] = {
     "owner": "amkpi",
@@ -48,3 +50,26 @@ def ensure_pool() -> None:
     Pool.create_or_update_pool(
         POOL, slots=1, description="the one writer of the DuckDB warehouse", include_deferred=False
     )
+
+
+def make_missing_pool(log: logging.Logger) -> None:
+    """Create the pool where it is missing. One that exists stays as it is; more slots are told in one line.
+
+    Without the pool Airflow starts no task of ours and tells nobody.
+    """
+    from airflow.models.pool import Pool
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+    from sqlalchemy.exc import SQLAlchemyError
+
+    command = f"airflow pools set {POOL} 1 'the one writer of the DuckDB warehouse'"
+    try:
+        with create_session() as session:
+            slots = session.scalar(select(Pool.slots).where(Pool.pool == POOL))
+        if slots is None:
+            ensure_pool()
+            log.info("the pool %s was missing, and is made with one slot", POOL)
+        elif slots != 1:
+            log.warning("the pool %s has %s slots, but one process may write: run `%s`", POOL, slots, command)
+    except SQLAlchemyError as error:
+        log.error("no task starts without the pool %s: run `%s`; %s", POOL, command, " ".join(str(error).split())[:200])

@@ -34,7 +34,7 @@ def run_from_params(params: Mapping[str, Any] | None = None) -> Run:
 
 
 def request_export(run: Run, outlet_events: Any) -> None:
-    """Wake `export_marts` if the settings want an export. outlet_events: of a task with the outlet `EXPORT`."""
+    """Wake `amkpi_export_marts` if the settings want an export. outlet_events: of a task with the outlet `EXPORT`."""
     from amkpi.interfaces.airflow.assets import EXPORT, EXPORT_DUE
     from amkpi.pipeline import exports
 

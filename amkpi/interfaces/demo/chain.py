@@ -1,7 +1,7 @@
 """Runs the DAGs in this process: the first one, then those that its asset events make due.
 
 `dag.test()` of Airflow runs one DAG and writes its asset events, but does not start the DAGs that wait for them. This
-module reads them from Airflow's queue. So `build_marts` runs only because `load_extracts` emitted an event.
+module reads them from Airflow's queue. So `amkpi_build_marts` runs only because `amkpi_load_extracts` emitted an event.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from amkpi.core.errors import AmkpiError
+from amkpi.interfaces.airflow.names import short_name
 from amkpi.interfaces.demo.screen import Screen
 
-FIRST, WAITS_FOR_FIRST = "load_extracts", "build_marts"
-NEEDS_A_MAIL_SERVER = "send_scorecards"
+FIRST, WAITS_FOR_FIRST = "amkpi_load_extracts", "amkpi_build_marts"
+NEEDS_A_MAIL_SERVER = "amkpi_send_scorecards"
 
 
 @dataclass
@@ -56,7 +57,7 @@ def run_chain(folder: Path, screen: Screen) -> None:
     while due := _due():
         for dag_id in due:
             if dag_id == NEEDS_A_MAIL_SERVER:
-                screen.console.print(f"[dim]– {dag_id:<22}        left out: a demo has no mail server[/]")
+                screen.console.print(f"[dim]– {short_name(dag_id):<22}        left out: a demo has no mail server[/]")
                 _no_longer_due(dag_id)
                 continue
             _run_dag(bag.dags[dag_id], screen)
@@ -94,7 +95,7 @@ def _callbacks(outcome: Outcome, screen: Screen) -> dict[str, Callable[[Any], No
 
     def on_start(context: Any) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # with Airflow's own handler the demo could not be stopped
-        screen.begin(f"{context['ti'].dag_id}.{context['ti'].task_id}")
+        screen.begin(f"{short_name(context['ti'].dag_id)}.{context['ti'].task_id}")
 
     def on_success(context: Any) -> None:
         task_id = context["ti"].task_id

@@ -102,9 +102,9 @@ def test_a_schedule_is_written_in_words(cron: str, words: str) -> None:
 @pytest.mark.slow
 def test_the_dags_are_read_as_airflow_reads_them() -> None:
     found = {dag.dag_id: dag for dag in architecture.read_dags()}
-    assert found["build_marts"].tasks == ("build", "audit", "publish")
-    assert found["build_marts"].in_sequence
-    assert found["build_marts"].updates == ("marts",)
-    assert found["load_extracts"].assets == ("landing",)
-    assert found["send_scorecards"].assets == ("marts",)
-    assert not found["housekeeping"].in_sequence
+    assert found["amkpi_build_marts"].tasks == ("build", "audit", "publish")
+    assert found["amkpi_build_marts"].in_sequence
+    assert found["amkpi_build_marts"].updates == ("amkpi_export", "amkpi_marts")
+    assert found["amkpi_load_extracts"].assets == ("amkpi_landing",)
+    assert found["amkpi_send_scorecards"].assets == ("amkpi_marts",)
+    assert not found["amkpi_housekeeping"].in_sequence
