@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 from rich import box
 from rich.console import Console
@@ -29,19 +29,25 @@ RATING_STYLE = {"A+": "bold green", "A": "green", "B": "cyan", "C": "yellow", "D
 LANGUAGE: Language = "en"
 
 
+class Result(Protocol):
+    """Sets the counts of a step's line. failed: the step has ended, but not as it should; the line has a ✗."""
+
+    def __call__(self, text: str, *, failed: bool = False) -> None: ...
+
+
 @contextmanager
-def step(name: str) -> Iterator[tuple[Callable[[str], None], Callable[[str], None]]]:
+def step(name: str) -> Iterator[tuple[Callable[[str], None], Result]]:
     """Show a step while it works and a line with its seconds when it is done.
 
     Gives (progress, result): progress shows what is going on now, result sets the line's counts.
     """
     console = out()
     started = time.monotonic()
-    summary = ""
+    summary, sign = "", "[green]✓[/]"
 
-    def result(text: str) -> None:
-        nonlocal summary
-        summary = text
+    def result(text: str, *, failed: bool = False) -> None:
+        nonlocal summary, sign
+        summary, sign = text, "[red]✗[/]" if failed else sign
 
     with console.status(f"[bold]{name}[/]") as status:
 
@@ -53,7 +59,7 @@ def step(name: str) -> Iterator[tuple[Callable[[str], None], Callable[[str], Non
         except BaseException:
             console.print(f"[red]✗[/] {name:<9} [dim]{time.monotonic() - started:6.1f} s[/]")
             raise
-    console.print(f"[green]✓[/] {name:<9} [dim]{time.monotonic() - started:6.1f} s[/]  {escape(summary)}")
+    console.print(f"{sign} {name:<9} [dim]{time.monotonic() - started:6.1f} s[/]  {escape(summary)}")
 
 
 def show_findings(findings: Sequence[Finding]) -> None:

@@ -113,7 +113,11 @@ def _send_all(
         waiting.append((message(card, options), before.tries if before else 0))
     for round_ in range(options.tries):
         if round_ and waiting:
+            if connection.is_unreachable:
+                # Whoever started this tries again: cron, or the retries of the task.
+                break
             sleep(options.retry_wait)
+            connection.forget_failure()
         again: list[tuple[OutgoingMail, int]] = []
         last: dict[str, str] = {}
         for mail, tries in waiting:
@@ -183,16 +187,35 @@ def _result_of_before(before: Sending, address: str) -> MailResult | None:
 
 
 class _Connection:
-    """The connection to the server, opened when it is first needed and again after it broke."""
+    """The connection to the server, opened when it is first needed and again after it broke.
+
+    It is tried once for a round of mails: each of thirty attempts at a server that does not answer takes seconds.
+    """
 
     def __init__(self, server: Server, sender: str) -> None:
         self._server, self._sender = server, sender
         self._session: Session | None = None
+        self._failure: NoConnection | None = None
+
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether it could not be opened, and never was open."""
+        return self._session is None and self._failure is not None
+
+    def forget_failure(self) -> None:
+        """Let the next mail try again to open it."""
+        self._failure = None
 
     def open(self) -> Session:
         """Connect where there is no open session. Raises NoConnection."""
+        if self._failure is not None:
+            raise self._failure
         if self._session is None or not self._session.is_open:
-            self._session = Session(self._server, self._sender)
+            try:
+                self._session = Session(self._server, self._sender)
+            except NoConnection as failure:
+                self._failure = failure
+                raise
         return self._session
 
     def deliver(self, mail: OutgoingMail) -> tuple[State, str]:

@@ -15,6 +15,9 @@ MailOutcome = Literal[
 # The outcomes that the operator must look at.
 PROBLEMS: tuple[MailOutcome, ...] = ("uncertain", "refused", "deferred", "unreachable")
 
+# Those after which somebody may be without a mail that the server was asked to take.
+UNDELIVERED: tuple[MailOutcome, ...] = ("deferred", "uncertain", "refused")
+
 
 @dataclass(frozen=True)
 class MailResult:
@@ -38,6 +41,11 @@ class DeliveryReport:
     def count(self, *outcomes: MailOutcome) -> int:
         """How many people had one of these outcomes."""
         return sum(result.outcome in outcomes for result in self.results)
+
+    @property
+    def undelivered(self) -> int:
+        """How many people may be without the mail that is theirs: deferred, uncertain or refused."""
+        return self.count(*UNDELIVERED)
 
     @property
     def problems(self) -> tuple[MailResult, ...]:

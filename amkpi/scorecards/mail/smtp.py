@@ -14,6 +14,9 @@ from amkpi.core.errors import AmkpiError
 from amkpi.scorecards.mail.history import State
 from amkpi.scorecards.mail.messages import OutgoingMail
 
+# A server that does not answer at all is known after this time; one that answers may be slow with a mail.
+_CONNECT_SECONDS = 10.0
+
 
 @dataclass(frozen=True)
 class Server:
@@ -104,17 +107,20 @@ class Session:
         """Connect, start TLS, log in. Raises NoConnection."""
         self._sender = sender
         context = ssl.create_default_context(cafile=server.ca_file)
+        to_connect = min(server.timeout, _CONNECT_SECONDS)
         try:
             if server.security == "tls":
                 self._smtp: smtplib.SMTP = smtplib.SMTP_SSL(
-                    server.host, server.port, timeout=server.timeout, context=context
+                    server.host, server.port, timeout=to_connect, context=context
                 )
             else:
-                self._smtp = smtplib.SMTP(server.host, server.port, timeout=server.timeout)
+                self._smtp = smtplib.SMTP(server.host, server.port, timeout=to_connect)
                 if server.security == "starttls":
                     self._smtp.starttls(context=context)
             if server.user is not None:
                 self._smtp.login(server.user, server.password or "")
+            if self._smtp.sock is not None:
+                self._smtp.sock.settimeout(server.timeout)
         except (OSError, smtplib.SMTPException) as error:
             if hasattr(self, "_smtp"):
                 self._smtp.close()

@@ -70,3 +70,30 @@ def test_a_month_that_was_mailed_before_it_was_closed_is_sent_again_by_hand(home
     assert postbox.readers() == {"g1@agency.example": 2, "m1@agency.example": 2}
     texts = [message_from_bytes(content, policy=default).get_body(("plain",)) for _, content in postbox.taken]
     assert ["Đã chốt bởi Chị Hoa" in str(text and text.get_content()) for text in texts] == [False, False, True, True]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("verb", "answer", "counted"),
+    [("RCPT", "451 later", "1 deferred"), ("RCPT", "550 no", "1 refused"), ("DATA", "cut after", "1 uncertain")],
+)
+def test_a_mail_that_is_not_delivered_for_certain_ends_with_one(
+    home: Path, monkeypatch: pytest.MonkeyPatch, verb: str, answer: str, counted: str
+) -> None:
+    monkeypatch.setattr("amkpi.scorecards.mail.delivery.time.sleep", lambda seconds: None)
+    postbox = Postbox()
+    postbox.say(verb, "g1@agency.example", *[answer] * 9)
+    controller = Controller(postbox, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    try:
+        ended = amkpi(
+            home, "scorecards", "--as-of", "2026-10-17", "--send", "--period", "2026-09", "--to", "G1", "--to", "M1",
+            AIRFLOW_CONN_AMKPI_SMTP=f"smtp://127.0.0.1:{controller.port}/?security=none",
+        )  # fmt: skip
+    finally:
+        controller.stop()
+    assert ended.code == 1
+    (line,) = (line for line in ended.stdout.splitlines() if "scorecards" in line)
+    assert line.startswith("✗ scorecards")
+    assert line.endswith(f"1 sent, 0 sent before, {counted}")
+    assert "1 mail was not delivered for certain" in ended.stderr

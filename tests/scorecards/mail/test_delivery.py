@@ -28,6 +28,7 @@ from amkpi.alerts.incidents import find_incidents
 from amkpi.core.errors import AmkpiError
 from amkpi.core.run import Run
 from amkpi.core.setting_groups import Cadence
+from amkpi.scorecards.mail import smtp
 from amkpi.scorecards.mail.delivery import send
 from amkpi.scorecards.mail.history import History, scorecards_sent
 from amkpi.scorecards.mail.operator_mail import log_lines
@@ -155,8 +156,8 @@ def _port(controller: Controller) -> int:
 
 
 def go(run: Run, server: Server, **given: Any) -> DeliveryReport:
-    chosen = {"period": "2026-09", "options": OPTIONS} | given
-    return send(run, server, sleep=lambda _: None, **chosen)
+    chosen: dict[str, Any] = {"period": "2026-09", "options": OPTIONS, "sleep": lambda seconds: None} | given
+    return send(run, server, **chosen)
 
 
 def uncertain_incidents(run: Run) -> int:
@@ -290,6 +291,43 @@ def test_a_cut_before_the_content_loses_nothing_and_repeats_nothing(run: Run, se
     postbox.say("RCPT", "d1@agency.example", "cut")
     assert go(run, server).count("sent") == 6
     assert postbox.readers() == Counter(EVERYBODY)
+
+
+@pytest.mark.slow
+def test_a_server_that_cannot_be_reached_is_asked_once_and_not_again_after_a_wait(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def connect(address: Any, timeout: float, *more: Any) -> Any:
+        asked.append(timeout)
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr("socket.create_connection", connect)
+    report = go(run, Server("192.0.2.1", security="none"), sleep=pytest.fail)
+    assert report.count("deferred") == len(agency.PEOPLE)
+    assert asked == [10]
+
+
+@pytest.mark.slow
+def test_a_server_that_goes_away_is_asked_again_after_the_wait(run: Run, server: Server, postbox: Postbox) -> None:
+    reached: list[str] = []
+    session = smtp.Session
+
+    class Once(session):  # type: ignore[misc, valid-type]
+        def __init__(self, *given: Any) -> None:
+            if len(reached) == 1:
+                reached.append("no")
+                raise smtp.NoConnection("gone")
+            super().__init__(*given)
+            reached.append("yes")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("amkpi.scorecards.mail.delivery.Session", Once)
+        postbox.say("RCPT", "g1@agency.example", "cut")
+        report = go(run, server)
+    assert report.count("sent") == len(agency.PEOPLE)
+    assert reached == ["yes", "no", "yes"]
 
 
 @pytest.mark.slow

@@ -48,14 +48,23 @@ def scorecards(
     due: bool,
     resend: tuple[str, ...],
 ) -> None:
-    """Write the scorecards as mails into an outbox, or send them."""
+    """Write the scorecards as mails into an outbox, or send them.
+
+    With --send the exit code is 1 if anything was deferred, uncertain or refused.
+    """
+    from amkpi.core import terminal
+
     if due and (period or resend):
         raise click.UsageError("--due chooses the periods itself: leave out --period and --resend")
+    undelivered = 0
     for of_grain, of_period, since in _due(run) if due else [(grain, period, None)]:
         if send or resend:
-            _send(run, of_grain, of_period, to, resend, since)
+            undelivered += _send(run, of_grain, of_period, to, resend, since)
         else:
             _write(run, of_grain, of_period, to, outbox, since)
+    if undelivered:
+        mails = terminal.counted(undelivered, "mail was", "mails were")
+        raise AmkpiError(f"{mails} not delivered for certain: see the lines above")
 
 
 @click.command(epilog=examples("amkpi alerts"))
@@ -151,8 +160,10 @@ def _write(
 
 def _send(
     run: Run, grain: str, period: str | None, to: tuple[str, ...], resend: tuple[str, ...], since: date | None
-) -> None:
-    """Send the scorecards by the connection `amkpi_smtp`. since: the due date; None for what a person asks for.
+) -> int:
+    """Send the scorecards by the connection `amkpi_smtp`; returns how many mails are undelivered.
+
+    since: the due date; None for what a person asks for.
 
     Raises AmkpiError without a connection, or when what a person asked for is held back.
     """
@@ -160,18 +171,24 @@ def _send(
     from amkpi.interfaces.cli import console
     from amkpi.scorecards.mail.delivery import send
     from amkpi.scorecards.mail.options import options_of
+    from amkpi.scorecards.mail.report import UNDELIVERED
 
     server = mail_server(run)
     with console.step("scorecards") as (progress, result):
         report = send(
             run, server, grain, period, to, resend, since=since, options=options_of(run.settings), progress=progress
         )
-        result(f"{report.count('sent')} sent, {report.count('sent_before')} sent before")
+        counts = [f"{report.count('sent')} sent", f"{report.count('sent_before')} sent before"]
+        for outcome in UNDELIVERED:
+            if report.count(outcome):
+                counts.append(f"{report.count(outcome)} {outcome}")
+        result(", ".join(counts), failed=bool(report.undelivered))
     _show(report)
     if report.held and since is not None:
         terminal.warn(f"no mail of {report.period} was sent: {report.held}")
     elif report.held:
         raise AmkpiError(f"no mail was sent: {report.held}")
+    return report.undelivered
 
 
 def _show(report: DeliveryReport) -> None:
