@@ -33,7 +33,14 @@ historical_option = click.option(
     "--beside",
     "historical",
     is_flag=True,
-    help="Publish a file of its own; current.duckdb stays where it is.",
+    help="Publish a file of its own; current.duckdb stays where it is.  [default for a date before that of readers]",
+)
+
+
+current_option = click.option(
+    "--current",
+    is_flag=True,
+    help="Switch readers to it, though its date is before the one that they see.",
 )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from amkpi.core.errors import AuditBlocked
-from amkpi.interfaces.cli.options import examples, historical_option, with_run
+from amkpi.interfaces.cli.options import current_option, examples, historical_option, with_run
 
 if TYPE_CHECKING:
     from amkpi.core.run import Run
@@ -20,17 +20,21 @@ if TYPE_CHECKING:
 MOST_FILES = 10
 
 
-@click.command(epilog=examples("amkpi run --home /srv/agency", "amkpi run --as-of 2026-09-30 --historical"))
+@click.command(epilog=examples("amkpi run --home /srv/agency", "amkpi run --as-of 2026-09-30"))
 @historical_option
+@current_option
 @with_run
-def run(run: Run, historical: bool) -> None:
-    """Load, build, audit, publish; then show the KPIs."""
+def run(run: Run, historical: bool, current: bool) -> None:
+    """Load, build, audit, publish; then show the KPIs.
+
+    A date before the one that readers see is published as a file of its own, and readers stay.
+    """
     from amkpi.expectations.worker import AuditWorker
     from amkpi.ingestion.landing import waiting
     from amkpi.interfaces.cli import console
     from amkpi.transform import dbt_runner
 
-    run = replace(run, historical=historical)
+    run = _aimed(run, historical, current)
     with AuditWorker() as auditor:
         if run.home.landing.is_dir() and waiting(run.home.landing):
             # New files will most likely be built and audited. dbt and the audit worker import while they are loaded.
@@ -74,11 +78,27 @@ def audit(run: Run) -> None:
 
 @click.command(epilog=examples("amkpi publish", "amkpi publish --historical"))
 @historical_option
+@current_option
 @with_run
-def publish(run: Run, historical: bool) -> None:
+def publish(run: Run, historical: bool, current: bool) -> None:
     """Publish the audited build."""
-    _publish(replace(run, historical=historical))
+    run = _aimed(run, historical, current)
+    _publish(run)
     _export(run)
+
+
+def _aimed(run: Run, historical: bool, current: bool) -> Run:
+    """The run with its place: beside what readers see if its date is before theirs, unless a flag says otherwise."""
+    from amkpi.core import terminal
+    from amkpi.pipeline import steps
+
+    if historical and current:
+        raise click.UsageError("--historical and --current exclude each other")
+    past = not (historical or current) and steps.is_past(run)
+    if past:
+        day = f"{run.as_of:%d/%m/%Y}"
+        terminal.report(f"readers see a later date than {day}, and keep it; --current switches them to {day}")
+    return replace(run, historical=historical or past)
 
 
 def _load(run: Run, accept_deletions: str | None = None) -> None:
