@@ -31,7 +31,8 @@ def record_table(context: PageContext, kpi: Kpi, member: ScopeMember, records: S
     columns.append((t("State"), "text"))
     with_amounts = kpi.denominator is not None and any(record.amount is not None for record in ordered)
     if with_amounts:
-        columns.append((t("Amount"), "number"))
+        # Of a project the amount is by how much its cost is above its budget.
+        columns.append((t("Above budget") if kpi.is_of_amounts else t("Amount"), "number"))
     columns.append((plain(context.choose(kpi.numerator)), "number"))
     if kpi.denominator is not None:
         columns.append((plain(context.choose(kpi.denominator)), "number"))
