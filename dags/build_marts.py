@@ -82,6 +82,8 @@ def build_marts() -> None:
             run = run_from_params(audited)
             report = steps.publish_rebuilding_if_stale(run, log)
             request_export(run, outlet_events)
+        if report.repaired:
+            log(f"somebody had written into {report.file}: it is written again")
         if report.historical:
             log(f"historical publication: {report.file}; readers still see the later date")
         return {"publication": report.publication_id, "file": str(report.file), "historical": report.historical}

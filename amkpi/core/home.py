@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amkpi.core.errors import AmkpiError
+from amkpi.core.storage import permissions
 
 # The homes whose lock this thread holds.
 _held: ContextVar[frozenset[Path]] = ContextVar("held", default=frozenset())
@@ -107,23 +108,16 @@ class Home:
         """
         if self.landing != self.root / "landing" and not self.landing.is_dir():
             raise AmkpiError(f"no landing folder {self.landing}: create it, or give the right one with --landing")
-        folders = (
-            self.archive,
-            self.rejected,
-            self.state,
-            self.closed,
-            self.warehouse.parent,
-            self.published,
-            self.audits,
-            self.landing,
-        )
-        for folder in folders:
+        private = (self.archive, self.rejected, self.state, self.closed, self.warehouse.parent, self.audits)
+        for folder in (*private, self.published, self.landing):
             try:
-                folder.mkdir(parents=True, exist_ok=True)
+                permissions.make_folder(folder, permissions.PRIVATE if folder in private else permissions.OPEN)
+            except PermissionError as error:
+                raise AmkpiError(permissions.describe(folder)) from error
             except OSError as error:
                 raise AmkpiError(f"cannot create the folder {folder}: {error.strerror}") from error
             if not os.access(folder, os.W_OK | os.X_OK):
-                raise AmkpiError(f"cannot write in {folder}: give the user who runs amkpi write access to it")
+                raise AmkpiError(permissions.describe(folder))
 
     @contextmanager
     def lock(self) -> Iterator[None]:

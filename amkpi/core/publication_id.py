@@ -17,7 +17,7 @@ from amkpi import __version__
 from amkpi.core.home import Home
 from amkpi.core.paths import PACKAGE
 from amkpi.core.settings import Settings
-from amkpi.core.storage import closing_register, dismissals
+from amkpi.core.storage import closing_register, dismissals, published_hashes
 
 # The source files that the rows of a publication depend on.
 RESULT_SOURCES = (
@@ -76,5 +76,6 @@ def current_file(home: Home) -> Path | None:
 
 
 def is_current(home: Home, identity: str) -> bool:
-    """Whether this publication is the current one."""
-    return current_file(home) == published_file(home, identity)
+    """Whether this publication is the current one, and its file is what was published."""
+    file = published_file(home, identity)
+    return current_file(home) == file and not published_hashes.is_damaged(home, file)

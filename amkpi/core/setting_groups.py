@@ -86,6 +86,9 @@ class Storage(Group):
     backup_dir: Annotated[str, RESULT_NEUTRAL] = Field(
         default="", description="where backups are written; empty: HOME/backups; another disk is better"
     )
+    published_group: Annotated[str, RESULT_NEUTRAL] = Field(
+        default="", description="the group of the machine that may read published/; empty: every user of the machine"
+    )
     query_memory_limit: Annotated[str, RESULT_NEUTRAL] = Field(
         default="512MB",
         description="what `amkpi query` and the tool `query` may use; a query that needs more is stopped",

@@ -22,7 +22,7 @@ from amkpi.core.language import formatting
 from amkpi.core.paths import SHIPPED_MAPPINGS
 from amkpi.core.publication_id import current_file
 from amkpi.core.run import Run
-from amkpi.core.storage import closing_register
+from amkpi.core.storage import closing_register, published_hashes
 from amkpi.core.storage.migrations.state_stores import DELIVERY_LOG
 from amkpi.expectations.history import last_audit
 from amkpi.ingestion import archive, delivery_log, landing
@@ -139,7 +139,7 @@ def read_status(run: Run) -> Status:
             for each in AlertStore(run.home).open_alerts()
         ),
         held_addresses=tuple(each.staff_id for each in addresses.changes(run.home.state)),
-        problems=(*_mapping_problems(run), *problems),
+        problems=(*_mapping_problems(run), *problems, *_damaged(run)),
         claimed=tuple(each.name for each in archive.claimed(run.home)),
         waiting=tuple(each.name for each in landing.waiting(run.home.landing)) if run.home.landing.is_dir() else (),
     )
@@ -174,6 +174,16 @@ def _publication(run: Run) -> PublicationStatus | None:
         tuple(FailedExpectation(*row) for row in failed),
         rejected,
     )
+
+
+def _damaged(run: Run) -> list[str]:
+    """The published files that somebody has written into."""
+    return [
+        f"{file} is not what was published, somebody has written into it: `amkpi run` writes the current publication"
+        " again; remove any other one"
+        for file in sorted(run.home.published.glob("kpi_*.duckdb"))
+        if published_hashes.is_damaged(run.home, file)
+    ]
 
 
 def _audit(run: Run, zone: ZoneInfo) -> AuditStatus | None:

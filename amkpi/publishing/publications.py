@@ -23,9 +23,10 @@ from amkpi.core.errors import AmkpiError, AuditBlocked
 from amkpi.core.home import Home
 from amkpi.core.publication_id import current_file, is_current, pipeline_version, publication_id, published_file
 from amkpi.core.settings import Settings
-from amkpi.core.storage import closing_register
+from amkpi.core.storage import closing_register, permissions, published_hashes
 from amkpi.core.storage.warehouse import connect, table_exists
 from amkpi.publishing import publication_file
+from amkpi.publishing.reader import cannot_be_opened
 
 # An empty file with this prefix and a publication id marks a historical publication. Version 0.1.0 wrote the same name.
 _HISTORICAL_MARK = ".beside_"
@@ -33,12 +34,16 @@ _HISTORICAL_MARK = ".beside_"
 
 @dataclass(frozen=True)
 class PublishReport:
-    """A publication: its id, its file, whether the file is new, and whether it is historical."""
+    """A publication: its id, its file, whether the file is new, and whether it is historical.
+
+    repaired: somebody had written into the file of this publication, and it was written again.
+    """
 
     publication_id: str
     file: Path
     is_new: bool
     historical: bool = False
+    repaired: bool = False
 
 
 def is_published(home: Home, settings: Settings, as_of: date, historical: bool = False) -> bool:
@@ -52,7 +57,11 @@ def is_published(home: Home, settings: Settings, as_of: date, historical: bool =
         if not table_exists(connection, "raw", "ledger"):
             return False
         identity = publication_id(home, connection, settings, as_of)
-    return is_current(home, identity) or (historical and published_file(home, identity).exists())
+    return is_current(home, identity) or (historical and _is_intact(home, published_file(home, identity)))
+
+
+def _is_intact(home: Home, file: Path) -> bool:
+    return file.exists() and not published_hashes.is_damaged(home, file)
 
 
 def current_as_of(home: Home) -> date | None:
@@ -78,7 +87,7 @@ def _as_of(file: Path) -> date:
             found: date = connection.execute("select as_of from marts.publication").fetchall()[0][0]
             return found
     except duckdb.Error as error:
-        raise AmkpiError(f"{file} cannot be opened: {str(error).splitlines()[0]}") from error
+        raise AmkpiError(cannot_be_opened(file, error)) from error
 
 
 def _newest_first(files: Iterable[Path]) -> list[Path]:
@@ -130,22 +139,25 @@ def publish(
         publication_file.write(connection, partial, _base(home, connection))
     with partial.open("rb") as written:
         os.fsync(written.fileno())
-    partial.chmod(0o444)
+    permissions.share(partial, settings.storage.published_group)
+    repaired = target.exists() and published_hashes.is_damaged(home, target)
     if historical:
         mark.touch()
     partial.replace(target)
     if not historical:
         mark.unlink(missing_ok=True)
         _switch(home, target)
+    permissions.share(home.published, settings.storage.published_group)
+    published_hashes.record(home, target)
     prune(home, settings, moment)
-    return PublishReport(identity, target, True, historical)
+    return PublishReport(identity, target, True, historical, repaired)
 
 
 def _base(home: Home, connection: duckdb.DuckDBPyConnection) -> Path | None:
     """The file of the base publication; None after a full build, or if the file no longer exists."""
     based_on = connection.execute("select based_on from audit.build").fetchall()[0][0]
     file = published_file(home, based_on) if based_on else None
-    return file if file is not None and file.is_file() else None
+    return file if file is not None and file.is_file() and not published_hashes.is_damaged(home, file) else None
 
 
 def _switch(home: Home, target: Path) -> None:

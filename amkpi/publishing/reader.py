@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,8 +14,10 @@ from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.publication_id import current_file, pipeline_version
 from amkpi.core.settings import Settings
+from amkpi.core.storage import permissions
 
 _setting_up = threading.Lock()
+_HOLDER = re.compile(r"Conflicting lock is held in (.+?) \(PID (\d+)\)")
 
 
 def current_publication_file(home: Home) -> Path:
@@ -49,7 +52,7 @@ def open_publication(file: Path, timezone: str) -> duckdb.DuckDBPyConnection:
     try:
         connection = duckdb.connect(str(file), read_only=True)
     except duckdb.Error as error:
-        raise AmkpiError(f"{file} cannot be opened: {str(error).splitlines()[0]}") from error
+        raise AmkpiError(cannot_be_opened(file, error)) from error
     with _setting_up:
         # A process has one instance of a file, which has its settings already while somebody else reads it.
         if not connection.execute("select current_setting('lock_configuration')").fetchall()[0][0]:
@@ -59,6 +62,17 @@ def open_publication(file: Path, timezone: str) -> duckdb.DuckDBPyConnection:
             connection.execute("set lock_configuration = true")
     connection.execute("use marts")
     return connection
+
+
+def cannot_be_opened(file: Path, error: duckdb.Error) -> str:
+    """Why a published file cannot be opened; whoever holds it for writing is named."""
+    holder = _HOLDER.search(str(error))
+    if holder:
+        return (
+            f"{file} is open for writing by process {holder[2]} ({Path(holder[1]).name}), so nobody else can read it:"
+            " end that process, and let it open the file read-only"
+        )
+    return permissions.refusal(error) or f"{file} cannot be opened: {str(error).splitlines()[0]}"
 
 
 @contextmanager

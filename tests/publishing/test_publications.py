@@ -18,7 +18,9 @@ import pytest
 from amkpi.core import build_record, publication_id
 from amkpi.core.errors import AmkpiError, AuditBlocked
 from amkpi.pipeline import steps
+from amkpi.pipeline.status import read_status
 from amkpi.publishing import publications
+from amkpi.publishing.reader import open_publication
 from amkpi.scorecards.mail.history import History, Sending
 from amkpi.scorecards.model import SentFigure
 from tests.conftest import AS_OF, Agency
@@ -340,3 +342,43 @@ def test_what_was_mailed_and_what_moved_since_stands_in_the_marts(small: Agency)
         ]
         moved = connection.execute("select kpi, scope, value_then, value_now, cause from marts.restatements").fetchall()
     assert moved == [("client_revenue", "company", 5.0, None, "version_changed")]
+
+
+@pytest.mark.slow
+def test_a_publication_that_somebody_has_written_into_is_told_and_written_again(small: Agency) -> None:
+    agency = small
+    file = agency.publish_unaudited()
+    before = published_rows(file)
+    assert not steps.publish(agency.run).is_new
+    file.chmod(0o644)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("update marts.dim_staff set full_name = 'somebody else'")
+    assert published_rows(file) != before
+    (problem,) = read_status(agency.run).problems
+    assert problem.startswith(f"{file} is not what was published, somebody has written into it: `amkpi run`")
+    with agency.warehouse() as connection:
+        # It is no base for the next publication either.
+        connection.execute("update audit.build set based_on = ?", [file.stem[4:]])
+        assert publications._base(agency.home, connection) is None
+    report = steps.publish(agency.run)
+    assert (report.is_new, report.repaired, report.file) == (True, True, file)
+    assert published_rows(file) == before
+    assert file.stat().st_mode & 0o777 == 0o444
+    assert read_status(agency.run).problems == ()
+    again = steps.publish(agency.run)
+    assert (again.is_new, again.repaired) == (False, False)
+
+
+@pytest.mark.slow
+def test_who_holds_the_file_for_writing_is_named(small: Agency) -> None:
+    file = small.publish_unaudited()
+    file.chmod(0o644)
+    code = f"import duckdb, sys; c = duckdb.connect({str(file)!r}); print('open', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout
+        writer.stdout.readline()
+        said = rf"{file} is open for writing by process {writer.pid} \(python.*let it open the file read-only$"
+        for read in (lambda: publications.current_as_of(small.home), lambda: open_publication(file, "UTC")):
+            with pytest.raises(AmkpiError, match=said):
+                read()
+        writer.communicate()

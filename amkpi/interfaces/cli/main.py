@@ -11,6 +11,7 @@ import click
 
 from amkpi import __version__
 from amkpi.core.errors import AmkpiError
+from amkpi.core.storage.permissions import refusal
 from amkpi.interfaces.cli import streams
 from amkpi.interfaces.cli.commands import (
     assist,
@@ -104,16 +105,16 @@ def _ended(arguments: Sequence[str] | None) -> int:
     except AmkpiError as error:
         return _complain(error, error.exit_code)
     except OSError as error:
-        return _complain(error, 1)
+        return _complain(refusal(error) or error, 1)
     except Exception as error:
         duckdb = sys.modules.get("duckdb")  # not imported here: it is heavy, and some commands do without
         if duckdb is None or not isinstance(error, duckdb.Error):
             raise
-        return _complain(error, 1)
+        return _complain(refusal(error) or error, 1)
     return 0
 
 
-def _complain(error: Exception, code: int) -> int:
+def _complain(error: Exception | str, code: int) -> int:
     from amkpi.core import terminal
 
     terminal.complain(" ".join(str(error).split()))

@@ -176,6 +176,7 @@ def _audit(run: Run, auditor: Auditor | None = None) -> None:
 
 
 def _publish(run: Run) -> None:
+    from amkpi.core import terminal
     from amkpi.interfaces.cli import console
     from amkpi.pipeline import steps
 
@@ -186,6 +187,8 @@ def _publish(run: Run) -> None:
             result(text if report.is_new else f"{text}: nothing changed")
         else:
             result(f"{report.file}" if report.is_new else f"nothing changed: {report.file.name} is current")
+    if report.repaired:
+        terminal.warn(f"somebody had written into {report.file}: it is written again")
 
 
 def _export(run: Run) -> None:
