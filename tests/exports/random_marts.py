@@ -56,19 +56,18 @@ def publish(home: Home, seed: int, names: Names, publication_id: str = "00000000
     home.make()
     file = home.published / f"kpi_{publication_id}.duckdb"
     with duckdb.connect(str(file)) as connection:
-        _Maker(connection, random.Random(seed), names, publication_id).fill()
+        _Maker(connection, seed, names, publication_id).fill()
     home.current.unlink(missing_ok=True)
     home.current.symlink_to(file.name)
     return file
 
 
 class _Maker:
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, draw: random.Random, names: Names, publication_id: str
-    ) -> None:
-        self._connection, self._draw, self._names, self._id = connection, draw, names, publication_id
+    def __init__(self, connection: duckdb.DuckDBPyConnection, seed: int, names: Names, publication_id: str) -> None:
+        self._connection, self._seed, self._names, self._id = connection, seed, names, publication_id
+        self._draw = random.Random(seed)
         self._people = [*names.people, None, "somebody unknown"]
-        self._clients = {f"C{number}": draw.choice(self._people) for number in range(8)}
+        self._clients = {f"C{number}": self._draw.choice(self._people) for number in range(8)}
 
     def fill(self) -> None:
         self._connection.execute("set timezone = 'UTC'")
@@ -85,6 +84,8 @@ class _Maker:
                     [staff_id, span.manager_id, span.first, span.last],
                 )
         for mart in marts().values():
+            # Of its own, so that another mart does not change the rows of this one.
+            self._draw = random.Random(f"{self._seed} {mart.name}")
             columns = ", ".join(f"{identifier(each.name)} {each.type}" for each in mart.columns)
             self._connection.execute(f"create table marts.{mart.name} ({columns})")
             rows = self._rows(mart.name, mart.columns)
