@@ -169,6 +169,8 @@ def test_the_statements_of_the_page_set_up_a_database_and_let_readers_in(agency:
         mine = psql(server, "kpi", count)
         assert re.fullmatch(r"A05\|[1-9]\d*\n", mine)
         for block, login in ((pooled, "dashboards"), (impersonated, "metabase")):
+            # Another file of tests may have left a role of this name on the server.
+            server.rows("postgres", f"drop role if exists {login}")
             administrator, _, tool = block.partition("-- what the tool then sends")
             psql(server, "kpi", administrator, "postgres")
             assert psql(server, "kpi", tool.partition("\n")[2] + count, login) == mine
