@@ -189,7 +189,19 @@ def load_settings(home: Home, environment: Mapping[str, str] | None = None) -> S
         # pydantic's own error repeats the value too.
         if path[:2] in secrets:
             raise AmkpiError(f"{where}: setting {name}: {problem['msg']}") from None
-        raise AmkpiError(f"{where}: setting {name} = {problem['input']!r}: {problem['msg']}") from error
+        form = _form(path, name)
+        raise AmkpiError(f"{where}: setting {name} = {problem['input']!r}: {problem['msg']}{form}") from error
+
+
+def _form(path: tuple[str, ...], name: str) -> str:
+    """How a list is written, for a setting that is one: what pydantic says of its parts does not help."""
+    setting = next((each for each in all_settings() if each.path == path[:2]), None)
+    if setting is None or "tuple" not in str(setting.field.annotation):
+        return ""
+    if "RatingBand" in str(setting.field.annotation):
+        one = '{rating = "A", at_least = 95}'
+        return f"; write {name} = [{one}, …], or as a variable A:95,B:80"
+    return f'; write {name} = ["one", "two"], or as a variable one,two'
 
 
 @dataclass(frozen=True)

@@ -181,3 +181,30 @@ def test_a_mistake_in_a_secret_does_not_repeat_it(tmp_path: Path) -> None:
 
 def test_where_and_when_are_no_settings(tmp_path: Path) -> None:
     settings_of(tmp_path, AMKPI_HOME="/x", AMKPI_LANDING="/y", AMKPI_AS_OF="2026-01-01")
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("scorecard_leadership = 5", r'write scorecard_leadership = \["one", "two"\], or as a variable one,two$'),
+        (
+            "[scorecards]\ncadences = 'daily'",
+            r'write scorecards.cadences = \["one", "two"\], or as a variable one,two$',
+        ),
+        ("mail_unsubscribed = [1]", r'write mail_unsubscribed = \["one", "two"\]'),
+        ("[kpi]\nrating_bands = [1, 2]", r'write kpi.rating_bands = \[\{rating = "A", at_least = 95\}, …\]'),
+        ("rating_bands = 'A,B'", "or as a variable A:95,B:80$"),
+    ],
+)
+def test_a_list_that_is_wrong_says_how_one_is_written(tmp_path: Path, text: str, form: str) -> None:
+    (tmp_path / "amkpi.toml").write_text(text)
+    with pytest.raises(AmkpiError, match=form) as raised:
+        load_settings(Home.at(tmp_path), {})
+    assert "\n" not in str(raised.value)
+
+
+def test_a_number_that_is_wrong_says_nothing_of_lists(tmp_path: Path) -> None:
+    (tmp_path / "amkpi.toml").write_text("keep_publications = 'x'")
+    with pytest.raises(AmkpiError) as raised:
+        load_settings(Home.at(tmp_path), {})
+    assert "write" not in str(raised.value)

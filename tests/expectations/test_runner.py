@@ -98,6 +98,7 @@ def test_the_example_of_the_specification_has_no_finding_that_blocks(tmp_path: P
         "every_active_client_has_a_manager",
         "delivered_projects_have_a_budget",
         "delivered_projects_have_costs",
+        "cost_ratios_are_plausible",
     }
 
 

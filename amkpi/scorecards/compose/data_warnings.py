@@ -15,12 +15,13 @@ from amkpi.scorecards.facts import FailedExpectation, QuarantineEntry
 MOST_WARNINGS = 5
 MOST_PLACES = 3
 # The section of changes names each changed value to the readers who were sent it.
-REPORTED_ELSEWHERE = frozenset({"closed_periods_stand_still"})
+REPORTED_ELSEWHERE = frozenset({"closed_periods_stand_still", "closed_scorecards_stand_still"})
 # Expectations about single records: a reader gets the warning if a failing row names them, their client or their
 # record. Warnings of all other expectations go to everybody.
 _ABOUT_RECORDS = frozenset(
     {
         "amounts_are_like_the_clients_usual",
+        "cost_ratios_are_plausible",
         "delivered_projects_have_a_budget",
         "delivered_projects_have_costs",
         "every_active_client_has_a_manager",
@@ -39,6 +40,7 @@ EXPECTATIONS: Mapping[str, Message] = {
     "rates_are_recent_when_used": Message("Old exchange rates were used"),
     "amounts_are_like_the_clients_usual": Message("An amount is far from what is usual for its client"),
     "records_are_of_this_age": Message("A date lies so far back that its year must be wrong"),
+    "cost_ratios_are_plausible": Message("A project cost less than nothing, or more than three times its budget"),
     "delivered_projects_have_a_budget": Message("Delivered projects without a budget are not in the cost ratio"),
     "delivered_projects_have_costs": Message("Delivered projects without costs are not in the cost ratio"),
     "every_active_client_has_a_manager": Message("An active client has no account manager: it counts for nobody"),

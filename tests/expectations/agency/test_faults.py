@@ -32,6 +32,7 @@ def test_every_fault_is_a_warning_and_nothing_else_is_found(findings: dict[str, 
             "rates_are_recent_when_used",
             "amounts_are_like_the_clients_usual",
             "closed_periods_stand_still",
+            "closed_scorecards_stand_still",
         ],
         "warning",
     )
