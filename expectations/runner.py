@@ -95,6 +95,8 @@ def _open(warehouse: Path, settings: Settings, published: Path | None) -> Any:
             progress_bars=ProgressBarsConfig(globally=False),
         ),
     )
+    # It would be written as YAML for each table and each suite, which nobody reads: half of the time of an audit.
+    context._save_project_config = lambda: None
     # The path is not part of the URL, because a folder name may contain any character.
     options = {
         "database": str(warehouse),

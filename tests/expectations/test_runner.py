@@ -318,3 +318,15 @@ def test_a_process_that_ran_an_audit_prints_nothing(sound: Path) -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code, str(sound)], check=True, capture_output=True, text=True)
     assert (ended.stdout, ended.stderr) == ("", "")
+
+
+def test_the_context_is_not_written_for_each_table(
+    sound: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from great_expectations.data_context.store.data_context_store import DataContextStore
+
+    written: list[object] = []
+    serialize = DataContextStore.serialize
+    monkeypatch.setattr(DataContextStore, "serialize", lambda *given: written.append(given) or serialize(*given))
+    assert failed(audit(sound, settings)) == set()
+    assert written == []
