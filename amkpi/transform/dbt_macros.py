@@ -64,36 +64,37 @@ class Namespace(MacroNamespace):  # type: ignore[misc]
         return name in self.names
 
 
-class Layout:
-    """Which macros there are, and how they are found. It is the same for every context of a package in a project."""
+class Layouts:
+    """Which macros there are, and how they are found: the same for every context of a package in a project."""
 
     def __init__(self) -> None:
-        self._of: tuple[Any, ...] = ()
-        self._unbound: Any = None
-        self._names: frozenset[str] = frozenset()
+        self._known: dict[Any, tuple[list[Any], Any, frozenset[str]]] = {}
 
     def bound(self, builder: MacroNamespaceBuilder, macros: dict[str, dict[str, Any]], context: Any) -> Namespace:
         """The macros for a context. Raises as dbt does where a package has two macros of one name."""
-        places = builder.root_package, builder.search_package, tuple(builder.internal_package_names_order)
+        packages = builder.internal_package_names_order
+        place = builder.root_package, builder.search_package, tuple(packages)
         # The macros themselves, and not the dict, to which dbt adds while it parses. Mostly they are the same objects.
-        of = (places, [macro for package in macros.values() for macro in package.values()])
-        if of != self._of:
-            unbound = MacroNamespaceBuilder(*places[:2], None, list(places[2])).build_namespace(macros, None)
-            self._of, self._unbound, self._names = of, unbound, frozenset(unbound)
+        every = [macro for package in macros.values() for macro in package.values()]
+        of, unbound, names = self._known.get(place, ([], None, frozenset()))
+        if of != every:
+            unbound = MacroNamespaceBuilder(*place[:2], None, packages).build_namespace(macros, None)
+            names = frozenset(unbound)
+            self._known[place] = every, unbound, names
         node, stack = builder.node, builder.thread_ctx
-        return Namespace(self._unbound, self._names, lambda found: MacroGenerator(found.macro, context, node, stack))
+        return Namespace(unbound, names, lambda found: MacroGenerator(found.macro, context, node, stack))
 
 
 def bind_macros_when_read(replace: Callable[[Any, str, Any], None]) -> None:
     """Let each context of dbt bind its macros when they are read. `replace` replaces a function of a class."""
-    layout = Layout()
+    layouts = Layouts()
     to_dict, render_variable = ManifestContext.to_dict, Var.get_rendered_var
 
     def build_namespace(self: Any) -> Namespace:
         # A macro is bound to the dict in which the templates look up names.
         self._ctx = BoundWhenRead(self._ctx, {}, lambda found: found)
         macros = self.manifest.get_macros_by_package()
-        self._ctx.unbound = layout.bound(self._get_namespace_builder(), macros, self._ctx)
+        self._ctx.unbound = layouts.bound(self._get_namespace_builder(), macros, self._ctx)
         return self._ctx.unbound  # type: ignore[no-any-return]
 
     def as_dict(self: Any) -> Any:

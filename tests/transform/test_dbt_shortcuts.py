@@ -65,19 +65,19 @@ def macros() -> dict[str, dict[str, Any]]:
     }
 
 
-def builder(node: object = None) -> Any:
+def builder(node: object = None, package: str = "amkpi") -> Any:
     from dbt.clients.jinja import MacroStack
     from dbt.context.macros import MacroNamespaceBuilder
 
-    return MacroNamespaceBuilder("amkpi", "amkpi", MacroStack(), ["dbt_duckdb", "dbt"], node)
+    return MacroNamespaceBuilder("amkpi", package, MacroStack(), ["dbt_duckdb", "dbt"], node)
 
 
 def test_every_macro_of_dbt_is_found_and_bound_when_it_is_read() -> None:
-    from amkpi.transform.dbt_macros import Layout
+    from amkpi.transform.dbt_macros import Layouts
 
     found, context, node = macros(), {"a": "context"}, object()
     of_dbt = builder(node).build_namespace(found, context)
-    mine = Layout().bound(builder(node), found, context)
+    mine = Layouts().bound(builder(node), found, context)
     assert not any(map(dict.__len__, (mine.local_namespace, mine.global_namespace, mine.global_project_namespace)))
     assert set(mine) == set(of_dbt) == {"own", "twice", "statement", "var", "fast", "amkpi", "dbt"}
     assert (mine["twice"].macro, mine["twice"].context, mine["twice"].node) == (found["amkpi"]["twice"], context, node)
@@ -94,12 +94,16 @@ def test_every_macro_of_dbt_is_found_and_bound_when_it_is_read() -> None:
 
 
 def test_a_macro_that_was_added_or_replaced_is_seen_in_the_next_context() -> None:
-    from amkpi.transform.dbt_macros import Layout
+    from amkpi.transform.dbt_macros import Layouts
 
-    layout, found = Layout(), macros()
-    assert "added" not in layout.bound(builder(), found, {})
+    layouts, found = Layouts(), macros()
+    known = layouts.bound(builder(), found, {})
+    assert "added" not in known
+    # A macro of dbt itself has contexts too, in which no package is its own. They do not displace each other.
+    assert list(layouts.bound(builder(package="dbt"), found, {}).local_namespace) == []
+    assert layouts.bound(builder(), found, {}).names is known.names
     found["amkpi"] |= {name: SimpleNamespace(name=name, package_name="amkpi") for name in ("added", "own")}
-    bound = layout.bound(builder(), found, {})
+    bound = layouts.bound(builder(), found, {})
     assert bound["added"].macro is found["amkpi"]["added"]
     assert bound["own"].macro is found["amkpi"]["own"]
 
