@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from email import message_from_bytes
 from email.policy import default
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiosmtpd.controller import Controller
 
+from amkpi.scorecards.mail import options
 from amkpi.scorecards.mail.schedule import DueScorecards
 from tests.command_line import amkpi, failed
 from tests.scorecards import agency
@@ -80,7 +82,8 @@ def test_a_month_that_was_mailed_before_it_was_closed_is_sent_again_by_hand(home
 def test_a_mail_that_is_not_delivered_for_certain_ends_with_one(
     home: Path, monkeypatch: pytest.MonkeyPatch, verb: str, answer: str, counted: str
 ) -> None:
-    monkeypatch.setattr("amkpi.scorecards.mail.delivery.time.sleep", lambda seconds: None)
+    options_of = options.options_of
+    monkeypatch.setattr(options, "options_of", lambda settings: replace(options_of(settings), retry_wait=0))
     postbox = Postbox()
     postbox.say(verb, "g1@agency.example", *[answer] * 9)
     controller = Controller(postbox, hostname="127.0.0.1", port=free_port())
