@@ -224,7 +224,7 @@ def test_the_tasks_call_the_steps_of_the_command_line_all_for_one_date(
     monkeypatch.setattr("amkpi.pipeline.steps.audit", step("audit", SimpleNamespace(findings=(), warnings=())))
     monkeypatch.setattr(
         "amkpi.pipeline.steps.publish",
-        step("publish", SimpleNamespace(publication_id="a", file=home, historical=False)),
+        step("publish", SimpleNamespace(publication_id="a", file=home, historical=False, repaired=False)),
     )
     run = hurry(bag.dags["amkpi_build_marts"]).test()
     assert run.state == "success"
@@ -242,7 +242,7 @@ def test_a_publication_wakes_the_export_only_where_one_is_set(
     bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, woken: bool
 ) -> None:
     monkeypatch.setenv(name, value)
-    published = SimpleNamespace(publication_id="a", file=home, historical=False)
+    published = SimpleNamespace(publication_id="a", file=home, historical=False, repaired=False)
     monkeypatch.setattr("amkpi.pipeline.steps.build", lambda run, progress: SimpleNamespace(models=1, tests=1))
     monkeypatch.setattr("amkpi.pipeline.steps.audit", lambda run, progress: SimpleNamespace(findings=(), warnings=()))
     monkeypatch.setattr("amkpi.pipeline.steps.publish", lambda run, progress: published)
@@ -297,7 +297,7 @@ def test_a_date_that_a_person_asks_for_and_that_is_past_is_published_historical(
     monkeypatch.setattr("amkpi.publishing.publications.current_as_of", lambda home: seen)
     monkeypatch.setattr("amkpi.pipeline.steps.build", step("build", SimpleNamespace(models=1, tests=1)))
     monkeypatch.setattr("amkpi.pipeline.steps.audit", step("audit", SimpleNamespace(findings=(), warnings=())))
-    published = SimpleNamespace(publication_id="a", file=home, historical=historical)
+    published = SimpleNamespace(publication_id="a", file=home, historical=historical, repaired=False)
     monkeypatch.setattr("amkpi.pipeline.steps.publish", step("publish", published))
     assert hurry(bag.dags["amkpi_build_marts"]).test(run_conf=given).state == "success"
     assert asked == [("build", historical), ("audit", historical), ("publish", historical)]
@@ -377,7 +377,7 @@ def test_a_blocked_build_is_an_alarm_of_its_own_until_something_is_published(
     assert raised(home) == [("publication-blocked", "", "a rule of the models is broken")]
     monkeypatch.setattr("amkpi.pipeline.steps.build", lambda run, progress: SimpleNamespace(models=1, tests=1))
     monkeypatch.setattr("amkpi.pipeline.steps.audit", lambda run, progress: SimpleNamespace(findings=(), warnings=()))
-    published = SimpleNamespace(publication_id="a", file=home, historical=False)
+    published = SimpleNamespace(publication_id="a", file=home, historical=False, repaired=False)
     monkeypatch.setattr("amkpi.pipeline.steps.publish", lambda run, progress: published)
     hurry(bag.dags["amkpi_build_marts"]).test()
     assert raised(home) == []

@@ -142,7 +142,15 @@ def test_a_finding_names_a_few_failures_and_counts_all(broken: Break, settings: 
 
 def test_an_expectation_on_a_missing_table_blocks(broken: Break, settings: Settings) -> None:
     findings = audit(broken("drop table marts.scorecards"), settings)
-    assert blocking(findings) == failed(findings) == {"scores_between_0_and_the_cap", "ratings_are_of_the_bands"}
+    assert (
+        blocking(findings)
+        == failed(findings)
+        == {
+            "scores_between_0_and_the_cap",
+            "ratings_are_of_the_bands",
+            "closed_scorecards_stand_still",
+        }
+    )
     for name in blocking(findings):
         assert findings[name].observed.startswith("could not run: ")
         assert "scorecards" in findings[name].observed
@@ -163,7 +171,7 @@ def test_an_expectation_whose_query_needs_a_missing_table_blocks(broken: Break, 
 
 def test_a_missing_column_blocks(broken: Break, settings: Settings) -> None:
     findings = audit(broken("alter table marts.scorecards drop column rating"), settings)
-    assert blocking(findings) == {"ratings_are_of_the_bands"}
+    assert blocking(findings) == {"ratings_are_of_the_bands", "closed_scorecards_stand_still"}
     assert findings["ratings_are_of_the_bands"].observed.startswith("could not run: ")
 
 

@@ -78,6 +78,6 @@ def test_without_the_outlet_the_demo_loads_builds_nothing_and_fails_in_one_line(
     assert done.returncode == 1
     assert "✓ load_extracts.load" in done.stdout
     assert "build_marts.build" not in done.stdout
-    assert done.stderr.startswith("amkpi: nothing that load_extracts does makes build_marts due")
+    assert done.stderr.startswith("amkpi: nothing that amkpi_load_extracts does makes amkpi_build_marts due")
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "home" / "published" / "current.duckdb").exists()
