@@ -166,4 +166,4 @@ def test_an_airflow_that_exists_reads_the_dags_of_the_installed_package(installe
     )  # fmt: skip
     path, *dag_ids = printed.splitlines()[-1].split()
     assert Path(path) == installed.packages / "amkpi" / "dags"
-    assert dag_ids == sorted(file.stem for file in (ROOT / "dags").glob("*.py"))
+    assert dag_ids == sorted(f"amkpi_{file.stem}" for file in (ROOT / "dags").glob("*.py"))

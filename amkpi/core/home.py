@@ -116,6 +116,8 @@ class Home:
                 raise AmkpiError(permissions.describe(folder)) from error
             except OSError as error:
                 raise AmkpiError(f"cannot create the folder {folder}: {error.strerror}") from error
+            if os.statvfs(folder).f_flag & os.ST_RDONLY:
+                raise AmkpiError(f"cannot write in {folder}: its file system is read-only; mount it for writing")
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise AmkpiError(permissions.describe(folder))
 

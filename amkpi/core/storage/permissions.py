@@ -76,7 +76,7 @@ def describe(path: Path) -> str:
     mode = stat.filemode(found.st_mode)
     remedy = f"run amkpi as {owner}, or let {owner} give {me} the right"
     if owner == me:
-        remedy = f"chmod u+rwX {shown}, or look for a read-only file system"
+        remedy = f"chmod u+rwX {shown}"
     return f"permission denied: {path}; {shown} belongs to {owner} ({mode}), and this runs as {me}: {remedy}"
 
 
