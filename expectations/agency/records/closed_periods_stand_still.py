@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from amkpi.core.settings import Settings
 from amkpi.expectations.context import AuditContext
 from amkpi.expectations.expectation import WARNING, FailingRowsExpectation
+from amkpi.expectations.sql import earlier_publication
 from amkpi.expectations.sql.kpis import is_private, listed, names
 from amkpi.expectations.sql.numbers import TOLERANCE
 
@@ -32,25 +31,18 @@ class ClosedPeriodsStandStill(FailingRowsExpectation):
 
     @classmethod
     def note(cls, context: AuditContext) -> str:
-        return "" if context.published else ", as there is no earlier publication to compare with"
+        return earlier_publication.note(context)
 
     @classmethod
     def failing_rows(cls, settings: Settings, context: AuditContext) -> str:
         if context.published is None:
             return "select kpi_number as what from {batch} where false"
-        # A file with another name belongs to no build; its values are compared in full.
-        named = re.fullmatch(r"kpi_([0-9a-f]{16})", context.published.stem)
         # If the build is based on that publication, only the periods that it computed again are compared, by the tables
         # behind the mart: the views would read all periods. `materialized`, because DuckDB otherwise joined old and new
         # values in an order that did not end. Of a private KPI no numbers are shown: two means and the number of raters
         # between them reveal what the last rater said.
         return f"""
-            with kept as materialized (
-                select period_id
-                from intermediate.int_periods
-                where period_id not in (select period_id from intermediate.int_changed_periods)
-                    and (select max(based_on) from audit.build) = '{named[1] if named else ""}'
-            ),
+            with kept as materialized ({earlier_publication.kept_periods(context)}),
             compared_periods as materialized (
                 select period_id from intermediate.int_periods
                 union

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from amkpi.core.settings import Settings
 from amkpi.expectations.context import AuditContext
 from amkpi.expectations.expectation import WARNING, FailingRowsExpectation
+from amkpi.expectations.sql import earlier_publication
 from amkpi.expectations.sql.kpis import is_private, listed, names
 from amkpi.expectations.sql.numbers import TOLERANCE
 
@@ -36,15 +35,13 @@ class ClosedScorecardsStandStill(FailingRowsExpectation):
 
     @classmethod
     def note(cls, context: AuditContext) -> str:
-        return "" if context.published else ", as there is no earlier publication to compare with"
+        return earlier_publication.note(context)
 
     @classmethod
     def failing_rows(cls, settings: Settings, context: AuditContext) -> str:
         if context.published is None:
             return "select rating as what from {batch} where false"
-        named = re.fullmatch(r"kpi_([0-9a-f]{16})", context.published.stem)
         private = f"(kpi in ({listed(names(is_private))}))"
-        # If the build is based on that publication, it has kept the rows of the periods that it did not compute again.
         return f"""
             with compared as materialized (
                 select distinct period_grain, period_start
@@ -55,8 +52,7 @@ class ClosedScorecardsStandStill(FailingRowsExpectation):
                 except
                 select period_grain, period_start
                 from intermediate.int_periods
-                where period_id not in (select period_id from intermediate.int_changed_periods)
-                    and (select max(based_on) from audit.build) = '{named[1] if named else ""}'
+                where period_id in ({earlier_publication.kept_periods(context)})
             ),
             lines as ({cls._pairs("scorecard_lines", _OF_LINES, ("kpi",))}),
             scores as ({cls._pairs("scorecards", _OF_SCORECARDS)})
