@@ -65,15 +65,16 @@ class ClosedScorecardsStandStill(FailingRowsExpectation):
             where {cls._differ(_OF_SCORECARDS)}
         """
 
-    @staticmethod
-    def _pairs(mart: str, columns: tuple[str, ...], more: tuple[str, ...] = ()) -> str:
+    @classmethod
+    def _pairs(cls, mart: str, columns: tuple[str, ...], more: tuple[str, ...] = ()) -> str:
         """SQL for each row of a mart as it was and as it is: `<column>_before` and `<column>_now`."""
         key = ("scope", "staff_id", "period_grain", "period_start", *more)
+        now = "{batch}" if cls.table == f"marts.{mart}" else f"marts.{mart}"
         read = "select {columns} from {source} inner join compared using (period_grain, period_start)"
         named = [f"coalesce(cast({each} as varchar), '') as {each}" for each in key]
         old, new = (
             read.format(columns=", ".join([*named, *(f"{each} as {each}_{when}" for each in columns)]), source=source)
-            for when, source in (("before", f"published.marts.{mart}"), ("now", f"marts.{mart}"))
+            for when, source in (("before", f"published.marts.{mart}"), ("now", now))
         )
         place = "scope || case when staff_id = '' then '' else ' ' || staff_id end"
         return (
