@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -27,6 +28,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from amkpi.core.catalogue import YAML_LOADER
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.paths import DBT_PROJECT
@@ -156,8 +158,15 @@ def all_settings() -> Iterator[Setting]:
 
 def kpi_defaults() -> dict[str, Any]:
     """The KPI variables' defaults, as dbt_project.yml has them."""
-    project = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    project = _project((DBT_PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
     return {name: value for name, value in project["vars"].items() if name in KpiVariables.model_fields}
+
+
+# To parse it takes as long as all else that reads the settings.
+@lru_cache(maxsize=8)
+def _project(text: str) -> dict[str, Any]:
+    project: dict[str, Any] = yaml.load(text, Loader=YAML_LOADER)
+    return project
 
 
 def load_settings(home: Home, environment: Mapping[str, str] | None = None) -> Settings:

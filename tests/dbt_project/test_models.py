@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from amkpi.core.catalogue import kpis
+from amkpi.core.catalogue import YAML_LOADER, kpis
 from amkpi.core.paths import DBT_PROJECT
 from amkpi.ingestion.contracts.extracts import EXTRACTS, KPIS
 from amkpi.ingestion.tables import create_tables
@@ -109,7 +109,7 @@ def sql_files() -> dict[str, Path]:
 @cache
 def declared(path: Path) -> dict[str, Any]:
     """What a yml says."""
-    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=YAML_LOADER)
     return content
 
 

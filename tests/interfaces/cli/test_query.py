@@ -148,6 +148,7 @@ def test_several_statements_and_writing_ones_are_one_line(home: Path) -> None:
     assert "took longer than 0.2 s" in failed(slow, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8"])
 def test_no_encoding_of_the_output_ends_in_a_traceback(home: Path, encoding: str) -> None:
     sql = "select full_name from dim_staff where staff_id = 'LAN'"
@@ -173,6 +174,7 @@ assert main(["explain", "1", "KHÔNG", "2026"]) == 1
         assert f"the encoding {encoding} of the output lacks" in err.replace("iso8859-1", "latin-1")
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_quiet_and_ends_the_query(home: Path) -> None:
     command = "import sys; from amkpi.interfaces.cli.main import main; sys.exit(main(sys.argv[1:]))"
     for form in ("csv", "table"):
@@ -189,6 +191,7 @@ def test_a_closed_pipe_is_quiet_and_ends_the_query(home: Path) -> None:
             assert process.stderr.read() == b""
 
 
+@pytest.mark.slow
 def test_a_binary_format_is_not_printed_on_a_terminal(home: Path, tmp_path: Path) -> None:
     outer, inner = pty.openpty()
     command = f"""
