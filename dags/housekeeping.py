@@ -5,6 +5,7 @@
 - `back_up`: archive/, state/, sources/ and amkpi.toml into AMKPI_BACKUP_DIR (default HOME/backups; another disk is
   better). The backup is checked. The pipeline may run at the same time. Backups older than AMKPI_KEEP_BACKUP_DAYS are
   removed, but never the newest.
+- `check_state`: reads every page of every file of HOME/state/, and names each damaged one with its remedy.
 - `prune_publications`: removes publications beyond AMKPI_KEEP_PUBLICATIONS and AMKPI_KEEP_DAILY_DAYS.
 - `clean_airflow`: removes the records and task logs of amkpi's DAGs that are older than AMKPI_KEEP_AIRFLOW_DAYS. 0
   switches it off. AMKPI_CLEAN_WHOLE_AIRFLOW, which the stack sets, removes those of every DAG.
@@ -49,6 +50,14 @@ def housekeeping() -> None:
         return {"folder": str(report.folder), "files": report.files, "linked": report.linked, "removed": gone}
 
     @task
+    def check_state() -> dict[str, int]:
+        """Read every page of every file of HOME/state/."""
+        from amkpi.pipeline import steps
+
+        with raise_as_airflow_error():
+            return {"files": steps.check_state(run_from_params())}
+
+    @task
     def prune_publications() -> dict[str, int]:
         """Remove the publications beyond the settings."""
         from amkpi.pipeline import steps
@@ -65,6 +74,7 @@ def housekeeping() -> None:
             return {"logs removed": housekeeping.clean(run_from_params())}
 
     back_up()
+    check_state()
     prune_publications()
     clean_airflow()
 

@@ -45,16 +45,19 @@ class RecordedAudit:
 
 def audit_context(home: Home, settings: Settings, as_of: date, moment: datetime) -> AuditContext:
     """The context of an audit that begins now: what earlier audits have checked, and what to compare with."""
-    with AUDITS.open(home.state) as audits:
-        seen = audits.execute(
-            "select max(newest_run) from audits where newest_run < ?", [_newest_run(home, settings)]
-        ).fetchone()[0]
-        known = audits.execute(
-            "select publication_id, max(as_of) from audits where as_of <= ? group by publication_id",
-            [as_of.isoformat()],
-        ).fetchall()
-    dated = {published_file(home, identity): date.fromisoformat(day) for identity, day in known}
-    return AuditContext(as_of, moment, seen or 0, *_last_published(home, dated, as_of))
+    seen = AUDITS.read(
+        home.state,
+        "select coalesce(max(newest_run), 0) from audits where newest_run < ?",
+        lambda newest: int(newest),
+        [_newest_run(home, settings)],
+    )
+    dated = AUDITS.read(
+        home.state,
+        "select publication_id, max(as_of) from audits where as_of <= ? group by publication_id",
+        lambda identity, day: (published_file(home, identity), date.fromisoformat(day)),
+        [as_of.isoformat()],
+    )
+    return AuditContext(as_of, moment, max(seen, default=0), *_last_published(home, dict(dated), as_of))
 
 
 def _newest_run(home: Home, settings: Settings) -> int:
@@ -155,28 +158,27 @@ def _since(audits: sqlite3.Connection, finding: Finding) -> datetime:
 
 def last_audit(home: Home) -> RecordedAudit | None:
     """The last audit of the history; None if there is none."""
-    if not AUDITS.exists(home.state):
-        return None
-    with AUDITS.open(home.state) as audits:
-        row = audits.execute(
-            "select moment, publication_id, as_of, passed, (select count(*) from findings where"
-            " findings.audit = audits.audit and not success and severity = 'warning'), page, audit"
-            " from audits order by audit desc limit 1"
-        ).fetchone()
-        if row is None:
-            return None
-        moment, identity, as_of, passed, warnings, page, audit = row
-        blocking = tuple(
-            f"{expectation}: {observed}"
-            for expectation, observed in audits.execute(
-                "select expectation, observed from findings where audit = ? and not success and severity = 'blocking'"
-                " order by expectation, table_name",
-                [audit],
-            )
-        )
-    return RecordedAudit(
-        datetime.fromisoformat(moment), identity, date.fromisoformat(as_of), bool(passed), warnings, page, blocking
+    blocking = AUDITS.read(
+        home.state,
+        "select expectation, observed from findings where audit = (select max(audit) from audits) and not success"
+        " and severity = 'blocking' order by expectation, table_name",
+        lambda expectation, observed: f"{expectation}: {observed}",
     )
+
+    def audit(moment: str, identity: str, as_of: str, passed: int, warnings: int, page: str) -> RecordedAudit:
+        day = date.fromisoformat(as_of)
+        return RecordedAudit(
+            datetime.fromisoformat(moment), identity, day, bool(passed), warnings, page, tuple(blocking)
+        )
+
+    last = AUDITS.read(
+        home.state,
+        "select moment, publication_id, as_of, passed, (select count(*) from findings where"
+        " findings.audit = audits.audit and not success and severity = 'warning'), page"
+        " from audits order by audit desc limit 1",
+        audit,
+    )
+    return last[0] if last else None
 
 
 def blocking_audit(home: Home, as_of: date, published_at: datetime) -> RecordedAudit | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from amkpi.core.storage.migrations.state_stores import DELIVERY_LOG
 
@@ -111,8 +112,10 @@ def mapping_texts(state: Path) -> dict[str, str]:
 
 def read(state: Path) -> list[Delivery]:
     """All deliveries in the order in which they arrived. Raises AmkpiError."""
-    with DELIVERY_LOG.open(state) as connection:
-        rows = connection.execute(f"select {_COLUMNS} from deliveries order by delivery").fetchall()
     names = [field.name for field in fields(Delivery)]
-    found = (dict(zip(names, row, strict=True)) for row in rows)
-    return [Delivery(**{**each, "loaded_at": datetime.fromisoformat(each["loaded_at"])}) for each in found]
+
+    def delivery(*row: Any) -> Delivery:
+        found = dict(zip(names, row, strict=True))
+        return Delivery(**{**found, "loaded_at": datetime.fromisoformat(found["loaded_at"])})
+
+    return DELIVERY_LOG.read(state, f"select {_COLUMNS} from deliveries order by delivery", delivery)

@@ -62,16 +62,14 @@ def observe(state: Path, people: Iterable[tuple[str, str | None]], now: datetime
 
 def changes(state: Path) -> list[Change]:
     """The addresses that are held, by staff id. Raises AmkpiError."""
-    if not ADDRESSES.exists(state):
-        return []
-    with ADDRESSES.open(state) as connection:
-        rows = connection.execute(
-            "select staff_id, old, new, seen, old_told, old_answer, told from changes order by staff_id"
-        ).fetchall()
-    return [
-        Change(staff_id, old, new, datetime.fromisoformat(seen), _moment(old_told), answer, _moment(told))
-        for staff_id, old, new, seen, old_told, answer, told in rows
-    ]
+
+    def change(
+        staff_id: str, old: str, new: str, seen: str, old_told: str | None, answer: str, told: str | None
+    ) -> Change:
+        return Change(staff_id, old, new, datetime.fromisoformat(seen), _moment(old_told), answer, _moment(told))
+
+    columns = "staff_id, old, new, seen, old_told, old_answer, told"
+    return ADDRESSES.read(state, f"select {columns} from changes order by staff_id", change)
 
 
 def mark_old_told(state: Path, change: Change, answer: str, now: datetime) -> None:

@@ -14,13 +14,11 @@ from amkpi.access.reader import active_people, sharing
 from amkpi.alerts.store import Alert, Incident
 from amkpi.alerts.texts import IncidentType
 from amkpi.core.errors import AmkpiError
-from amkpi.core.home import Home
 from amkpi.core.language import formatting
 from amkpi.core.language.translator import Translator
 from amkpi.core.publication_id import current_file
 from amkpi.core.run import Run
 from amkpi.core.settings import Settings
-from amkpi.core.storage.migrations.state_stores import DELIVERY_LOG
 from amkpi.expectations.history import blocking_audit
 from amkpi.ingestion import delivery_log, landing
 from amkpi.ingestion.contracts.extracts import EXTRACTS
@@ -117,7 +115,7 @@ def _late(run: Run, current: CurrentPublication | None) -> list[Incident]:
     else:
         # Before the first publication: late only if there was something to publish in that night.
         deadline = datetime(day.year, day.month, day.day, hour, tzinfo=zone)
-        late = any(each.status == "loaded" and each.loaded_at < deadline for each in _deliveries(run.home))
+        late = any(each.status == "loaded" and each.loaded_at < deadline for each in delivery_log.read(run.home.state))
     if not late:
         return []
     text = translator_of(run.settings).t(
@@ -133,7 +131,7 @@ def _stale(run: Run) -> list[Incident]:
     """Families that were delivered once, but not for too long. A family that never came is no incident."""
     zone = ZoneInfo(run.settings.timezone)
     newest: dict[str, date] = {}
-    for each in _deliveries(run.home):
+    for each in delivery_log.read(run.home.state):
         if each.status == "loaded" and each.rows_read and each.extract in EXTRACTS:
             family = EXTRACTS[each.extract].family
             newest[family] = max(newest.get(family, date.min), each.loaded_at.astimezone(zone).date())
@@ -150,10 +148,6 @@ def _stale(run: Run) -> list[Incident]:
             )
             found.append(Incident("family-stale", name, text))
     return found
-
-
-def _deliveries(home: Home) -> list[delivery_log.Delivery]:
-    return delivery_log.read(home.state) if DELIVERY_LOG.exists(home.state) else []
 
 
 def _uncertain(run: Run) -> list[Incident]:

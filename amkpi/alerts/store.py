@@ -97,24 +97,14 @@ class AlertStore:
 
     def started_tasks(self) -> list[tuple[str, str]]:
         """The tasks that have started and not reported their end, with their run: they are running, or were killed."""
-        if not ALARMS.exists(self._state):
-            return []
-        with ALARMS.open(self._state) as connection:
-            return connection.execute("select task, run_id from begun order by task").fetchall()
+        return ALARMS.read(self._state, "select task, run_id from begun order by task", lambda *row: row)
 
     def _read(self, condition: str) -> list[Alert]:
-        if not ALARMS.exists(self._state):
-            return []
-        with ALARMS.open(self._state) as connection:
-            rows = connection.execute(
-                f"select slug, about, what, since, over, told from alarms where {condition} order by since, slug, about"
-            ).fetchall()
-        return [
-            Alert(
-                Incident(type_, about, facts),
-                datetime.fromisoformat(since),
-                datetime.fromisoformat(over) if over else None,
-                bool(told),
-            )
-            for type_, about, facts, since, over, told in rows
-        ]
+        def alert(type_: IncidentType, about: str, facts: str, since: str, over: str | None, told: int) -> Alert:
+            resolved = datetime.fromisoformat(over) if over else None
+            return Alert(Incident(type_, about, facts), datetime.fromisoformat(since), resolved, bool(told))
+
+        columns = "slug, about, what, since, over, told"
+        return ALARMS.read(
+            self._state, f"select {columns} from alarms where {condition} order by since, slug, about", alert
+        )

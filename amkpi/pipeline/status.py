@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from rich import box
@@ -17,21 +17,23 @@ from rich.table import Table
 from amkpi.access import addresses
 from amkpi.alerts.store import AlertStore
 from amkpi.core import terminal
-from amkpi.core.errors import ClosingsBroken
+from amkpi.core.errors import AmkpiError
 from amkpi.core.language import formatting
 from amkpi.core.paths import SHIPPED_MAPPINGS
 from amkpi.core.publication_id import current_file
 from amkpi.core.run import Run
 from amkpi.core.storage import closing_register, published_hashes
-from amkpi.core.storage.migrations.state_stores import DELIVERY_LOG
 from amkpi.expectations.history import last_audit
 from amkpi.ingestion import archive, delivery_log, landing
 from amkpi.ingestion.loader import changed_mappings
 from amkpi.ingestion.mappings.files import read_mappings
+from amkpi.pipeline import state_files
 from amkpi.publishing.publications import historical_publications
 from amkpi.publishing.reader import published
 
 _MOST_NAMES = 5
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,8 @@ class OpenAlert:
 class Status:
     """A home. historical: file and date of each historical publication; problems: lines for a person to act on.
 
-    closings: None where nothing is closed, or the register is damaged, which is a problem then. claimed: files that a
-    run took and did not finish; waiting: files in LANDING. Moments are in the agency's time zone.
+    What is in a damaged file of HOME/state/ is left out; the file is a problem then. claimed: files that a run took and
+    did not finish; waiting: files in LANDING. Moments are in the agency's time zone.
     """
 
     home: Path
@@ -124,25 +126,32 @@ class Status:
 def read_status(run: Run) -> Status:
     """Read what is published, quarantined rows by reason, closings, the last audit, incidents and waiting files."""
     zone = ZoneInfo(run.settings.timezone)
-    closings, problems = _closings(run, zone)
     return Status(
         home=run.home.root,
         landing=run.home.landing,
         rejected=run.home.rejected,
-        ever_received=DELIVERY_LOG.exists(run.home.state) and bool(delivery_log.read(run.home.state)),
+        ever_received=bool(_readable(lambda: delivery_log.read(run.home.state))),
         publication=_publication(run),
         historical=tuple(historical_publications(run.home)) if current_file(run.home) else (),
-        closings=closings,
-        audit=_audit(run, zone),
+        closings=_readable(lambda: _closings(run, zone)),
+        audit=_readable(lambda: _audit(run, zone)),
         alerts=tuple(
             OpenAlert(each.incident.type, each.incident.about, each.incident.facts, each.since.astimezone(zone))
-            for each in AlertStore(run.home).open_alerts()
+            for each in _readable(AlertStore(run.home).open_alerts) or ()
         ),
-        held_addresses=tuple(each.staff_id for each in addresses.changes(run.home.state)),
-        problems=(*_mapping_problems(run), *problems, *_damaged(run)),
+        held_addresses=tuple(each.staff_id for each in _readable(lambda: addresses.changes(run.home.state)) or ()),
+        problems=(*state_files.problems(run.home), *_mapping_problems(run), *_damaged(run)),
         claimed=tuple(each.name for each in archive.claimed(run.home)),
         waiting=tuple(each.name for each in landing.waiting(run.home.landing)) if run.home.landing.is_dir() else (),
     )
+
+
+def _readable(read: Callable[[], Found]) -> Found | None:
+    """What a state file holds; None for one that is damaged, which is among the problems then."""
+    try:
+        return read()
+    except AmkpiError:
+        return None
 
 
 def _publication(run: Run) -> PublicationStatus | None:
@@ -195,20 +204,16 @@ def _audit(run: Run, zone: ZoneInfo) -> AuditStatus | None:
     )
 
 
-def _closings(run: Run, zone: ZoneInfo) -> tuple[ClosingStatus | None, tuple[str, ...]]:
-    """The closings in force, and what is wrong with the register."""
-    try:
-        in_force = closing_register.read(run.home).in_force()
-    except ClosingsBroken as broken:
-        return None, (str(broken),)
+def _closings(run: Run, zone: ZoneInfo) -> ClosingStatus | None:
+    in_force = closing_register.read(run.home).in_force()
     if not in_force:
-        return None, ()
+        return None
     newest = in_force[-1]
-    return ClosingStatus(len(in_force), newest.period, newest.by, newest.at.astimezone(zone)), ()
+    return ClosingStatus(len(in_force), newest.period, newest.by, newest.at.astimezone(zone))
 
 
 def _mapping_problems(run: Run) -> list[str]:
-    deliveries = delivery_log.read(run.home.state) if DELIVERY_LOG.exists(run.home.state) else []
+    deliveries = _readable(lambda: delivery_log.read(run.home.state)) or []
     mappings = read_mappings(SHIPPED_MAPPINGS, run.home.sources, run.settings.zone)
     changed = changed_mappings(deliveries, mappings.valid)
     return [*(str(wrong.error) for wrong in mappings.broken), *(changed_mapping(*each) for each in changed.items())]

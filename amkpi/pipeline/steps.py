@@ -30,8 +30,10 @@ from amkpi.ingestion import archive, from_archive, loader, unprocessed
 from amkpi.ingestion.loader import LoadReport
 from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.validation import quarantine
+from amkpi.pipeline import state_files
+from amkpi.pipeline.state_files import StateFile
 from amkpi.publishing import backup, publications
-from amkpi.publishing.backup import BackupReport
+from amkpi.publishing.backup import BackupReport, RestoredFile
 from amkpi.publishing.closing import publication as closings
 from amkpi.publishing.publications import PublishReport
 from amkpi.transform import dbt_runner
@@ -237,6 +239,27 @@ def restore(run: Run, folder: Path, progress: Progress = silent) -> int:
     backup.restore(folder, run.home, progress)
     # The run was prepared before the home had its settings file.
     return rebuild(replace(run, settings=load_settings(run.home)), progress)
+
+
+def restore_one(run: Run, folder: Path, name: str) -> tuple[RestoredFile, StateFile]:
+    """Bring one file of HOME/state/ back from a backup, and check that it can be used; the home keeps all else.
+
+    Raises AmkpiError.
+    """
+    wanted = state_files.find(name)
+    run.home.make()
+    with run.home.lock():
+        restored = backup.restore_one(folder, run.home, (wanted.name, wanted.former_name), run.now())
+        wanted.check(run.home, True)
+        return restored, wanted
+
+
+def check_state(run: Run) -> int:
+    """Read every page of every file of HOME/state/; returns how many files. Raises AmkpiError, naming all damaged."""
+    damaged = state_files.problems(run.home, whole=True)
+    if damaged:
+        raise AmkpiError("; ".join(damaged))
+    return len(state_files.STATE_FILES)
 
 
 def is_past(run: Run) -> bool:

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ from amkpi import __version__
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.storage import closing_register
-from amkpi.core.storage.migrations.state_stores import DELIVERY_LOG
+from amkpi.core.storage.state_store import SIDE_FILES
 from amkpi.ingestion import delivery_log
 from amkpi.ingestion.archive import archived
 
@@ -32,8 +32,6 @@ _MOMENT = "%Y%m%dT%H%M%SZ"
 # The prefix of a backup that is not complete yet.
 _PARTIAL = ".part-"
 _CHUNK = 1024 * 1024
-# Files of SQLite next to a store that is open; the backup of the store contains their content.
-_SQLITE_SIDE_FILES = ("-wal", "-shm", "-journal")
 
 Progress = Callable[[str], None]
 
@@ -133,6 +131,53 @@ def restore(folder: Path, home: Home, progress: Progress = lambda line: None) ->
     return len(contents)
 
 
+@dataclass(frozen=True)
+class RestoredFile:
+    """One file of HOME/state/ that was brought back. made_at: of the backup; aside: what was there before, if anything.
+
+    aside has a name with a dot, which backups leave out.
+    """
+
+    file: Path
+    made_at: datetime
+    aside: Path | None
+
+
+def restore_one(folder: Path, home: Home, names: Sequence[str], moment: datetime) -> RestoredFile:
+    """Bring one file of HOME/state/ back from a backup; the caller holds HOME's lock.
+
+    names: its name, and the one that it had before; moment: names what is put aside. Raises AmkpiError for a backup
+    that does not have the file, or whose copy is damaged; then nothing is changed.
+    """
+    contents = _read(folder, check=False)
+    found = [name for name in names if name and f"state/{name}" in contents]
+    if not found:
+        raise AmkpiError(f"{folder} has no state/{names[0]}: use another backup")
+    copy, file = folder / "state" / found[0], home.state / names[0]
+    partial = home.state / f"{_PARTIAL}{file.name}"
+    try:
+        if _copied(copy, partial) != contents[f"state/{found[0]}"]:
+            raise AmkpiError(f"{copy} is damaged: nothing was restored; use another backup")
+        ending = f"replaced-{moment.astimezone(UTC).strftime(_MOMENT)}"
+        aside = home.state / f".{file.name}.{ending}"
+        # What SQLite keeps beside a file belongs to that file alone.
+        for old in (home.state / f"{name}{side}" for name in names if name for side in ("", *SIDE_FILES)):
+            if old.exists():
+                old.rename(home.state / f".{old.name}.{ending}")
+        partial.rename(file)
+        _sync(home.state)
+    except OSError as error:
+        raise AmkpiError(f"cannot restore {file}: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return RestoredFile(file, _made_at(folder), aside if aside.exists() else None)
+
+
+def _made_at(folder: Path) -> datetime:
+    """When a backup was made; its manifest has been read."""
+    return datetime.fromisoformat(json.loads((folder / MANIFEST).read_text("utf-8"))["made_at"])
+
+
 def _write(
     home: Home, partial: Path, previous: Path | None, moment: datetime, progress: Progress
 ) -> tuple[int, int, int]:
@@ -186,7 +231,7 @@ def _state_files(home: Home) -> Iterator[tuple[Path, str]]:
     """The files of state/ without locks. They are copied first: archive/ and closed/ then have all they mention."""
     for path in sorted(home.state.rglob("*")):
         is_lock = path.name.startswith(".") or path.name == "lock" or path.suffix == ".lock"
-        if path.is_file() and not is_lock and not path.name.endswith(_SQLITE_SIDE_FILES):
+        if path.is_file() and not is_lock and not path.name.endswith(SIDE_FILES):
             yield path, path.relative_to(home.root).as_posix()
 
 
@@ -202,11 +247,18 @@ def _other_files(home: Home) -> Iterator[tuple[Path, str]]:
 
 def _copy_sqlite(path: Path, copy: Path) -> None:
     """Make a consistent copy, even if another process writes meanwhile. Raises AmkpiError if the file is damaged."""
-    with closing(sqlite3.connect(path, timeout=30)) as source, closing(sqlite3.connect(copy)) as target:
-        source.backup(target)
-        (verdict,) = target.execute("pragma integrity_check").fetchone()
-        if verdict != "ok":
-            raise AmkpiError(f"{path} is damaged: {verdict}; restore it from a backup")
+    try:
+        with closing(sqlite3.connect(path, timeout=30)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+            (verdict,) = target.execute("pragma integrity_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        # A damaged file, or one that is busy, or that may not be read.
+        verdict = str(error)
+    if not path.stat().st_size:
+        verdict = "it is empty"
+    if verdict != "ok":
+        why = " ".join(verdict.split())
+        raise AmkpiError(f"no backup was made: {path} cannot be copied: {why}; `amkpi status` has the remedy")
 
 
 def _copied(path: Path, copy: Path) -> _Content:
@@ -239,8 +291,6 @@ def _fingerprint(path: Path) -> _Content:
 def _check_deliveries(partial: Path, home: Home) -> None:
     """Every file that the copied delivery log has as loaded must be in the copied archive. Raises AmkpiError."""
     copy = Home.at(partial)
-    if not DELIVERY_LOG.exists(copy.state):
-        return
     for each in delivery_log.read(copy.state):
         if each.status == "loaded" and each.sha256 and not archived(copy, each.sha256, each.file_name).is_file():
             raise AmkpiError(

@@ -21,12 +21,16 @@ def first_seen(state: Path, what: str, keys: Iterable[str], moment: datetime, ke
     wanted = set(keys)
     if not wanted and not FIRST_SEEN.exists(state):
         return {}
-    with FIRST_SEEN.open(state) as store:
-        known = {
-            key: datetime.fromisoformat(at)
-            for key, at in store.execute("select key, at from first_seen where what = ?", [what]).fetchall()
-        }
-        if keep:
+    known = dict(
+        FIRST_SEEN.read(
+            state,
+            "select key, at from first_seen where what = ?",
+            lambda key, at: (key, datetime.fromisoformat(at)),
+            [what],
+        )
+    )
+    if keep:
+        with FIRST_SEEN.open(state) as store:
             store.executemany(
                 "delete from first_seen where what = ? and key = ?", [(what, key) for key in known.keys() - wanted]
             )

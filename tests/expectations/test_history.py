@@ -140,7 +140,7 @@ def test_a_broken_publication_is_not_compared(loaded: Agency) -> None:
 
 def test_a_broken_store_is_reported_in_one_line(loaded: Agency) -> None:
     (loaded.home.state / "audits.sqlite").write_text("no database, and long enough to be taken for one" * 30)
-    with pytest.raises(AmkpiError, match=r"audits\.sqlite cannot be used: .*; if it stays, move it away"):
+    with pytest.raises(AmkpiError, match=r"audits\.sqlite cannot be used: .*; `amkpi restore BACKUP --only audits"):
         history.audit_context(loaded.home, loaded.run.settings, AS_OF, MOMENT)
 
 

@@ -38,7 +38,7 @@ from amkpi.access.reader import address_key, reader_of_address
 from amkpi.core.home import Home
 from amkpi.core.publication_id import current_file, published_file
 from amkpi.core.settings import load_settings
-from amkpi.interfaces.web.keys import secret_key
+from amkpi.core.storage.pages_key import secret_key
 from amkpi.interfaces.web.sign_in import COOKIE, standing
 from amkpi.interfaces.web.sign_ins import SignIns
 from amkpi.publishing.publications import prune

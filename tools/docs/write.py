@@ -14,7 +14,19 @@ from pathlib import Path
 import click
 
 from amkpi.ingestion.contracts.extracts import EXTRACTS
-from tools.docs import architecture, extracts, kpis, lineage, mappings, marts, metrics, settings, sources, staging
+from tools.docs import (
+    architecture,
+    extracts,
+    kpis,
+    lineage,
+    mappings,
+    marts,
+    metrics,
+    settings,
+    sources,
+    staging,
+    state_files,
+)  # fmt: skip
 from tools.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -33,6 +45,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "operations/architecture.md": architecture.pictures,
     "../README.md": kpis.questions,
     "mappings.md": mappings.reference,
+    "operations/backup.md": state_files.lost,
 }
 # Ymls of the dbt project, by their path below it.
 YMLS: dict[str, Callable[[], str]] = {staging.file_name(name): partial(staging.yml, name) for name in EXTRACTS}

@@ -23,8 +23,11 @@ from amkpi.core.home import Home
 FILE = "closings.jsonl"
 _HASH = "sha256"
 
-# What a person does about a closing file or a register that was altered.
+# What a person does about a closing file that was altered, and about the register.
 FIX = "restore HOME/state/ and HOME/closed/ from the same backup"
+REGISTER_FIX = (
+    f"`amkpi restore BACKUP --only {FILE}` brings it back; closings that it lacks are entered by the next run"
+)
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,9 @@ def read(home: Home) -> Register:
     except FileNotFoundError:
         return Register(None, (), ())
     except (OSError, UnicodeDecodeError) as error:
-        raise ClosingsBroken(f"the register of closings {file} cannot be read: {error}; {FIX}") from error
+        raise ClosingsBroken(f"the register of closings {file} cannot be read: {error}; {REGISTER_FIX}") from error
+    if not text:
+        raise ClosingsBroken(f"the register of closings {file} is empty: {REGISTER_FIX}")
     home_id: str | None = None
     lines: list[Act | Reopening] = []
     hashes: list[str] = []
@@ -150,11 +155,13 @@ def read(home: Home) -> Register:
                 lines.append(_parsed(content))
                 hashes.append(own)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ClosingsBroken(f"line {number} of the register of closings {file} was altered: {FIX}") from error
+            raise ClosingsBroken(
+                f"line {number} of the register of closings {file} was altered: {REGISTER_FIX}"
+            ) from error
         before = own
     numbers = [act.n for act in lines if isinstance(act, Act)]
-    if numbers != list(range(1, len(numbers) + 1)) or (text and not text.endswith("\n")):
-        raise ClosingsBroken(f"the register of closings {file} lacks a line: {FIX}")
+    if numbers != list(range(1, len(numbers) + 1)) or not text.endswith("\n"):
+        raise ClosingsBroken(f"the register of closings {file} lacks a line: {REGISTER_FIX}")
     return Register(home_id, tuple(lines), tuple(hashes), text)
 
 

@@ -9,8 +9,11 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from amkpi.core.storage.migrations.state_stores import DISMISSALS
+
+_COLUMNS = "extract, delivery, line, by, why, at"
 
 
 @dataclass(frozen=True, order=True)
@@ -62,27 +65,20 @@ def take_back(state: Path, rows: Iterable[tuple[str, int, int]], by: str, why: s
 
 def read_taken_back(state: Path) -> list[TakenBack]:
     """All dismissals that were taken back, by extract, delivery, line and moment. Raises AmkpiError."""
-    if not DISMISSALS.exists(state):
-        return []
-    with DISMISSALS.open(state) as connection:
-        rows = connection.execute(
-            "select extract, delivery, line, by, why, at, back_by, back_why, back_at from taken_back"
-        ).fetchall()
-    return sorted(
-        TakenBack(
-            Dismissal(extract, delivery, line, by, why, datetime.fromisoformat(at)),
-            back_by,
-            back_why,
-            datetime.fromisoformat(back_at),
-        )
-        for extract, delivery, line, by, why, at, back_by, back_why, back_at in rows
-    )
+
+    def taken_back(*row: Any) -> TakenBack:
+        *dismissed, by, why, at = row
+        return TakenBack(_dismissal(*dismissed), by, why, datetime.fromisoformat(at))
+
+    columns = f"{_COLUMNS}, back_by, back_why, back_at"
+    return sorted(DISMISSALS.read(state, f"select {columns} from taken_back", taken_back))
 
 
 def read(state: Path) -> list[Dismissal]:
     """All dismissals that count, by extract, delivery and line. Raises AmkpiError."""
-    if not DISMISSALS.exists(state):
-        return []
-    with DISMISSALS.open(state) as connection:
-        rows = connection.execute("select extract, delivery, line, by, why, at from dismissals").fetchall()
-    return sorted(Dismissal(*(*row[:-1], datetime.fromisoformat(row[-1]))) for row in rows)
+    return sorted(DISMISSALS.read(state, f"select {_COLUMNS} from dismissals", _dismissal))
+
+
+def _dismissal(*row: Any) -> Dismissal:
+    extract, delivery, line, by, why, at = row
+    return Dismissal(extract, delivery, line, by, why, datetime.fromisoformat(at))

@@ -19,9 +19,9 @@ from amkpi.core.home import Home
 from amkpi.core.language.translator import Translator
 from amkpi.core.run import Run
 from amkpi.core.settings import Settings
+from amkpi.core.storage.pages_key import secret_key
 from amkpi.interfaces.web.access_log import AccessLog
 from amkpi.interfaces.web.current_site import CurrentSite, NothingPublished, Site
-from amkpi.interfaces.web.keys import secret_key
 from amkpi.interfaces.web.link_mail import LinkMailer
 from amkpi.interfaces.web.provider import Provider
 from amkpi.interfaces.web.request import language_of, redirect, root_of

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,9 +51,8 @@ class SignIns:
 
     def __post_init__(self) -> None:
         """Make the file, for its owner alone: it has the addresses of who signed in."""
-        file = SIGN_INS.file(self.state)
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
-        file.chmod(0o600)
+        with SIGN_INS.open(self.state):
+            SIGN_INS.file(self.state).chmod(0o600)
 
     def open_session(self, address: str, standing: str, hours: int) -> str:
         """Begin a session; returns the secret of its cookie."""

@@ -130,11 +130,10 @@ def refuse(home: Home, period: str, by: str, moment: datetime) -> None:
 
 
 def _refused(home: Home) -> set[tuple[str, date]]:
-    if not CLOSING_REQUESTS.exists(home.state):
-        return set()
-    with CLOSING_REQUESTS.open(home.state) as store:
-        rows = store.execute("select grain, start from refused").fetchall()
-    return {(grain, date.fromisoformat(start)) for grain, start in rows}
+    def refused(grain: str, start: str) -> tuple[str, date]:
+        return grain, date.fromisoformat(start)
+
+    return set(CLOSING_REQUESTS.read(home.state, "select grain, start from refused", refused))
 
 
 def _cell(text: str) -> str:

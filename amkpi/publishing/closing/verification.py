@@ -10,7 +10,7 @@ from amkpi.core.errors import ClosingsBroken
 from amkpi.core.home import Home
 from amkpi.core.publication_id import current_file
 from amkpi.core.storage import closing_register
-from amkpi.core.storage.closing_register import FIX, Register
+from amkpi.core.storage.closing_register import FIX, REGISTER_FIX, Register
 from amkpi.core.storage.internal_schemas import internal_schema
 from amkpi.publishing.closing import files
 from amkpi.publishing.publication_file import CLOSABLE
@@ -105,6 +105,9 @@ def _verify_files(home: Home, register: Register) -> None:
     for path in files.found(home):
         if path.name not in known:
             written = files.about(path)
+            if register.home_id is None:
+                gone = closing_register.path(home)
+                raise ClosingsBroken(f"the register of closings {gone} is gone, and {path} is there: {REGISTER_FIX}")
             if written is None:
                 what = "is no closing file"
             elif written.home_id != register.home_id:
@@ -122,6 +125,6 @@ def _verify_publication(home: Home, register: Register) -> tuple[int, str] | Non
     if named not in lines:
         raise ClosingsBroken(
             f"the current publication names line {named[1][:12]}… about closing {named[0]}, which the register of"
-            f" closings {closing_register.path(home)} does not have: {FIX}"
+            f" closings {closing_register.path(home)} does not have: {REGISTER_FIX}"
         )
     return named

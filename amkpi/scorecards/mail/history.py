@@ -86,11 +86,8 @@ class History:
 
     def read(self) -> tuple[Sending, ...]:
         """All sendings in the order of their times."""
-        if not SCORECARDS.exists(self._state):
-            return ()
-        with SCORECARDS.open(self._state) as connection:
-            rows = connection.execute(f"select {_COLUMNS} from sendings order by at, {', '.join(_KEY)}").fetchall()
-        return tuple(_sending(row) for row in rows)
+        query = f"select {_COLUMNS} from sendings order by at, {', '.join(_KEY)}"
+        return tuple(SCORECARDS.read(self._state, query, _sending))
 
     def operator_knows(self, digest: str) -> bool:
         """Whether the operator was sent this note before."""
@@ -191,7 +188,7 @@ def _lines(figures: Sequence[SentFigure]) -> dict[_Line, dict[str, Figure]]:
     return found
 
 
-def _sending(row: tuple[object, ...]) -> Sending:
+def _sending(*row: object) -> Sending:
     values = dict(zip((field.name for field in fields(Sending)), row, strict=True))
     figures = tuple(
         SentFigure(scope, staff_id, kpi, grain, date.fromisoformat(start), what, figure)

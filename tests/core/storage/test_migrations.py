@@ -265,7 +265,7 @@ def test_a_new_home_begins_with_the_newest_layout_and_reports_nothing(
 def test_a_damaged_store_stops_only_what_needs_it(old: Run) -> None:
     (old.home.state / "audits.sqlite").write_bytes(b"no database, but long enough to be looked into by SQLite" * 20)
     steps.load(old)
-    remedy = r"audits\.sqlite cannot be used: .*; if it stays, move it away"
+    remedy = r"audits\.sqlite cannot be used: .*; `amkpi restore BACKUP --only audits"
     with pytest.raises(AmkpiError, match=remedy), state_stores.AUDITS.open(old.home.state):
         pass
 

@@ -49,5 +49,5 @@ def test_nothing_closed_is_intact_and_an_altered_register_is_not(tmp_path: Path)
     (tmp_path / "state" / "closings.jsonl").write_text('{"home_id": "x", "previous": "", "sha256": "0"}\n', "utf-8")
     line = failed(amkpi(tmp_path, "close", "--verify"), 3)
     assert "line 1 of the register of closings" in line
-    assert "was altered: restore HOME/state/ and HOME/closed/ from the same backup" in line
+    assert "was altered: `amkpi restore BACKUP --only closings.jsonl` brings it back" in line
     assert "line 1 of the register of closings" in amkpi(tmp_path, "status").stdout

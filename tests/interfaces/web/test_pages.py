@@ -18,10 +18,10 @@ from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.publication_id import current_file
 from amkpi.core.run import Run
+from amkpi.core.storage.pages_key import secret_key
 from amkpi.interfaces.web import current_site
 from amkpi.interfaces.web.access_log import AccessLog, View
 from amkpi.interfaces.web.current_site import CurrentSite
-from amkpi.interfaces.web.keys import secret_key
 from amkpi.interfaces.web.server import check, config, listening
 from amkpi.interfaces.web.sign_ins import SignIns
 from tests.access.agencies import AS_OF, names_of, person

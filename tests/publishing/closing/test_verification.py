@@ -74,7 +74,21 @@ def _forget_lines(agency: Closable) -> Path:
     return file
 
 
-BREAKS = [_alter_file, _remove_file, _add_file, _add_anything, _alter_line, _forget_lines]
+def _lose_register(agency: Closable) -> Path:
+    file = closing_register.path(agency.home)
+    file.unlink()
+    return file
+
+
+def _empty_register(agency: Closable) -> Path:
+    file = closing_register.path(agency.home)
+    file.write_bytes(b"")
+    return file
+
+
+BREAKS = [
+    _alter_file, _remove_file, _add_file, _add_anything, _alter_line, _forget_lines, _lose_register, _empty_register,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("alter", BREAKS, ids=lambda alter: alter.__name__.strip("_"))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 from amkpi.core.errors import AmkpiError
@@ -13,6 +11,11 @@ from amkpi.core.home import Home
 from amkpi.core.storage.migrations import warehouse
 from amkpi.core.storage.migrations.migration import Applied, Migration, missing, newest, refuse_newer
 from amkpi.core.storage.migrations.state_stores import DELIVERY_LOG, STORES
+from amkpi.core.storage.state_store import remedy
+
+FILE = "layout.json"
+# What is lost with it.
+LOST = "the next run writes it again, and nothing is lost"
 
 
 def _rename_delivery_log(home: Home) -> None:
@@ -20,8 +23,7 @@ def _rename_delivery_log(home: Home) -> None:
     former = home.state / DELIVERY_LOG.former_name
     if former.exists():
         # Opened once: what a killed run left in SQLite's own journal goes by the old name.
-        with closing(sqlite3.connect(former)) as connection:
-            connection.execute("select count(*) from sqlite_master").fetchone()
+        DELIVERY_LOG.verify(home.state)
         former.rename(home.state / DELIVERY_LOG.name)
 
 
@@ -33,7 +35,7 @@ MIGRATIONS: tuple[Migration[Home], ...] = (
 
 def record_file(home: Home) -> Path:
     """Where the layout is recorded."""
-    return home.state / "layout.json"
+    return home.state / FILE
 
 
 def version(home: Home) -> int | None:
@@ -81,7 +83,7 @@ def _record(home: Home) -> dict[str, int]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise AmkpiError(f"{file} cannot be read ({error}): bring it back from a backup") from error
+        raise AmkpiError(f"{file} cannot be read: {error}; {remedy(FILE, LOST)}") from error
 
 
 def _write_record(home: Home, record: dict[str, int]) -> None:

@@ -63,8 +63,10 @@ DELIVERY_LOG = StateStore(
             ),
         ),
     ),
+    holds="which bytes arrived under which name, and when; the texts of all mappings",
     # What is in the warehouse is safe: the next run writes what the log lacks.
-    remedy="make room, or bring it back from its backup, and run again",
+    lost="the next run writes the deliveries again from the warehouse; the texts of changed mappings are lost, so that"
+    " a rebuild reads their files by the mappings of today",
     former_name="journal.sqlite",
 )
 
@@ -84,7 +86,8 @@ AUDITS = StateStore(
             ),
         ),
     ),
-    remedy="if it stays, move it away: only since when checks fail is lost",
+    holds="earlier audits and their findings",
+    lost="since when checks fail is lost",
 )
 
 SCORECARDS = StateStore(
@@ -104,7 +107,8 @@ SCORECARDS = StateStore(
         ),
         Migration(2, "all figures of a mail, not its values alone", _whole_figures),
     ),
-    remedy="bring it back from a backup: without it readers would get their scorecards again",
+    holds="which scorecards were sent to whom, with their figures",
+    lost="what was sent is lost, so that readers get their scorecards again, and no restatements of them",
 )
 
 ALARMS = StateStore(
@@ -120,7 +124,8 @@ ALARMS = StateStore(
             ),
         ),
     ),
-    remedy="if it stays, move it away: the operator gets its alarms again",
+    holds="incidents, and what the operator was told of them",
+    lost="the operator is told of open incidents again",
 )
 
 FIRST_SEEN = StateStore(
@@ -135,7 +140,8 @@ FIRST_SEEN = StateStore(
             ),
         ),
     ),
-    remedy="if it stays, move it away: only since when a closed figure differs is lost",
+    holds="when adjustments and restatements were first published",
+    lost="since when a closed or mailed figure differs is lost",
 )
 
 CLOSING_REQUESTS = StateStore(
@@ -150,7 +156,8 @@ CLOSING_REQUESTS = StateStore(
             ),
         ),
     ),
-    remedy="if it stays, move it away: Airflow asks again to close what was refused",
+    holds="periods that somebody refused to close",
+    lost="Airflow asks again to close what was refused",
 )
 
 DISMISSALS = StateStore(
@@ -174,7 +181,8 @@ DISMISSALS = StateStore(
             ),
         ),
     ),
-    remedy="bring it back from a backup: without it the rows count as quarantined again",
+    holds="quarantined rows that a person has set aside",
+    lost="these rows count as quarantined again",
 )
 
 SIGN_INS = StateStore(
@@ -193,7 +201,8 @@ SIGN_INS = StateStore(
             ),
         ),
     ),
-    remedy="if it stays, move it away: readers sign in again",
+    holds="sessions and sign-in links of the pages",
+    lost="readers sign in again",
 )
 
 ADDRESSES = StateStore(
@@ -209,7 +218,8 @@ ADDRESSES = StateStore(
             ),
         ),
     ),
-    remedy="bring it back from a backup: without it every address of the staff extract counts as confirmed",
+    holds="the confirmed address of each person, and changes that are held",
+    lost="every address of the staff extract counts as confirmed",
 )
 
 STORES = (DELIVERY_LOG, AUDITS, SCORECARDS, ALARMS, FIRST_SEEN, CLOSING_REQUESTS, DISMISSALS, SIGN_INS, ADDRESSES)

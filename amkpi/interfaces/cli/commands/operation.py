@@ -73,11 +73,17 @@ def backup(run: Run) -> None:
         result(f"{report.folder}: {size}; {old} removed")
 
 
-@click.command(epilog=examples("amkpi restore backups/2026-10-17T020000 --home ./new"))
+@click.command(
+    epilog=examples(
+        "amkpi restore backups/20261017T020000Z --home ./new",
+        "amkpi restore backups/20261017T020000Z --only scorecards.sqlite",
+    )
+)
 @click.argument("folder", metavar="BACKUP", type=FOLDER)
+@click.option("--only", metavar="FILE", help="Bring back this file of HOME/state/ alone, in a home that is in use.")
 @with_run
-def restore(run: Run, folder: Path) -> None:
-    """Restore a backup into an empty home.
+def restore(run: Run, folder: Path, only: str | None) -> None:
+    """Restore a backup into an empty home, or one damaged file of HOME/state/.
 
     Start `amkpi run` after it: it publishes the same marts.
 
@@ -87,6 +93,12 @@ def restore(run: Run, folder: Path) -> None:
     from amkpi.interfaces.cli import console
     from amkpi.pipeline import steps
 
+    if only is not None:
+        with console.step("restore") as (_, result):
+            restored, of = steps.restore_one(run, folder, only)
+            before = f"; what was there before is {restored.aside.name}" if restored.aside else ""
+            result(f"{restored.file}, {of.holds}, as of {restored.made_at:%Y-%m-%d %H:%M} UTC{before}; now: amkpi run")
+        return
     with console.step("restore") as (progress, result):
         deliveries = counted(steps.restore(run, folder, progress), "delivery", "deliveries")
         result(f"{deliveries} in {run.home.root}; now: amkpi run")

@@ -25,15 +25,30 @@ def secret_key(state: Path) -> bytes:
         state.mkdir(parents=True, exist_ok=True)
         if not file.exists():
             _make(file)
-        mode = file.stat().st_mode & 0o777
-        if mode & 0o077:
-            raise AmkpiError(
-                f"{file} can be read by others ({mode:o}): remove it, and start again; readers sign in anew"
-            )
-        key = file.read_bytes()
+        return _read(file)
     except OSError as error:
         raise AmkpiError(f"{file}: {error.strerror}: give the user who runs amkpi serve access to it") from error
-    if len(key) != _BYTES:
+
+
+def check(state: Path) -> None:
+    """Raise AmkpiError where the key cannot be used; a HOME without pages has none."""
+    file = state / FILE
+    try:
+        _read(file)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise AmkpiError(f"{file}: {error.strerror}: give the user who runs amkpi serve access to it") from error
+
+
+def _read(file: Path) -> bytes:
+    """The key of the file. Raises OSError and AmkpiError."""
+    mode = file.stat().st_mode & 0o777
+    if mode & 0o077:
+        raise AmkpiError(f"{file} can be read by others ({mode:o}): remove it, and start again; readers sign in anew")
+    key = file.read_bytes()
+    # A disk that failed leaves zeroes: anybody could sign with them.
+    if len(key) != _BYTES or not any(key):
         raise AmkpiError(f"{file} is damaged: remove it and start again; readers sign in again")
     return key
 
