@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import TypeVar
 
 import duckdb
 
 from amkpi.access.clients import read_credited
-from amkpi.access.names import Names, read_names
+from amkpi.access.names import Names
 from amkpi.core.language.periods import GRAINS, Period
 from amkpi.core.run import Run
-from amkpi.scorecards.facts import Facts, Publication, ScopeMember, read_facts, read_publication
+from amkpi.core.settings import Settings
+from amkpi.scorecards.columns import Columns, read_columns
+from amkpi.scorecards.facts import CommonFacts, Facts, Publication, ScopeMember, read_common_facts, read_facts
+
+V = TypeVar("V")
 
 # Of the charts.
 PERIODS_SHOWN = 12
@@ -61,43 +66,82 @@ class MeasureValue:
 
 
 @dataclass(frozen=True)
+class Interval:
+    """The 95% Wilson interval of a row of kpi_values; None where the KPI has none."""
+
+    low: float | None
+    high: float | None
+
+
+_INTERVAL = ("wilson_low", "wilson_high")
+_MEASURE = ("value", "numerator", "denominator")
+
+
+@dataclass(frozen=True)
 class PeriodFacts:
     """The facts of a period.
 
-    intervals: the 95% Wilson interval of each member and KPI, None where the KPI has none. measures: the supporting
-    measures of each member by name.
+    intervals: the 95% Wilson interval of each member and KPI. measures: the supporting measures of each member by name.
     """
 
     facts: Facts
-    intervals: Mapping[tuple[ScopeMember, str], tuple[float | None, float | None]]
+    intervals: Mapping[tuple[ScopeMember, str], Interval]
     measures: Mapping[tuple[ScopeMember, str], MeasureValue]
 
 
-def read_period(connection: duckdb.DuckDBPyConnection, period: Period, run: Run) -> PeriodFacts:
+@dataclass(frozen=True)
+class PagesFacts:
+    """What the pages of every period share."""
+
+    index: Index
+    common: CommonFacts
+    intervals: Columns[Interval]
+    measures: Columns[MeasureValue]
+
+
+class _OfPeriod(Mapping[tuple[ScopeMember, str], V]):
+    """The rows of one period by member and thing."""
+
+    def __init__(self, columns: Columns[V], period: Period) -> None:
+        self._columns, self._period = columns, (period.grain, period.start)
+
+    def __getitem__(self, key: tuple[ScopeMember, str]) -> V:
+        member, thing = key
+        found = self._columns.get((member.scope, member.staff_id), thing, self._period)
+        if found is None:
+            raise KeyError(key)
+        return found
+
+    def __iter__(self) -> Iterator[tuple[ScopeMember, str]]:
+        for member, thing, period in self._columns:
+            if period == self._period:
+                yield ScopeMember(*member), thing
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def read_pages_facts(connection: duckdb.DuckDBPyConnection, settings: Settings) -> PagesFacts:
+    """Read what the pages of every period of an open publication share."""
+    common = read_common_facts(connection, settings)
+    return PagesFacts(
+        index=_read_index(connection, common),
+        common=common,
+        intervals=read_columns(connection, common.numbers, "kpi_values", _INTERVAL, Interval, "kpi"),
+        measures=read_columns(connection, common.numbers, "supporting_measures", _MEASURE, MeasureValue, "measure"),
+    )
+
+
+def read_period(connection: duckdb.DuckDBPyConnection, period: Period, run: Run, shared: PagesFacts) -> PeriodFacts:
     """Read a period of an open publication. run: says where its closing files are. Raises ClosingsBroken."""
-    facts = read_facts(connection, period, run, history=PERIODS_SHOWN)
-    intervals = {
-        (ScopeMember(scope, staff_id), kpi): (low, high)
-        for scope, staff_id, kpi, low, high in connection.execute(
-            "select scope, staff_id, kpi, wilson_low, wilson_high from kpi_values"
-            " where period_grain = ? and period_start = ? and wilson_low is not null",
-            [period.grain, period.start],
-        ).fetchall()
-    }
-    measures = {
-        (ScopeMember(scope, staff_id), measure): MeasureValue(*figures)
-        for scope, staff_id, measure, *figures in connection.execute(
-            "select scope, staff_id, measure, value, numerator, denominator from supporting_measures"
-            " where period_grain = ? and period_start = ?",
-            [period.grain, period.start],
-        ).fetchall()
-    }
-    return PeriodFacts(facts, intervals, measures)
+    return PeriodFacts(
+        read_facts(connection, period, run, shared.common),
+        _OfPeriod(shared.intervals, period),
+        _OfPeriod(shared.measures, period),
+    )
 
 
-def read_index(connection: duckdb.DuckDBPyConnection) -> Index:
-    """Read the index of an open publication."""
-    publication = read_publication(connection)
+def _read_index(connection: duckdb.DuckDBPyConnection, common: CommonFacts) -> Index:
     members: dict[ScopeMember, set[tuple[str, date]]] = {}
     found: set[tuple[str, date, date]] = set()
     for scope, staff_id, grain, start, end in connection.execute(
@@ -112,8 +156,8 @@ def read_index(connection: duckdb.DuckDBPyConnection) -> Index:
         ).fetchall()
     }
     return Index(
-        publication=publication,
-        names=read_names(connection),
+        publication=common.publication,
+        names=common.today,
         members=members,
         clients=clients,
         credited=read_credited(connection),

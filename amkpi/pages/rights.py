@@ -16,7 +16,7 @@ from amkpi.core.catalogue import kpis
 from amkpi.explain.evidence import CountedRecord, ExcludedRecord, Explanation
 from amkpi.pages.facts import Index, PeriodFacts
 from amkpi.scorecards.closings import Adjustment, Closings
-from amkpi.scorecards.facts import EvidenceRecord
+from amkpi.scorecards.evidence_records import Evidence
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -76,10 +76,10 @@ def readable_period(period: PeriodFacts, index: Index, reader: Reader) -> Period
     return PeriodFacts(seen, intervals, measures)
 
 
-def readable_evidence(records: Iterable[EvidenceRecord], reader: Reader) -> tuple[EvidenceRecord, ...]:
+def readable_evidence(records: Evidence, reader: Reader) -> Evidence:
     """The rows of evidence that a reader may see."""
     known = {kpi.name: kpi for kpi in kpis()}
-    return tuple(record for record in records if reader.may_read_evidence(known[record.kpi], record.staff_id))
+    return records.only(lambda kpi, staff_id: reader.may_read_evidence(known[kpi], staff_id))
 
 
 def readable_explanation(explanation: Explanation, reader: Reader) -> Explanation:

@@ -1,13 +1,13 @@
-"""The figures of the published marts for one grain, read once before any mail is composed."""
+"""The figures of a publication: what every period shares is read once, the rest for each period."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
@@ -16,9 +16,14 @@ from amkpi.access.reader import Reader
 from amkpi.core.catalogue import kpis
 from amkpi.core.language.periods import Period
 from amkpi.core.run import Run
+from amkpi.core.settings import Settings
 from amkpi.publishing.closing.files import opened
 from amkpi.scorecards.closings import Closings, read_closing, read_closings
+from amkpi.scorecards.columns import Columns, Numbers, read_columns, read_numbers
+from amkpi.scorecards.evidence_records import Evidence, EvidenceRecord, read_evidence
 from amkpi.scorecards.scores import Score, ScoreRules, ShownScore
+
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -58,38 +63,6 @@ class ScorecardLine:
         if self.attainment is None or self.weight is None:
             return 0.0
         return self.weight * max(0.0, 1.0 - self.attainment)
-
-
-@dataclass(frozen=True)
-class EvidenceRecord:
-    """A row of kpi_evidence in the period.
-
-    The fields from `name` on are None in a publication of version 0.1.0, and of periods that it closed. days_late: up
-    to the publication's date where the record is not done. amount: in the reporting currency. kind: of business.
-    """
-
-    kpi: str
-    staff_id: str | None
-    client_id: str | None
-    event_date: date | None
-    extract: str | None
-    source_id: str | None
-    numerator: float | None
-    denominator: float | None
-    name: str | None = None
-    state: str | None = None
-    due_date: date | None = None
-    done_date: date | None = None
-    days_late: int | None = None
-    amount: float | None = None
-    kind: str | None = None
-    file_name: str | None = None
-    line_number: int | None = None
-
-    @property
-    def excess(self) -> float:
-        """By how much the numerator is above the denominator."""
-        return (self.numerator or 0.0) - (self.denominator or 0.0)
 
 
 @dataclass(frozen=True)
@@ -149,7 +122,7 @@ class Facts:
     values: Mapping[tuple[ScopeMember, str, date], KpiValue]
     lines: Mapping[tuple[ScopeMember, str, date], ScorecardLine]
     scores: Mapping[tuple[ScopeMember, date], Score]
-    records: tuple[EvidenceRecord, ...]
+    records: Evidence
     signed: Mapping[str, Mapping[str | None, float]]
     quarantined: tuple[QuarantineEntry, ...]
     failed: tuple[FailedExpectation, ...]
@@ -203,13 +176,21 @@ class Facts:
 
         A private KPI has one row for each person and no date: its people are those in the team at the close.
         """
-        return [record for record in self.records if record.kpi == kpi and self._counts(record, member)]
+        if member.scope == "company":
+            return self.records.of(kpi)
+        if member.scope != "team":
+            return list(self.records.of_person(kpi, member.staff_id))
+        return [
+            record
+            for staff_id in self.records.people(kpi)
+            if staff_id == member.staff_id or self._was_under(staff_id, member.staff_id)
+            for record in self.records.of_person(kpi, staff_id)
+            if staff_id == member.staff_id or self.is_under(staff_id, member.staff_id, record.event_date or self.close)
+        ]
 
-    def _counts(self, record: EvidenceRecord, member: ScopeMember) -> bool:
-        if member.scope == "company" or record.staff_id == member.staff_id:
-            return True
-        day = record.event_date or self.close
-        return member.scope == "team" and self.is_under(record.staff_id, member.staff_id, day)
+    def _was_under(self, staff_id: str | None, manager_id: str | None) -> bool:
+        """Whether the person was ever in the manager's team."""
+        return any(span.manager_id == manager_id for span in self.names.managers.get(staff_id or "", ()))
 
 
 def read_publication(connection: duckdb.DuckDBPyConnection) -> Publication:
@@ -222,103 +203,159 @@ def read_publication(connection: duckdb.DuckDBPyConnection) -> Publication:
     return Publication(*row)
 
 
-def read_facts(connection: duckdb.DuckDBPyConnection, period: Period, run: Run, history: int = 6) -> Facts:
+class _ByKpi(Mapping[tuple[ScopeMember, str, date], V]):
+    """The rows of one grain by member, KPI and first day of the period."""
+
+    def __init__(self, columns: Columns[V], grain: str) -> None:
+        self._columns, self._grain = columns, grain
+
+    def __getitem__(self, key: tuple[ScopeMember, str, date]) -> V:
+        member, kpi, start = key
+        found = self._columns.get((member.scope, member.staff_id), kpi, (self._grain, start))
+        if found is None:
+            raise KeyError(key)
+        return found
+
+    def __iter__(self) -> Iterator[tuple[ScopeMember, str, date]]:
+        for member, kpi, (grain, start) in self._columns:
+            if grain == self._grain:
+                yield ScopeMember(*member), kpi, start
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class _ByMember(Mapping[tuple[ScopeMember, date], V]):
+    """The rows of one grain by member and first day of the period, of a mart that has no KPI."""
+
+    def __init__(self, columns: Columns[V], grain: str) -> None:
+        self._columns, self._grain = columns, grain
+
+    def __getitem__(self, key: tuple[ScopeMember, date]) -> V:
+        member, start = key
+        found = self._columns.get((member.scope, member.staff_id), "", (self._grain, start))
+        if found is None:
+            raise KeyError(key)
+        return found
+
+    def __iter__(self) -> Iterator[tuple[ScopeMember, date]]:
+        for member, _, (grain, start) in self._columns:
+            if grain == self._grain:
+                yield ScopeMember(*member), start
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+@dataclass(frozen=True)
+class CommonFacts:
+    """What the facts of every period of a publication share. The columns have every period, or those of one grain."""
+
+    publication: Publication
+    today: Names
+    client_managers: Mapping[str, str | None]
+    numbers: Numbers
+    values: Columns[KpiValue]
+    lines: Columns[ScorecardLine]
+    scores: Columns[Score]
+    quarantined: tuple[QuarantineEntry, ...]
+    failed: tuple[FailedExpectation, ...]
+    rules: ScoreRules
+
+
+def read_common_facts(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, grain: str | None = None
+) -> CommonFacts:
+    """Read what every period of the open publication shares. grain: only the periods of this grain are wanted.
+
+    connection: from `amkpi.publishing.reader.published`, with the marts on its search path.
+    """
+    publication, numbers = read_publication(connection), read_numbers(connection, grain)
+    return CommonFacts(
+        publication=publication,
+        today=read_names(connection),
+        client_managers=dict(connection.execute("select client_id, manager_id from dim_client").fetchall()),
+        numbers=numbers,
+        values=read_columns(connection, numbers, "kpi_values", _VALUES, KpiValue, "kpi"),
+        lines=read_columns(connection, numbers, "scorecard_lines", _LINES, ScorecardLine, "kpi"),
+        scores=read_columns(connection, numbers, "scorecards", _SCORES, Score),
+        quarantined=_quarantined(connection),
+        failed=_failed(connection),
+        rules=ScoreRules.of(settings, publication.settings),
+    )
+
+
+def read_facts(
+    connection: duckdb.DuckDBPyConnection, period: Period, run: Run, common: CommonFacts | None = None
+) -> Facts:
     """Read the facts of a period from the open publication, and the names of a closed one from its closing file.
 
-    connection: from `amkpi.publishing.reader.published`, with the marts on its search path. history: of so many periods
-    the lines are read. Raises ClosingsBroken where the closing file cannot be read.
+    connection: as for `read_common_facts`. common: from there, where it was read before. Raises ClosingsBroken where
+    the closing file cannot be read.
     """
-    today, as_closed = read_names(connection), None
+    common = common or read_common_facts(connection, run.settings, period.grain)
+    today, as_closed = common.today, None
     closing = read_closing(connection, period)
     # Whoever sees only the publications, as the pages in their container do, has no closing file: today's names then.
     if closing is not None and run.home.closed.is_dir():
         with opened(run.home, closing.n, run.settings.timezone) as closing_file:
             as_closed = read_names(closing_file)
-    closings = read_closings(connection, period, closing, [today, *([as_closed] if as_closed else [])])
-    grain = [period.grain]
-    values = {
-        (ScopeMember(scope, staff_id), kpi, start): KpiValue(*rest)
-        for scope, staff_id, kpi, start, *rest in connection.execute(
-            "select scope, staff_id, kpi, period_start, value, numerator, denominator, sample_size, is_provisional,"
-            " null_reason, coalesce(undecided, 0) from kpi_values where period_grain = ?",
-            grain,
-        ).fetchall()
-    }
-    lines = {
-        (ScopeMember(scope, staff_id), kpi, start): ScorecardLine(*rest)
-        for scope, staff_id, kpi, start, *rest in connection.execute(
-            "select scope, staff_id, kpi, period_start, target, attainment, weight, change, status"
-            " from scorecard_lines where period_grain = ? and period_start between ? and ?",
-            [period.grain, period.before(history - 1).start, period.start],
-        ).fetchall()
-    }
-    scores = {
-        (ScopeMember(scope, staff_id), start): Score(*rest)
-        for scope, staff_id, start, *rest in connection.execute(
-            "select scope, staff_id, period_start, weighted_score, rating, weight_covered, kpis_scored,"
-            " is_provisional from scorecards where period_grain = ?",
-            grain,
-        ).fetchall()
-    }
-    records = _records(connection, period)
-    publication = read_publication(connection)
-    year = Period.holding("trailing_12m", min(period.end, publication.as_of))
+    return Facts(
+        publication=common.publication,
+        period=period,
+        today=today,
+        as_closed=as_closed,
+        client_managers=common.client_managers,
+        values=_ByKpi(common.values, period.grain),
+        lines=_ByKpi(common.lines, period.grain),
+        scores=_ByMember(common.scores, period.grain),
+        records=read_evidence(connection, period),
+        signed=_signed(connection, min(period.end, common.publication.as_of)),
+        quarantined=common.quarantined,
+        failed=common.failed,
+        closings=read_closings(connection, period, closing, [today, *([as_closed] if as_closed else [])]),
+        rules=common.rules,
+    )
+
+
+_VALUES = (
+    "value", "numerator", "denominator", "sample_size", "is_provisional", "null_reason", "coalesce(undecided, 0)"
+)  # fmt: skip
+_LINES = ("target", "attainment", "weight", "change", "status")
+_SCORES = ("weighted_score", "rating", "weight_covered", "kpis_scored", "is_provisional")
+
+
+def _signed(connection: duckdb.DuckDBPyConnection, close: date) -> dict[str, dict[str | None, float]]:
+    """The new revenue of the twelve months to the close, by client and who has the credit."""
     signed: dict[str, dict[str | None, float]] = {}
     for client_id, staff_id, amount in connection.execute(
         "select client_id, staff_id, sum(numerator) from kpi_evidence where list_contains(?, kpi)"
         " and period_grain = 'trailing_12m' and period_start = ? and client_id is not null"
         " group by client_id, staff_id order by client_id, staff_id",
-        [[kpi.name for kpi in kpis() if kpi.is_of_signings], year.start],
+        [[kpi.name for kpi in kpis() if kpi.is_of_signings], Period.holding("trailing_12m", close).start],
     ).fetchall():
         signed.setdefault(client_id, {})[staff_id] = amount
-    client_managers = dict(connection.execute("select client_id, manager_id from dim_client").fetchall())
-    quarantined = tuple(
+    return signed
+
+
+def _quarantined(connection: duckdb.DuckDBPyConnection) -> tuple[QuarantineEntry, ...]:
+    return tuple(
         QuarantineEntry(extract, file_name, line, reason, _ids(raw))
         for extract, file_name, line, reason, raw in connection.execute(
             "select extract, file_name, line_number, reason, raw_row from quarantined_rows where not is_dismissed"
             " order by all"
         ).fetchall()
     )
-    failed = tuple(
+
+
+def _failed(connection: duckdb.DuckDBPyConnection) -> tuple[FailedExpectation, ...]:
+    return tuple(
         FailedExpectation(expectation, table_name, tuple(found := json.loads(rows or "[]")), 0 < len(found) >= count)
         for expectation, table_name, rows, count in connection.execute(
             "select expectation, table_name, rows_concerned, unexpected_count from quality_results where not success"
             " order by all"
         ).fetchall()
     )
-    return Facts(
-        publication=publication,
-        period=period,
-        today=today,
-        as_closed=as_closed,
-        client_managers=client_managers,
-        values=values,
-        lines=lines,
-        scores=scores,
-        records=records,
-        signed=signed,
-        quarantined=quarantined,
-        failed=failed,
-        closings=closings,
-        rules=ScoreRules.of(run.settings, publication.settings),
-    )
-
-
-_DETAILS = (
-    "record_name", "state", "due_date", "done_date", "days_late", "amount", "kind", "file_name", "line_number",
-)  # fmt: skip
-
-
-def _records(connection: duckdb.DuckDBPyConnection, period: Period) -> tuple[EvidenceRecord, ...]:
-    """The evidence of the period. A publication of version 0.1.0 has no details of its records."""
-    present = {row[0] for row in connection.execute("describe kpi_evidence").fetchall()}
-    details = ", ".join(name if name in present else f"null as {name}" for name in _DETAILS)
-    rows = connection.execute(
-        f"select kpi, staff_id, client_id, event_date, source_extract, source_id, numerator, denominator, {details}"
-        " from kpi_evidence where period_grain = ? and period_start = ? order by all",
-        [period.grain, period.start],
-    ).fetchall()
-    return tuple(EvidenceRecord(*row) for row in rows)
 
 
 def _ids(raw_row: str | None) -> frozenset[tuple[str, str]]:

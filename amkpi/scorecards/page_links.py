@@ -9,7 +9,8 @@ from amkpi.access.reader import Reader
 from amkpi.core.catalogue import Kpi
 from amkpi.core.language.periods import Period
 from amkpi.core.language.translation import Language
-from amkpi.scorecards.facts import EvidenceRecord, ScopeMember
+from amkpi.scorecards.evidence_records import EvidenceRecord
+from amkpi.scorecards.facts import ScopeMember
 from amkpi.scorecards.page_paths import PagePath, anchor_of, key_of
 
 

@@ -17,7 +17,8 @@ from amkpi.core.catalogue import kpis
 from amkpi.core.errors import AmkpiError
 from amkpi.core.language.periods import Period
 from amkpi.core.language.translation import LANGUAGES, Language
-from amkpi.scorecards.facts import EvidenceRecord, ScopeMember
+from amkpi.scorecards.evidence_records import EvidenceRecord
+from amkpi.scorecards.facts import ScopeMember
 
 Kind = Literal["home", "overview", "person", "team", "kpi", "clients", "client", "changes", "data"]
 FRONT = "index.html"

@@ -43,3 +43,25 @@ def test_the_least_recently_used_value_goes_first() -> None:
         cache.get(key, lambda: 1)
     assert [cache.get(key, lambda: 2) for key in ("a", "c")] == [1, 1]
     assert cache.get("b", lambda: 2) == 2
+
+
+def test_values_go_by_their_sizes_and_the_newest_stays_whatever_its_size() -> None:
+    cache: Cache[str, int] = Cache(10, size=lambda value: value)
+    for key, value in (("a", 4), ("b", 5)):
+        cache.get(key, lambda value=value: value)  # type: ignore[misc]
+    assert cache.get("a", lambda: 0) == 4
+    assert cache.get("c", lambda: 12) == 12
+    assert cache.get("c", lambda: 0) == 12
+    assert cache.get("a", lambda: 1) == 1
+    assert cache.get("c", lambda: 0) == 0
+
+
+def test_what_was_begun_before_the_cache_was_cleared_is_not_kept() -> None:
+    cache: Cache[str, int] = Cache(2)
+
+    def make() -> int:
+        cache.clear()
+        return 1
+
+    assert cache.get("a", make) == 1
+    assert cache.get("a", lambda: 2) == 2

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date
 
+import pyarrow as pa
 import pytest
 
 from amkpi.access.reader import Reader
@@ -12,7 +14,7 @@ from amkpi.core.language.periods import Period
 from amkpi.explain.evidence import CountedRecord, ExcludedRecord, ExplainedValue, Explanation, Question
 from amkpi.pages.rights import readable_evidence, readable_exclusions, readable_explanation
 from amkpi.pages.sections.records import by_day
-from amkpi.scorecards.facts import EvidenceRecord
+from amkpi.scorecards.evidence_records import EvidenceRecord, evidence_of
 
 PRIVATE, OPEN = "internal_collaboration_score", "on_time_delivery_rate"
 ME = frozenset({"ME"})
@@ -25,7 +27,11 @@ def record(kpi: str, staff_id: str | None, source_id: str = "P1", day: int = 1) 
 
 
 def seen(kpi: str) -> list[str | None]:
-    return [each.staff_id for each in readable_evidence([record(kpi, who) for who in ("ME", "OTHER", None)], COMPANY)]
+    records = [asdict(record(kpi, who)) for who in ("ME", "OTHER", None)]
+    readable = readable_evidence(evidence_of(pa.Table.from_pylist(records)), COMPANY)
+    assert [each.staff_id for each in readable] == [each.staff_id for each in readable.of(kpi)]
+    assert all(bool(readable.of_person(kpi, who)) == (who in readable.people(kpi)) for who in ("ME", "OTHER", None))
+    return [each.staff_id for each in readable]
 
 
 def test_who_reads_the_company_reads_the_private_score_of_nobody_else() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 from amkpi.access.reader import Reader
 from amkpi.scorecards.compose.evidence import evidence
-from amkpi.scorecards.facts import EvidenceRecord, ScopeMember
+from amkpi.scorecards.evidence_records import EvidenceRecord
+from amkpi.scorecards.facts import ScopeMember
 
 PRIVATE, OPEN = "internal_collaboration_score", "on_time_delivery_rate"
 COMPANY = ScopeMember("company", None)

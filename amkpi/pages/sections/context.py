@@ -17,7 +17,7 @@ from amkpi.core.language import formatting
 from amkpi.core.language.names import name_key, plain
 from amkpi.core.language.periods import Period
 from amkpi.core.language.translation import Language
-from amkpi.pages.facts import Index, MeasureValue
+from amkpi.pages.facts import Index, Interval, MeasureValue
 from amkpi.pages.model import Day, Link, Name, Part, Span, Subject, Text, plain_text
 from amkpi.scorecards.context import ReaderContext
 from amkpi.scorecards.facts import ScopeMember
@@ -38,7 +38,7 @@ class PageContext(ReaderContext):
     path: PagePath
     index: Index
     shown: Collection[Period]
-    intervals: Mapping[tuple[ScopeMember, str], tuple[float | None, float | None]]
+    intervals: Mapping[tuple[ScopeMember, str], Interval]
     measures: Mapping[tuple[ScopeMember, str], MeasureValue]
 
     @property

@@ -10,7 +10,8 @@ from amkpi.core.language.names import plain
 from amkpi.pages.model import Figure, Table, Text
 from amkpi.pages.sections.context import PageContext, day, fill, join, slots
 from amkpi.pages.sections.words import kind_of, place_of, title_of
-from amkpi.scorecards.facts import EvidenceRecord, ScopeMember
+from amkpi.scorecards.evidence_records import EvidenceRecord
+from amkpi.scorecards.facts import ScopeMember
 from amkpi.scorecards.page_paths import anchor_of
 
 CSV_COLUMNS = (

@@ -169,9 +169,10 @@ def _sample(context: PageContext, kpi: Kpi, value: KpiValue, text: str) -> Text:
 
 def interval(context: PageContext, member: ScopeMember, kpi: Kpi) -> Text:
     """The bounds of the 95% Wilson interval of a share of counts; nothing for other KPIs."""
-    low, high = context.intervals.get((member, kpi.name), (None, None))
-    if low is None or high is None:
+    found = context.intervals.get((member, kpi.name))
+    if found is None or found.low is None or found.high is None:
         return ()
+    low, high = found.low, found.high
     return fill(
         context.t("likely {low} to {high}", **slots("low", "high")),
         low=Figure(context.figures.value(low, "ratio"), low, "kpi_values.wilson_low"),

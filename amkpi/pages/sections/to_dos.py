@@ -10,7 +10,8 @@ from amkpi.core.language.names import plain
 from amkpi.pages.model import Figure, Link, Name, Part, Status, Subject, Text, ToDo, ToDoList, plain_text
 from amkpi.pages.sections.context import PageContext, day, fill, join, marked, slots
 from amkpi.scorecards.compose.kpi_table import attained
-from amkpi.scorecards.facts import EvidenceRecord, ScopeMember
+from amkpi.scorecards.evidence_records import EvidenceRecord
+from amkpi.scorecards.facts import ScopeMember
 from amkpi.scorecards.model import MissedKpi, Todo
 from amkpi.scorecards.page_paths import anchor_of
 from amkpi.scorecards.score_parts import score_parts

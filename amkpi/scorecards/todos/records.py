@@ -13,7 +13,8 @@ from amkpi.core.language.periods import Period
 from amkpi.core.language.terms import KIND
 from amkpi.core.language.translator import Message
 from amkpi.scorecards.context import ReaderContext
-from amkpi.scorecards.facts import EvidenceRecord, Facts, ScopeMember
+from amkpi.scorecards.evidence_records import EvidenceRecord
+from amkpi.scorecards.facts import Facts, ScopeMember
 from amkpi.scorecards.model import Piece, Todo
 
 MOST_RECORDS = 3
