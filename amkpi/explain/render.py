@@ -22,8 +22,9 @@ from amkpi.core.language.names import plain
 from amkpi.core.language.terms import STATUS
 from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Translator
+from amkpi.explain.arguments import period_key
 from amkpi.explain.closing import AdjustmentRecord
-from amkpi.explain.evidence import CountedRecord, ExcludedRecord, Explanation, period_key
+from amkpi.explain.evidence import CountedRecord, ExcludedRecord, Explanation
 from amkpi.explain.render_closing import closing_as_json, show_closing
 from amkpi.explain.text import (
     change,

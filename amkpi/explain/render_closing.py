@@ -17,8 +17,9 @@ from amkpi.core.language.periods import Period
 from amkpi.core.language.terms import CAUSE
 from amkpi.core.language.translation import Language
 from amkpi.core.language.translator import Translator
+from amkpi.explain.arguments import period_key
 from amkpi.explain.closing import Closing, Figures
-from amkpi.explain.evidence import Explanation, period_key
+from amkpi.explain.evidence import Explanation
 from amkpi.explain.text import part, parts
 
 MOST_RECORDS = 60

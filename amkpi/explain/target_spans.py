@@ -9,8 +9,6 @@ from typing import Any
 
 import duckdb
 
-from amkpi.core.storage.internal_schemas import internal_schema
-
 
 @dataclass(frozen=True)
 class TargetSpan:
@@ -36,10 +34,15 @@ class TargetSpan:
 
 
 def read_target_spans(
-    connection: duckdb.DuckDBPyConnection, kpi: str, scope: str, staff_id: str | None, grain: str, start: date
+    connection: duckdb.DuckDBPyConnection,
+    internal: str,
+    kpi: str,
+    scope: str,
+    staff_id: str | None,
+    grain: str,
+    start: date,
 ) -> tuple[TargetSpan, ...]:
-    """The spans of one line of a scorecard, in the order of the days."""
-    internal = internal_schema(connection, "intermediate")
+    """The spans of one line of a scorecard, in the order of the days. internal: the schema of what is not public."""
     lines = connection.execute(
         f"select people.subject_id, people.period_id, catalogue.kpi_number from {internal}.int_scope_members as people"
         f" cross join {internal}.int_kpi_catalogue as catalogue"

@@ -135,7 +135,7 @@ class Site:
         home, timezone = self.run.home, self._settings.timezone
         try:
             with self.connection() as connection:
-                return explained(connection, question, lambda n: opened(home, n, timezone))
+                return explained(connection, question, lambda n: opened(home, n, timezone), is_listed=False)
         except ClosingsBroken:
             return None
 

@@ -16,6 +16,8 @@ import duckdb
 
 V = TypeVar("V")
 
+# Objects of rows that are kept. A page asks for a value several times, and readers of one team for the same ones.
+_MOST_KEPT = 50_000
 _ROWS = """
 select
     (members.number * $things_count + list_position($things::varchar[], {thing}) - 1) * $periods_count + periods.number
@@ -66,6 +68,7 @@ class Columns(Generic[V]):
         self._numbers, self._make = numbers, make
         self._things = {thing: number for number, thing in enumerate(things)}
         places, *self._columns = (column.combine_chunks() for column in table.columns)
+        self._kept: dict[int, V] = {}
         self._places: Sequence[int] = ()
         if len(places):
             self._places = memoryview(places.buffers()[1]).cast("q")[places.offset : places.offset + len(places)]
@@ -78,6 +81,14 @@ class Columns(Generic[V]):
         if of_member is None or of_thing is None or of_period is None:
             return None
         place = (of_member * len(self._things) + of_thing) * len(numbers.periods) + of_period
+        kept = self._kept.get(place)
+        if kept is None and (kept := self._read(place)) is not None:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            self._kept[place] = kept
+        return kept
+
+    def _read(self, place: int) -> V | None:
         row = bisect_left(self._places, place)
         if row == len(self._places) or self._places[row] != place:
             return None

@@ -9,7 +9,7 @@ import pytest
 from amkpi.core.catalogue import kpis
 from amkpi.core.errors import AmkpiError
 from amkpi.core.language import formatting
-from amkpi.explain.evidence import find_kpi, find_period, period_key
+from amkpi.explain.arguments import find_kpi, find_period, period_key
 
 
 @pytest.mark.parametrize(

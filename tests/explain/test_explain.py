@@ -22,7 +22,8 @@ from amkpi.core.home import Home
 from amkpi.core.language.periods import Period
 from amkpi.core.run import Run
 from amkpi.core.settings import load_settings
-from amkpi.explain.evidence import Explanation, Scope, explain, find_kpi, period_key
+from amkpi.explain.arguments import find_kpi, period_key
+from amkpi.explain.evidence import Explanation, Scope, explain
 from amkpi.explain.render import as_csv, as_json, show
 from amkpi.explain.text import EXCLUDED, change, numbers, sentence
 from tests.command_line import amkpi, failed

@@ -38,6 +38,15 @@ def test_who_reads_the_company_reads_the_private_score_of_nobody_else() -> None:
     assert seen(PRIVATE) == ["ME"]
 
 
+def test_a_record_between_two_that_may_be_read_stays_hidden() -> None:
+    two = frozenset({"A", "C"})
+    reader = Reader("A", two, two, two, company=False, data=False)
+    records = [asdict(record(OPEN, who, f"P{n}")) for n, who in enumerate(("A", "A", "B", "C", None))]
+    readable = readable_evidence(evidence_of(pa.Table.from_pylist(records)), reader)
+    assert [each.source_id for each in readable.of(OPEN)] == ["P0", "P1", "P3"]
+    assert readable.of_person(OPEN, "B") == ()
+
+
 def test_who_reads_the_company_reads_every_other_record() -> None:
     assert seen(OPEN) == ["ME", "OTHER", None]
 

@@ -16,7 +16,8 @@ from amkpi.core.errors import AmkpiError
 from amkpi.core.language.names import unmarked
 from amkpi.core.language.periods import Period
 from amkpi.core.run import Run
-from amkpi.explain.evidence import Question, Scope, find_kpi, find_period
+from amkpi.explain.arguments import find_kpi, find_period
+from amkpi.explain.evidence import Question, Scope
 from amkpi.publishing.reader import published
 
 ANALYST = "analyst"

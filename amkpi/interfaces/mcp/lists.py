@@ -11,7 +11,8 @@ from typing import Any
 from amkpi.core.catalogue import Kpi, kpis
 from amkpi.core.errors import AmkpiError
 from amkpi.core.language.periods import GRAINS, Period
-from amkpi.explain.evidence import Scope, find_kpi, period_key
+from amkpi.explain.arguments import find_kpi, period_key
+from amkpi.explain.evidence import Scope
 from amkpi.interfaces.mcp.answers import (
     Catalogue,
     Changed,

@@ -8,7 +8,8 @@ from typing import Any
 from amkpi.core.errors import AmkpiError
 from amkpi.core.language.translation import Language
 from amkpi.explain import text
-from amkpi.explain.evidence import Explanation, Question, Scope, explained, period_key
+from amkpi.explain.arguments import period_key
+from amkpi.explain.evidence import Explanation, Question, Scope, explained
 from amkpi.explain.render import definition
 from amkpi.interfaces.mcp.answers import Excluded, Explained, Record, Records, Subject, Value
 from amkpi.interfaces.mcp.caller import Asked

@@ -15,7 +15,8 @@ from amkpi.core.language.names import plain, shortened
 from amkpi.core.language.periods import Period
 from amkpi.core.storage.sql import literal
 from amkpi.explain import text as sentences
-from amkpi.explain.evidence import ExcludedRecord, Explanation, Question, Scope, period_key
+from amkpi.explain.arguments import period_key
+from amkpi.explain.evidence import ExcludedRecord, Explanation, Question, Scope
 from amkpi.explain.target_spans import TargetSpan
 from amkpi.pages.compose.scorecards import trail_of
 from amkpi.pages.model import Fact, Figure, Name, Page, Part, Span, Table, Text

@@ -15,7 +15,8 @@ import pytest
 from amkpi.core.language.periods import Period
 from amkpi.core.setting_groups import RatingBand
 from amkpi.core.storage import closing_register
-from amkpi.explain.evidence import explain, period_key
+from amkpi.explain.arguments import period_key
+from amkpi.explain.evidence import explain
 from amkpi.explain.render import as_csv, as_json
 from amkpi.pipeline import steps
 from amkpi.publishing.closing import publication
