@@ -4,9 +4,13 @@
 alone changes what is overdue. A run that finds nothing changed publishes nothing. Rows that come during a run are built
 by the next one. By hand: *Trigger*, with
 
-- `as_of` for another date than today. If the current publication has a later date, the result is a *historical*
-  publication, `published/kpi_<publication id>.duckdb`, and `current.duckdb` stays. The last task logs the file.
+- `as_of` for another date than today.
+- `current` to switch readers to it although they see a later date.
 - `rebuild` to make the warehouse again from archive/ and state/ first: after a loss, or when in doubt.
+
+If the current publication has a later date than the run, because somebody published it by hand, the result is a
+*historical* publication, `published/kpi_<publication id>.duckdb`, and `current.duckdb` stays. The last task logs the
+file. The nightly run does the same, until that date.
 
 Before the first file was loaded, a run is *skipped*.
 
@@ -43,6 +47,7 @@ from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, reque
     default_args=DEFAULT_ARGS,
     params={
         "as_of": Param(None, type=["null", "string"], format="date", description="empty: today at the agency"),
+        "current": Param(False, type="boolean", description="readers see this date, also if they see a later one now"),
         "rebuild": Param(False, type="boolean", description="make the warehouse again from archive/ and state/ first"),
     },
     tags=["amkpi", "marts"],
@@ -85,7 +90,10 @@ def build_marts() -> None:
         if report.repaired:
             log(f"somebody had written into {report.file}: it is written again")
         if report.historical:
-            log(f"historical publication: {report.file}; readers still see the later date")
+            log(
+                f"historical publication: {report.file}; readers still see the later date; the param `current` switches"
+                f" them to {run.as_of:%d/%m/%Y}"
+            )
         return {"publication": report.publication_id, "file": str(report.file), "historical": report.historical}
 
     publish(audit(build()))

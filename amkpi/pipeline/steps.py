@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, fields, replace
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -148,13 +149,14 @@ def build(run: Run, progress: Progress = silent, on_start: Callable[[], None] = 
             create_tables(connection)
             _check_loaded(run, connection)
             quarantine.copy_dismissals(connection, run.home)
+            # A historical publication does not count as one that has the new rows. But where readers see a later date
+            # than today, no other run of today will do more for them: the first of that date will.
+            if not run.historical or (run.as_of >= _today(run) and is_past(run)):
+                unprocessed.mark_processed(connection)
             if run.historical:
                 identity = publication_id.publication_id(run.home, connection, run.settings, run.as_of)
                 if publication_id.published_file(run.home, identity).exists():
                     return BuildReport(identity, 0, 0, is_new=False)
-            else:
-                # A historical publication does not count as one that has the new rows.
-                unprocessed.mark_processed(connection)
             closings.before_build(connection, run.home, run.as_of)
         report = dbt_runner.build(run.home, run.settings, run.as_of, progress, on_start)
         if report.is_new:
@@ -263,9 +265,19 @@ def check_state(run: Run) -> int:
 
 
 def is_past(run: Run) -> bool:
-    """Whether the current publication has a later date than the run: the run must not replace it."""
-    seen = publications.current_as_of(run.home)
+    """Whether the current publication has a later date than the run: the run must not replace it.
+
+    One that cannot be opened tells no date, and readers have nothing of it: a run of today or later replaces it.
+    """
+    try:
+        seen = publications.current_as_of(run.home)
+    except AmkpiError:
+        seen = _today(run)
     return seen is not None and run.as_of < seen
+
+
+def _today(run: Run) -> date:
+    return run.now().astimezone(run.settings.zone).date()
 
 
 def audit_rebuilding_if_stale(run: Run, progress: Progress = silent) -> AuditReport:

@@ -277,10 +277,13 @@ def test_the_param_as_of_goes_before_the_environment(
         ({"as_of": "2026-10-17"}, date(2026, 10, 17), False),
         ({"as_of": "2026-10-18"}, date(2026, 10, 17), False),
         ({"as_of": "2026-03-31"}, None, False),  # the first publication is what readers open
-        ({}, date(2026, 12, 31), False),  # the night's own run, though somebody published a later date by hand
+        ({"as_of": "2026-03-31", "current": True}, date(2026, 10, 17), False),
+        ({}, date(2026, 12, 31), True),  # the night's own run, and somebody has published a later date by hand
+        ({"current": True}, date(2026, 12, 31), False),
+        ({}, date(2026, 10, 16), False),
     ],
 )
-def test_a_date_that_a_person_asks_for_and_that_is_past_is_published_historical(
+def test_a_date_before_the_one_that_readers_see_is_published_historical_unless_a_person_switches_them(
     bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], seen: date | None, historical: bool
 ) -> None:
     asked: list[tuple[str, bool]] = []

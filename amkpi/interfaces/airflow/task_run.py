@@ -21,16 +21,18 @@ log = logging.getLogger(__name__).info
 def run_from_params(params: Mapping[str, Any] | None = None) -> Run:
     """The run of AMKPI_HOME, AMKPI_LANDING and `as_of`; without `as_of`, AMKPI_AS_OF counts.
 
-    params: the params of the DAG, or what an earlier task of the same run returned (`Run.to_xcom`). If a person asks
-    for an earlier date than that of the current publication, the run makes a historical publication. Raises AmkpiError.
+    params: the params of a DAG that publishes, or what an earlier task of the same run returned (`Run.to_xcom`). A date
+    before that of the current publication makes a historical publication, unless the param `current` is set: somebody
+    may have published a later date by hand. Raises AmkpiError.
     """
     from amkpi.core.run import Run
     from amkpi.pipeline import steps  # DuckDB and Arrow take a second to import: not while Airflow reads DAG files
 
     given = params or {}
     run = Run.prepare(as_of=given.get("as_of") or None)
-    past = given["historical"] if "historical" in given else bool(given.get("as_of")) and steps.is_past(run)
-    return replace(run, historical=past)
+    if "historical" in given:
+        return replace(run, historical=given["historical"])
+    return replace(run, historical=params is not None and not given.get("current") and steps.is_past(run))
 
 
 def request_export(run: Run, outlet_events: Any) -> None:
