@@ -23,12 +23,14 @@ from amkpi.expectations.history import blocking_audit
 from amkpi.ingestion import delivery_log, landing
 from amkpi.ingestion.contracts.extracts import EXTRACTS
 from amkpi.publishing.reader import published
+from amkpi.publishing.retention import disk_space
 from amkpi.scorecards.mail.history import History
 
 # The types that `find_incidents` raises, and that are resolved when it finds them no more. A failed task is resolved by
 # its next success.
 BY_FACTS: tuple[IncidentType, ...] = (
     "publication-blocked", "nightly-late", "family-stale", "mails-uncertain", "landing-stuck", "address-shared",
+    "disk-low",
 )  # fmt: skip
 _NAMES_SHOWN = 5
 
@@ -55,7 +57,7 @@ def find_incidents(run: Run, current: CurrentPublication | None, open_alerts: Se
     """The incidents that the facts show now, except those that only follow from another open alert."""
     known = {(alert.incident.type, alert.incident.about) for alert in open_alerts}
     blocked = _blocked(run, current)
-    found = [*blocked, *_stale(run), *_uncertain(run), *_shared(run, current)]
+    found = [*blocked, *_stale(run), *_uncertain(run), *_shared(run, current), *_disk_low(run)]
     cannot_publish = bool(blocked) or any(type_ == "publication-blocked" for type_, _ in known)
     builds_fail = any(type_ == "task-failed" and about.startswith("build_marts.") for type_, about in known)
     if ("nightly-late", "") in known or not (cannot_publish or builds_fail):
@@ -186,6 +188,19 @@ def _shared(run: Run, current: CurrentPublication | None) -> list[Incident]:
     who = "; ".join(", ".join(group) for group in groups)
     text = translator_of(run.settings).t("the staff extract gives one address to several people: {who}", who=who)
     return [Incident("address-shared", "", text)]
+
+
+def _disk_low(run: Run) -> list[Incident]:
+    space, language = disk_space(run.home), run.settings.scorecards.language
+    if not space.is_low:
+        return []
+    text = translator_of(run.settings).t(
+        "{folder} has {free} left, and the next runs may need {needed}",
+        folder=space.folder,
+        free=formatting.size(space.free, language),
+        needed=formatting.size(space.needed, language),
+    )
+    return [Incident("disk-low", "", text)]
 
 
 def _stuck(run: Run) -> list[Incident]:

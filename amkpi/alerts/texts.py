@@ -17,6 +17,7 @@ IncidentType = Literal[
     "mails-uncertain",
     "landing-stuck",
     "address-shared",
+    "disk-low",
 ]
 
 
@@ -52,6 +53,10 @@ TEXTS: Mapping[IncidentType, AlertText] = {
     "address-shared": AlertText(
         Message("People share a mail address"),
         Message("None of these people gets a scorecard or can sign in to the pages by mail."),
+    ),
+    "disk-low": AlertText(
+        Message("The disk is almost full"),
+        Message("Publications continue until the disk is full. Then readers keep the last good publication."),
     ),
 }
 # Families of extracts, which `about` may name.

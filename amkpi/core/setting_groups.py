@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, SecretStr
 from pydantic_settings import NoDecode
 
 
@@ -98,6 +98,10 @@ class Storage(Group):
     )
 
 
+# A variable or a TOML file cannot hold None.
+_or_none = BeforeValidator(lambda value: None if value in ("none", "") else value)
+
+
 class Retention(Group):
     """How long things are kept."""
 
@@ -106,6 +110,14 @@ class Retention(Group):
     )
     daily_days: Annotated[int, FlatName("keep_daily_days"), RESULT_NEUTRAL] = Field(
         default=31, ge=0, description="for so many days the last publication of each day is kept"
+    )
+    publications_bytes: Annotated[ByteSize | None, _or_none, FlatName("keep_publications_bytes"), RESULT_NEUTRAL] = (
+        Field(
+            default=None,
+            ge=0,
+            description="of those that are kept, the oldest go when all are larger than this, as in 20GB; the current"
+            " one stays; none: no limit",
+        )
     )
     audit_pages: Annotated[int, FlatName("keep_audit_pages"), RESULT_NEUTRAL] = Field(
         default=60, ge=1, description="how many of the newest audit pages are kept"
@@ -340,10 +352,6 @@ class Schedule(Group):
     publish_by_hour: Annotated[int, RESULT_NEUTRAL] = Field(
         default=6, ge=3, le=23, description="if the night's publication is not there at this hour: an alert"
     )
-
-
-# A variable or a TOML file cannot hold None.
-_or_none = BeforeValidator(lambda value: None if value in ("none", "") else value)
 
 
 class Closing(Group):

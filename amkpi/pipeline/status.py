@@ -30,6 +30,7 @@ from amkpi.ingestion.mappings.files import read_mappings
 from amkpi.pipeline import state_files
 from amkpi.publishing.publications import historical_publications
 from amkpi.publishing.reader import published
+from amkpi.publishing.retention import disk_space
 
 _MOST_NAMES = 5
 
@@ -140,7 +141,7 @@ def read_status(run: Run) -> Status:
             for each in _readable(AlertStore(run.home).open_alerts) or ()
         ),
         held_addresses=tuple(each.staff_id for each in _readable(lambda: addresses.changes(run.home.state)) or ()),
-        problems=(*state_files.problems(run.home), *_mapping_problems(run), *_damaged(run)),
+        problems=(*state_files.problems(run.home), *_mapping_problems(run), *_damaged(run), *_disk_problems(run)),
         claimed=tuple(each.name for each in archive.claimed(run.home)),
         waiting=tuple(each.name for each in landing.waiting(run.home.landing)) if run.home.landing.is_dir() else (),
     )
@@ -217,6 +218,17 @@ def _mapping_problems(run: Run) -> list[str]:
     mappings = read_mappings(SHIPPED_MAPPINGS, run.home.sources, run.settings.zone)
     changed = changed_mappings(deliveries, mappings.valid)
     return [*(str(wrong.error) for wrong in mappings.broken), *(changed_mapping(*each) for each in changed.items())]
+
+
+def _disk_problems(run: Run) -> list[str]:
+    space = disk_space(run.home) if run.home.published.is_dir() else None
+    if space is None or not space.is_low:
+        return []
+    free, needed = formatting.size(space.free, "en"), formatting.size(space.needed, "en")
+    return [
+        f"{space.folder} has {free} left, and the next runs may need {needed}: make room, or set"
+        " keep_publications_bytes"
+    ]
 
 
 def print_status_json(status: Status) -> None:

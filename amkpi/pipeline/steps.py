@@ -33,7 +33,7 @@ from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.validation import quarantine
 from amkpi.pipeline import state_files
 from amkpi.pipeline.state_files import StateFile
-from amkpi.publishing import backup, publications
+from amkpi.publishing import backup, publications, retention
 from amkpi.publishing.backup import BackupReport, RestoredFile
 from amkpi.publishing.closing import publication as closings
 from amkpi.publishing.publications import PublishReport
@@ -217,7 +217,7 @@ def publish(run: Run, progress: Progress = silent) -> PublishReport:
 def prune_publications(run: Run) -> int:
     """Remove the publications that the settings do not keep; returns how many. Raises AmkpiError."""
     with locked(run.home, run.settings, warehouse=False):
-        gone = publications.prune(run.home, run.settings, run.now())
+        gone = retention.prune(run.home, run.settings, run.now())
         parquet.prune(run.home)
         return gone
 

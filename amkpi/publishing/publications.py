@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import duckdb
 
@@ -25,11 +24,8 @@ from amkpi.core.publication_id import current_file, is_current, pipeline_version
 from amkpi.core.settings import Settings
 from amkpi.core.storage import closing_register, permissions, published_hashes
 from amkpi.core.storage.warehouse import connect, table_exists
-from amkpi.publishing import publication_file
+from amkpi.publishing import publication_file, retention
 from amkpi.publishing.reader import cannot_be_opened
-
-# An empty file with this prefix and a publication id marks a historical publication. Version 0.1.0 wrote the same name.
-_HISTORICAL_MARK = ".beside_"
 
 
 @dataclass(frozen=True)
@@ -72,13 +68,11 @@ def current_as_of(home: Home) -> date | None:
 
 def historical_publications(home: Home) -> list[tuple[Path, date]]:
     """The files of the historical publications and their dates; the newest file first."""
-    return [(file, _as_of(file)) for file in _newest_first(_historical_marks(home)) if file != current_file(home)]
-
-
-def _historical_marks(home: Home) -> dict[Path, Path]:
-    """The marks of historical publications, by the file that each belongs to."""
-    marks = home.published.glob(f"{_HISTORICAL_MARK}*")
-    return {published_file(home, mark.name.removeprefix(_HISTORICAL_MARK)): mark for mark in marks}
+    return [
+        (file, _as_of(file))
+        for file in retention.newest_first(retention.historical_marks(home))
+        if file != current_file(home)
+    ]
 
 
 def _as_of(file: Path) -> date:
@@ -88,10 +82,6 @@ def _as_of(file: Path) -> date:
             return found
     except duckdb.Error as error:
         raise AmkpiError(cannot_be_opened(file, error)) from error
-
-
-def _newest_first(files: Iterable[Path]) -> list[Path]:
-    return sorted((f for f in files if f.exists()), key=lambda file: file.stat().st_mtime_ns, reverse=True)
 
 
 def publish(
@@ -117,7 +107,7 @@ def publish(
         return PublishReport(identity, published_file(home, identity), False, not is_current(home, identity))
     identity = check_built(home, settings, as_of)
     target = published_file(home, identity)
-    mark = home.published / f"{_HISTORICAL_MARK}{identity}"
+    mark = retention.historical_mark(home, identity)
     partial = target.with_name(f".{target.name}.part")
     partial.unlink(missing_ok=True)
     with connect(home, settings) as connection:
@@ -149,7 +139,7 @@ def publish(
         _switch(home, target)
     permissions.share(home.published, settings.storage.published_group)
     published_hashes.record(home, target)
-    prune(home, settings, moment)
+    retention.prune(home, settings, moment)
     return PublishReport(identity, target, True, historical, repaired)
 
 
@@ -171,31 +161,3 @@ def _switch(home: Home, target: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def prune(home: Home, settings: Settings, moment: datetime) -> int:
-    """Remove publications that are neither among the newest nor the last of one of the past days; returns how many.
-
-    Historical publications are counted separately, and the newest of them stay: a file that was made by hand must not
-    displace one of a nightly run.
-    """
-    zone = ZoneInfo(settings.timezone)
-    marks = _historical_marks(home)
-    historical = _newest_first(marks)
-    files = [path for path in _newest_first(home.published.glob("kpi_*.duckdb")) if path not in marks]
-    newest = settings.retention.publications
-    keep = {current_file(home), *files[:newest], *historical[:newest]}
-    oldest = moment.astimezone(zone).date() - timedelta(days=settings.retention.daily_days)
-    days: set[date] = set()
-    for path in files:
-        day = datetime.fromtimestamp(path.stat().st_mtime, zone).date()
-        if day >= oldest and day not in days:
-            days.add(day)
-            keep.add(path)
-    gone = [path for path in (*files, *historical) if path not in keep]
-    for path in gone:
-        path.unlink()
-    for path, mark in marks.items():
-        if not path.exists():
-            mark.unlink()
-    return len(gone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from types import SimpleNamespace
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
@@ -20,9 +22,11 @@ from amkpi.alerts.notify import monitor, notify, raise_incident, resolve, task_s
 from amkpi.alerts.store import AlertStore, Incident
 from amkpi.alerts.texts import TEXTS, IncidentType
 from amkpi.core.errors import AmkpiError
+from amkpi.core.language import formatting
 from amkpi.core.storage.migrations.state_stores import AUDITS
 from amkpi.ingestion import delivery_log
 from amkpi.ingestion.delivery_log import Delivery
+from amkpi.publishing.retention import disk_space
 from amkpi.scorecards.mail.history import History, Sending, State
 from amkpi.scorecards.mail.smtp import Server
 from tests.conftest import Agency
@@ -322,6 +326,23 @@ def test_uncertain_mails_are_one_incident_for_each_edition_until_each_reader_got
         "[amkpi] Scorecards that may not have arrived: month 2026-10 (2026-W42)",
         "[amkpi] Resolved: Scorecards that may not have arrived: month 2026-10 (2026-W42)",
     ]
+
+
+def test_a_disk_without_room_for_the_next_runs_is_one_incident_until_there_is_room(
+    watched: Agency, server: Callable[[], Server], postbox: Postbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(watched, date(2026, 10, 17), at(17, 2, 5))
+    needed = disk_space(watched.home).needed
+    assert needed > 0
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=needed - 1))
+    monitor(watched.run, server)
+    assert postbox.subjects == ["[amkpi] The disk is almost full"]
+    said = " ".join(postbox.taken[0].get_content().split())
+    size = formatting.size(needed, "en")
+    assert f"{watched.home.published} has {size} left, and the next runs may need {size}" in said
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=needed))
+    monitor(watched.run, server)
+    assert postbox.subjects[1:] == ["[amkpi] Resolved: The disk is almost full"]
 
 
 def test_people_who_share_an_address_are_one_incident_until_they_do_not(

@@ -19,7 +19,7 @@ from amkpi.core import build_record, publication_id
 from amkpi.core.errors import AmkpiError, AuditBlocked
 from amkpi.pipeline import steps
 from amkpi.pipeline.status import read_status
-from amkpi.publishing import publications
+from amkpi.publishing import publications, retention
 from amkpi.publishing.reader import open_publication
 from amkpi.scorecards.mail.history import History, Sending
 from amkpi.scorecards.model import SentFigure
@@ -182,7 +182,7 @@ def test_old_publications_go_but_the_newest_and_each_days_last_stay(small: Agenc
         path.touch()
         os.utime(path, (now - age, now - age))
     os.utime(newest, (now, now))
-    publications.prune(agency.home, agency.run.settings, agency.moment)
+    retention.prune(agency.home, agency.run.settings, agency.moment)
     stay = {path.stem[4:] for path in agency.home.published.glob("kpi_*.duckdb")}
     # a is the second newest; c the last of its day; b, d and the one of 40 days ago go.
     assert stay == {newest.stem[4:], "a" * 16, "c" * 16}
@@ -232,7 +232,7 @@ def test_historical_publications_displace_no_nightly_one_and_their_newest_stay(a
         os.utime(path, (now - 86400 * (age + 1), now - 86400 * (age + 1)))
     for name in historical:
         (agency.home.published / f".beside_{name}").touch()
-    assert publications.prune(agency.home, agency.run.settings, agency.moment) == 2
+    assert retention.prune(agency.home, agency.run.settings, agency.moment) == 2
     stay = {path.stem[4:] for path in agency.home.published.glob("kpi_*.duckdb")}
     assert stay == {*nights[:2], *historical[:2]}
     assert {path.name for path in agency.home.published.glob(".beside_*")} == {f".beside_{n}" for n in historical[:2]}

@@ -41,7 +41,7 @@ from amkpi.core.settings import load_settings
 from amkpi.core.storage.pages_key import secret_key
 from amkpi.interfaces.web.sign_in import COOKIE, standing
 from amkpi.interfaces.web.sign_ins import SignIns
-from amkpi.publishing.publications import prune
+from amkpi.publishing.retention import prune
 from amkpi.sample_agency import write_sample
 from tools.benchmarks.measure import AMKPI, AS_OF, run
 from tools.paths import ROOT

@@ -113,6 +113,12 @@ def kpi_value(value: float | None, unit: str, currency: str, language: Language)
     return number(value, 1, language)
 
 
+def size(value: int, language: Language) -> str:
+    """Bytes in the largest decimal unit that they fill: `3.1 GB`, `3,1 GB`."""
+    unit, name = next(((10**n, name) for n, name in ((12, "TB"), (9, "GB"), (6, "MB")) if value >= 10**n), (1000, "kB"))
+    return f"{number(Decimal(value) / unit, 1, language)} {name}"
+
+
 def day(value: date) -> str:
     """A date as the agency writes it: dd/mm/yyyy."""
     return f"{value:%d/%m/%Y}"

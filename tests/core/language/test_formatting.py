@@ -26,6 +26,12 @@ def test_money_is_scaled_to_millions_and_billions_in_the_words_of_the_language()
     assert [formatting.money(amount, "", "en") for amount in amounts] == ["455 m", "1.32 bn", "999,999.50", "0"]
 
 
+def test_a_size_is_in_the_largest_unit_that_it_fills() -> None:
+    sizes = (0, 999_949, 1_000_000, 4_649_000_000, 2 * 10**12)
+    assert [formatting.size(size, "vi") for size in sizes] == ["0,0 kB", "999,9 kB", "1,0 MB", "4,6 GB", "2,0 TB"]
+    assert formatting.size(4_649_000_000, "en") == "4.6 GB"
+
+
 @pytest.mark.parametrize(
     ("change", "unit", "language", "expected"),
     [
