@@ -16,10 +16,12 @@ from pathlib import Path
 import duckdb
 
 from amkpi.core.catalogue import kpi_named
+from amkpi.core.errors import ClosingsBroken
 from amkpi.core.home import Home
 from amkpi.core.publication_id import current_file, published_file
 from amkpi.core.storage.internal_schemas import internal_schema
 from amkpi.publishing.closing.changes import Cause
+from amkpi.publishing.closing.files import attached
 from amkpi.publishing.publication_file import as_readers_see
 from amkpi.scorecards.facts import Publication, read_publication
 from amkpi.scorecards.mail.history import LastSent
@@ -30,6 +32,18 @@ from amkpi.scorecards.restatements.source_rows import SourceRows, read_source_ro
 UNKNOWN = "unknown"
 # A closing was undone: its figures were the last that readers could rely on.
 REOPENED = "reopened"
+
+
+_CHANGED_RECORDS = """
+    select coalesce(before.client_id, after.client_id), coalesce(before.source_id, after.source_id),
+        before.staff_id, before.numerator, before.denominator, after.staff_id, after.numerator, after.denominator
+    from {before} as before
+    full join {after} as after
+        on before.client_id is not distinct from after.client_id
+        and before.source_id is not distinct from after.source_id
+    where (before.staff_id, before.numerator, before.denominator) is distinct from
+        (after.staff_id, after.numerator, after.denominator)
+    """
 
 
 @dataclass(frozen=True)
@@ -53,7 +67,8 @@ class _Record:
 
 
 _NO_RECORD = _Record(0.0, 0.0, None)
-_Evidence = Mapping[tuple[str | None, str | None], _Record]
+# Of a record, by client_id and source_id: then and now.
+_Changes = Mapping[tuple[str | None, str | None], tuple[_Record, _Record]]
 
 
 class CauseFinder:
@@ -65,7 +80,7 @@ class CauseFinder:
 
     def __init__(self, home: Home, connection: duckdb.DuckDBPyConnection | None = None) -> None:
         self._home, self._given = home, connection
-        self._evidence = cache(self._read_evidence)
+        self._changes = cache(self._read_changes)
         self._rows = cache(self._read_rows)
         self._team = cache(self._read_team)
         self._publication = cache(self._read_publication)
@@ -75,7 +90,8 @@ class CauseFinder:
         try:
             found, records = self._of_score(line, lines) if line.kpi is None else self._of_kpi(line)
             found = found or self._of_no_row(line.last)
-        except duckdb.Error:
+        except (ClosingsBroken, duckdb.IOException, duckdb.CatalogException, duckdb.BinderException):
+            # The file is gone, damaged, being written, or of a version that had other columns.
             return Why((UNKNOWN,))
         return Why(tuple(cause.value for cause in Cause if cause in found) or (UNKNOWN,), tuple(records))
 
@@ -113,18 +129,12 @@ class CauseFinder:
     def _of_value(self, line: RestatedLine) -> tuple[set[Cause], list[tuple[str | None, str | None]]]:
         then, kpi = line.last, str(line.kpi)
         rows = self._rows(then.publication_id, then.delivery, then.as_of)
-        old = self._evidence(published_file(self._home, then.publication_id), kpi, line.grain, line.period_start)
-        new = self._evidence(None, kpi, line.grain, line.period_start)
-        if old is None or new is None:
+        changes = self._changes(published_file(self._home, then.publication_id), kpi, line.grain, line.period_start)
+        if changes is None:
             # The publication is pruned: all rows behind this KPI are looked at.
             return {cause for extract in kpi_named(kpi).corrected_by for cause in rows.any_of(extract)}, []
-        changed = [
-            record
-            for record in old.keys() | new.keys()
-            if old.get(record) != new.get(record)
-            and self._counts(line, old.get(record, _NO_RECORD), new.get(record, _NO_RECORD))
-        ]
-        changed.sort(key=lambda record: (-_difference(old.get(record), new.get(record)), tuple(map(str, record))))
+        changed = [record for record, sides in changes.items() if self._counts(line, *sides)]
+        changed.sort(key=lambda record: (-_difference(*changes[record]), tuple(map(str, record))))
         causes = {cause for record in changed for cause in self._of_record(kpi, record, rows)}
         return causes or self._of_other_rows(kpi, bool(changed), rows, then), changed
 
@@ -184,27 +194,22 @@ class CauseFinder:
             ).fetchall()
         return frozenset({manager_id, *(staff_id for (staff_id,) in rows)})
 
-    def _read_evidence(self, file: Path | None, kpi: str, grain: str, start: date) -> _Evidence | None:
-        """The records of a publication's file, None if it is pruned; without a file, those that readers see now."""
-        query = (
-            "select client_id, source_id, max(staff_id), sum(numerator), sum(denominator) from {}"
-            " where kpi = ? and period_grain = ? and period_start = ? group by client_id, source_id"
-        )
-        if file is not None:
-            if not file.is_file():
-                return None
-            with duckdb.connect(str(file), read_only=True) as connection:
-                rows = connection.execute(query.format("marts.kpi_evidence"), [kpi, grain, start]).fetchall()
-        else:
-            seen = "marts.kpi_evidence"
-            if self._given is not None:
-                seen = f"({as_readers_see('kpi_evidence', seen)})"
-            with self._marts() as connection:
-                rows = connection.execute(query.format(seen), [kpi, grain, start]).fetchall()
-        return {
-            (client, source): _Record(float(num or 0), float(den or 0), staff)
-            for client, source, staff, num, den in rows
-        }
+    def _read_changes(self, file: Path, kpi: str, grain: str, start: date) -> _Changes | None:
+        """The records of which readers see something else now than in a publication's file; None if it is pruned.
+
+        DuckDB compares: a large agency has millions of records, and few of them differ.
+        """
+        if not file.is_file():
+            return None
+        seen = "marts.kpi_evidence"
+        if self._given is not None:
+            seen = f"({as_readers_see('kpi_evidence', seen)})"
+        with self._marts() as connection, attached(connection, file, "mailed"):
+            rows = connection.execute(
+                _CHANGED_RECORDS.format(before=_records("mailed.marts.kpi_evidence"), after=_records(seen)),
+                {"kpi": kpi, "grain": grain, "start": start},
+            ).fetchall()
+        return {(client, source): (_record(*sides[:3]), _record(*sides[3:])) for client, source, *sides in rows}
 
     def _read_rows(self, publication_id: str, delivery: int, as_of: date) -> SourceRows:
         file, now = published_file(self._home, publication_id), self._publication()
@@ -214,7 +219,20 @@ class CauseFinder:
             return read_source_rows(connection, file, delivery, as_of, now.as_of)
 
 
-def _difference(one: _Record | None, other: _Record | None) -> float:
+def _records(evidence: str) -> str:
+    """Each record of a KPI and period once, with what it adds."""
+    return (
+        "(select client_id, source_id, max(staff_id) as staff_id, coalesce(sum(numerator), 0) as numerator,"
+        " coalesce(sum(denominator), 0) as denominator"
+        f" from {evidence} where kpi = $kpi and period_grain = $grain and period_start = $start"
+        " group by client_id, source_id)"
+    )
+
+
+def _record(staff_id: str | None, numerator: float | None, denominator: float | None) -> _Record:
+    return _NO_RECORD if numerator is None or denominator is None else _Record(numerator, denominator, staff_id)
+
+
+def _difference(before: _Record, after: _Record) -> float:
     """How much a record moved a value; larger in amounts than in counts."""
-    before, after = one or _NO_RECORD, other or _NO_RECORD
     return abs(before.numerator - after.numerator) + abs(before.denominator - after.denominator)
