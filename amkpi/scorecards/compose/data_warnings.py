@@ -45,6 +45,7 @@ EXPECTATIONS: Mapping[str, Message] = {
     "delivered_projects_have_costs": Message("Delivered projects without costs are not in the cost ratio"),
     "every_active_client_has_a_manager": Message("An active client has no account manager: it counts for nobody"),
     "no_two_clients_share_a_name": Message("Two clients share a name"),
+    "a_company_of_one_has_no_manager": Message("The staff extract says that its only person manages themselves"),
     "owners_are_account_staff": Message("Work belongs to people who are no account staff"),
     "no_clock_is_ahead": Message("A source's clock is ahead: its rows count as of their load"),
 }

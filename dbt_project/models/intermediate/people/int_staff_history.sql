@@ -8,7 +8,7 @@ select
     ) as valid_to,
     full_name,
     role,
-    manager_id,
+    {{ manager_of_staff() }} as manager_id,
     is_active,
     is_active and role in {{ text_list(var('account_roles')) }} as is_account_staff
 from {{ ref('stg_staff') }}

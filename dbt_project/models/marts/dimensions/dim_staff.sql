@@ -16,7 +16,7 @@ select
     staff_id,
     full_name,
     role,
-    manager_id,
+    {{ manager_of_staff() }} as manager_id,
     department,
     email,
     locale,
