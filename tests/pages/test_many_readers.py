@@ -13,7 +13,8 @@ from amkpi.core.run import Run
 from amkpi.core.settings import Settings
 from amkpi.publishing.reader import open_publication, reading
 from tests.pages.conftest import copy_with_addresses
-from tools.benchmarks.pages import PUBLICATIONS, READERS, Pace, measure_served
+from tools.benchmarks.pages import PUBLICATIONS, READERS, measure_served
+from tools.benchmarks.readers import Pace
 
 # Enough for the server to be asked all the time. How long an answer takes is measured by `make bench` and not here.
 PACE = Pace(pages=8, pause=(0.0, 0.5))
@@ -27,7 +28,8 @@ def test_fifty_readers_get_every_page_while_twenty_publications_become_current(t
     assert [len(reading.pages) for reading in load.readings] == [PACE.pages] * READERS
     newest = current_file(home)
     assert newest is not None
-    assert newest.name == f"kpi_{PUBLICATIONS:016x}.duckdb"
+    assert len(set(load.published)) == PUBLICATIONS
+    assert newest.name == load.published[-1]
     assert load.open_files <= {newest}
     log = (tmp_path / "serve.log").read_text(encoding="utf-8")
     assert "Traceback" not in log, log

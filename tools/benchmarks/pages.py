@@ -1,35 +1,28 @@
 """`make bench`, the pages: how long 50 readers wait for `amkpi serve` while 20 publications become current.
 
-Each reader opens the first page and then follows links, one page about every second. The same pages are then asked for
-in the same order from a plain file server (Starlette's StaticFiles in uvicorn), so that the seconds of one machine can
-be compared. It writes the part of docs/benchmarks.md that follows its heading.
+Each reader opens the first page and then follows links: once with a pause of about a second before each page, as
+somebody who reads makes one, and once without any, so that 50 pages are always asked for. The same pages are then asked
+for in the same order from a plain file server (Starlette's StaticFiles in uvicorn), so that the seconds of one machine
+can be compared. It writes the part of docs/benchmarks.md that follows its heading.
 """
 
 from __future__ import annotations
 
-import html
 import http.client
 import json
-import os
-import posixpath
 import random
 import re
 import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urldefrag
 
 import duckdb
 
@@ -39,11 +32,12 @@ from amkpi.core.home import Home
 from amkpi.core.publication_id import current_file, published_file
 from amkpi.core.settings import load_settings
 from amkpi.core.storage.pages_key import secret_key
-from amkpi.interfaces.web.sign_in import COOKIE, standing
+from amkpi.interfaces.web.sign_in import standing
 from amkpi.interfaces.web.sign_ins import SignIns
 from amkpi.publishing.retention import prune
 from amkpi.sample_agency import write_sample
 from tools.benchmarks.measure import AMKPI, AS_OF, run
+from tools.benchmarks.readers import HOST, Pace, Reading, ask, at_once, cpu_of, free_port, read, running
 from tools.paths import ROOT
 
 READERS = 50
@@ -51,106 +45,29 @@ PUBLICATIONS = 20
 # The sample agency, and a company of 500 account people: (name, scale of the sample, seconds that 95% should need).
 COMPANIES = (("the sample agency", 1.0, 0.3), ("a company of 500 people", 16.0, 1.0))
 HEADING = "## Pages"
-FIRST = "vi/index.html"
-_HOST = "127.0.0.1"
 _SEED = 7
 
 
-@dataclass(frozen=True)
-class Pace:
-    """How many pages each reader reads, and the seconds between two of them, from and to."""
-
-    pages: int
-    pause: tuple[float, float]
-
-    @property
-    def seconds(self) -> float:
-        """How long reading takes where no page has to be waited for."""
-        return self.pages * sum(self.pause) / 2
-
-
 # Somebody who reads a page needs longer than a second.
-PACE = Pace(60, (0.5, 1.5))
+PACES = {"about a second": Pace(60, (0.5, 1.5)), "none": Pace(60, (0.0, 0.0))}
 
 
 @dataclass(frozen=True)
 class Load:
-    """What the readers got; the server's peak memory in bytes; the publications that it has open at the end."""
+    """What the readers got; the server's peak memory in bytes; the publications that it has open at the end.
+
+    published: the files that became current, in order. seconds: of the clock. server, readers, publishing: their
+    seconds of CPU; to publish is here to switch the link and to remove old files, and not to build.
+    """
 
     readings: list[Reading]
+    published: list[str]
     peak: int
     open_files: set[Path]
-
-
-@dataclass
-class Reading:
-    """What a reader got: the seconds of each page, what was asked for and its bytes, and what went wrong."""
-
-    seconds: list[float] = field(default_factory=list)
-    pages: list[tuple[str, bytes]] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-
-def links_of(path: str, page: bytes) -> list[str]:
-    """The pages that a page leads to, as paths below the server."""
-    found = re.findall(r'<a [^>]*href="([^"#:]+)"', page.decode())
-    targets = [
-        posixpath.normpath(posixpath.join(posixpath.dirname(path), urldefrag(html.unescape(f))[0])) for f in found
-    ]
-    return [target for target in targets if target.endswith(".html")]
-
-
-def read(port: int, cookie: str, pace: Pace, randomness: random.Random) -> Reading:
-    """Read as one reader: the first page, then one of its links, and so on."""
-    got, path = Reading(), FIRST
-    connection = http.client.HTTPConnection(_HOST, port, timeout=60)
-    for _ in range(pace.pages):
-        time.sleep(randomness.uniform(*pace.pause))
-        seconds, status, body = ask(connection, path, cookie)
-        if status != 200:
-            got.errors.append(f"{path}: {status} {body[:200].decode(errors='replace')}")
-            path = FIRST
-            continue
-        got.seconds.append(seconds)
-        got.pages.append((path, body))
-        path = randomness.choice(links_of(path, body) or [FIRST])
-    connection.close()
-    return got
-
-
-def ask(connection: http.client.HTTPConnection, path: str, cookie: str) -> tuple[float, int, bytes]:
-    """Ask for one page: the seconds until all of it is there, the status, and the bytes."""
-    started = time.perf_counter()
-    headers = {"Cookie": f"{COOKIE}={cookie}"}
-    try:
-        connection.request("GET", f"/{path}", headers=headers)
-        try:
-            answer = connection.getresponse()
-        except ConnectionError:  # RemoteDisconnected is one
-            # The server ends a connection that was idle for five seconds. A browser then opens another one too.
-            connection.close()
-            connection.request("GET", f"/{path}", headers=headers)
-            answer = connection.getresponse()
-        body = answer.read()
-    except (OSError, http.client.HTTPException) as error:
-        connection.close()
-        return time.perf_counter() - started, 0, repr(error).encode()
-    return time.perf_counter() - started, answer.status, body
-
-
-def at_once(tasks: Sequence[Callable[[], Reading]]) -> list[Reading]:
-    """Run all tasks at the same time, each in a thread of its own."""
-    results: dict[int, Reading] = {}
-
-    def work(number: int, task: Callable[[], Reading]) -> None:
-        results[number] = task()
-
-    threads = [threading.Thread(target=work, args=each) for each in enumerate(tasks)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [results[number] for number in range(len(tasks))]
+    seconds: float
+    server: float
+    readers: float
+    publishing: float
 
 
 def sessions(home: Home, count: int) -> list[str]:
@@ -178,7 +95,7 @@ def later_publications(home: Home, folder: Path, count: int) -> list[Path]:
     folder.mkdir()
     files = []
     for number in range(count):
-        identity = f"{number + 1:016x}"
+        identity = f"{int(original.stem[-16:], 16) % 2**48 + number + 1:016x}"
         file = folder / published_file(home, identity).name
         shutil.copyfile(original, file)
         with duckdb.connect(str(file)) as connection:
@@ -197,34 +114,6 @@ def make_current(home: Home, file: Path) -> None:
     prune(home, load_settings(home, {}), datetime.now(UTC))
 
 
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as listening:
-        listening.bind((_HOST, 0))
-        return int(listening.getsockname()[1])
-
-
-@contextmanager
-def running(command: list[str], port: int, log: Path, **environment: str) -> Iterator[int]:
-    """Run a server until the end of the block. Raises RuntimeError with its output when it does not answer."""
-    with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **environment})
-    try:
-        ends = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection((_HOST, port), 1).close()
-                break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > ends:
-                    raise RuntimeError(f"{' '.join(command)} does not answer:\n{log.read_text()}") from None
-                time.sleep(0.1)
-        yield process.pid
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
 def percentile(values: Sequence[float], share: int) -> float:
     """The value that so many per cent of the values do not exceed."""
     return statistics.quantiles(values, n=100, method="inclusive")[share - 1]
@@ -235,24 +124,36 @@ def measure_served(folder: Path, home: Home, pace: Pace) -> Load:
     cookies = sessions(home, READERS)
     port = free_port()
     files = later_publications(home, folder / "later", PUBLICATIONS)
+    readings = [Reading() for _ in cookies]
     tasks = [
-        partial(read, port, cookie, pace, random.Random(f"{_SEED}:{number}")) for number, cookie in enumerate(cookies)
+        partial(read, port, cookie, pace, random.Random(f"{_SEED}:{number}"), readings[number])
+        for number, cookie in enumerate(cookies)
     ]
+    wanted, publishing = READERS * pace.pages, 0.0
+
+    def publish(is_read: Callable[[], bool]) -> None:
+        """Each publication after the same number of pages."""
+        nonlocal publishing
+        for number, file in enumerate(files):
+            while is_read() and sum(each.count for each in readings) < wanted * (number + 1) / (PUBLICATIONS + 1):
+                time.sleep(0.02)
+            begun = time.thread_time()
+            make_current(home, file)
+            publishing += time.thread_time() - begun
+
     command = [str(AMKPI), "serve", "--home", str(home.root), "--port", str(port)]
-    with running(command, port, folder / "serve.log", AMKPI_PAGES_URL=f"http://{_HOST}:{port}/") as pid:
-
-        def swing() -> Reading:
-            for file in files:
-                time.sleep(pace.seconds / (PUBLICATIONS + 1))
-                make_current(home, file)
-            return Reading()
-
-        readings = at_once([*tasks, swing])[:-1]
-        # Without a request the server looks at the link every two seconds.
+    with running(command, port, folder / "serve.log", AMKPI_PAGES_URL=f"http://{HOST}:{port}/") as pid:
+        before, own, begun = cpu_of(pid), time.process_time(), time.perf_counter()
+        at_once(tasks, publish)
+        seconds, own, server = time.perf_counter() - begun, time.process_time() - own, cpu_of(pid) - before
+        # Without a request the server looks at the link every half second.
         time.sleep(3)
         peak = int(re.findall(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[0]) * 1024
         opened = {descriptor.readlink() for descriptor in Path(f"/proc/{pid}/fd").iterdir() if descriptor.is_symlink()}
-    return Load(readings, peak, {each for each in opened if each.name.startswith("kpi_")})
+    open_files = {each for each in opened if each.name.startswith("kpi_")}
+    return Load(
+        readings, [file.name for file in files], peak, open_files, seconds, server, own - publishing, publishing
+    )
 
 
 def measure_plain(folder: Path, readings: Sequence[Reading], pace: Pace) -> list[Reading]:
@@ -269,12 +170,14 @@ def measure_plain(folder: Path, readings: Sequence[Reading], pace: Pace) -> list
     port = free_port()
     program = (
         "import uvicorn; from starlette.staticfiles import StaticFiles;"
-        f"uvicorn.run(StaticFiles(directory={str(site)!r}), host={_HOST!r}, port={port}, access_log=False)"
+        f"uvicorn.run(StaticFiles(directory={str(site)!r}), host={HOST!r}, port={port}, access_log=False)"
     )
 
-    def again(number: int) -> Reading:
-        got, randomness = Reading(), random.Random(f"{_SEED}:{number}")
-        connection = http.client.HTTPConnection(_HOST, port, timeout=60)
+    again_read = [Reading() for _ in orders]
+
+    def again(number: int) -> None:
+        got, randomness = again_read[number], random.Random(f"{_SEED}:{number}")
+        connection = http.client.HTTPConnection(HOST, port, timeout=60)
         for path in orders[number]:
             time.sleep(randomness.uniform(*pace.pause))
             seconds, status, body = ask(connection, path, "")
@@ -283,14 +186,14 @@ def measure_plain(folder: Path, readings: Sequence[Reading], pace: Pace) -> list
             got.seconds.append(seconds)
             got.pages.append((path, body))
         connection.close()
-        return got
 
     with running([sys.executable, "-c", program], port, folder / "plain.log"):
-        return at_once([partial(again, number) for number in range(len(orders))])
+        at_once([partial(again, number) for number in range(len(orders))], lambda is_read: None)
+    return again_read
 
 
-def bench(name: str, scale: float, aim: float, folder: Path, pace: Pace) -> dict[str, Any]:
-    """All measurements of one company."""
+def bench(name: str, scale: float, aim: float, folder: Path) -> list[dict[str, Any]]:
+    """All measurements of one company, for each pace."""
     home = Home.at(folder / "home")
     write_sample(home.landing, scale=scale, as_of=AS_OF)
     run(home.root)
@@ -300,17 +203,23 @@ def bench(name: str, scale: float, aim: float, folder: Path, pace: Pace) -> dict
         people = connection.execute(
             "select count(distinct staff_id) from marts.scorecards where scope = 'own'"
         ).fetchall()[0][0]
-    load = measure_served(folder, home, pace)
+    company = {"company": name, "people": people, "aim": aim}
+    return [company | bench_pace(folder / f"pace-{number}", home, pause) for number, pause in enumerate(PACES)]
+
+
+def bench_pace(folder: Path, home: Home, pause: str) -> dict[str, Any]:
+    """The measurements of one pace."""
+    folder.mkdir()
+    load = measure_served(folder, home, PACES[pause])
     errors = [error for reading in load.readings for error in reading.errors]
     if errors:
         log = (folder / "serve.log").read_text()
-        raise RuntimeError(f"{name}: {len(errors)} pages failed, the first of them {errors[0]}\n{log[-3000:]}")
-    plain = measure_plain(folder, load.readings, pace)
+        raise RuntimeError(f"{len(errors)} pages failed, the first of them {errors[0]}\n{log[-3000:]}")
+    plain = measure_plain(folder, load.readings, PACES[pause])
     served, static = ([each for reading in some for each in reading.seconds] for some in (load.readings, plain))
     kilobytes = [len(body) / 1000 for reading in load.readings for _, body in reading.pages]
     return {
-        "company": name,
-        "people": people,
+        "pause": pause,
         "pages": len(served),
         "kilobytes": round(statistics.fmean(kilobytes)),
         "median": round(percentile(served, 50), 4),
@@ -319,8 +228,11 @@ def bench(name: str, scale: float, aim: float, folder: Path, pace: Pace) -> dict
         "plain_median": round(percentile(static, 50), 4),
         "plain_p95": round(percentile(static, 95), 4),
         "ratio": round(percentile(served, 95) / percentile(static, 95), 1),
-        "aim": aim,
         "peak_mb": round(load.peak / 1e6),
+        "seconds": round(load.seconds, 1),
+        "server": round(load.server, 1),
+        "readers": round(load.readers, 1),
+        "publishing": round(load.publishing, 1),
     }
 
 
@@ -333,18 +245,34 @@ def section(results: Sequence[dict[str, Any]]) -> str:
     lines = [
         HEADING,
         "",
-        f"{READERS} readers at once follow links in the pages of `amkpi serve`, each one page about every second, while"
-        f" {PUBLICATIONS} publications become current one after the other; each of them empties what the server had in"
-        " memory. No page failed. A plain file server (Starlette's `StaticFiles`, the same uvicorn) then gave the same"
-        " pages in the same order to the same readers. Readers and server share the machine.",
+        f"{READERS} readers at once follow links in the pages of `amkpi serve`, while {PUBLICATIONS} publications"
+        " become current one after the other; each of them empties what the server had in memory. A reader makes a"
+        " pause of 0.5 to 1.5 s before each page; or none, so that at every moment as many pages are asked for as there"
+        " are readers, which shows what the server can do at most. The aim is for readers who make a pause. No page"
+        " failed.",
         "",
-        "| company | people | pages | size of a page | half of the pages within | 95% within | aim | slowest |"
+        "A plain file server (Starlette's `StaticFiles`, the same uvicorn) then gave the same pages in the same order"
+        " to the same readers at the same pace. Readers and server share the machine.",
+        "",
+        "| company | people | pause | pages | size of a page | half of the pages within | 95% within | aim | slowest |"
         " file server: half | 95% | ratio of the 95% | peak of the server |",
-        "|---|" + "---:|" * 11,
+        "|---|---:|---|" + "---:|" * 10,
         *(
-            f"| {r['company']} | {r['people']} | {r['pages']:,} | {r['kilobytes']} KB | {milliseconds(r['median'])} |"
-            f" {milliseconds(r['p95'])} | {milliseconds(r['aim'])} | {milliseconds(r['slowest'])} |"
-            f" {milliseconds(r['plain_median'])} | {milliseconds(r['plain_p95'])} | {r['ratio']} | {r['peak_mb']} MB |"
+            f"| {r['company']} | {r['people']} | {r['pause']} | {r['pages']:,} | {r['kilobytes']} KB |"
+            f" {milliseconds(r['median'])} | {milliseconds(r['p95'])} | {milliseconds(r['aim'])} |"
+            f" {milliseconds(r['slowest'])} | {milliseconds(r['plain_median'])} | {milliseconds(r['plain_p95'])} |"
+            f" {r['ratio']} | {r['peak_mb']} MB |"
+            for r in results
+        ),
+        "",
+        "Where the time of the CPU went. To publish is here to switch the link and to remove old files; the build of a"
+        " publication is not a part of it.",
+        "",
+        "| company | pause | seconds | CPU: server | of a page | readers | publishing |",
+        "|---|---|---:|---:|---:|---:|---:|",
+        *(
+            f"| {r['company']} | {r['pause']} | {r['seconds']} | {r['server']} s |"
+            f" {milliseconds(r['server'] / r['pages'])} | {r['readers']} s | {r['publishing']} s |"
             for r in results
         ),
         "",
@@ -357,8 +285,8 @@ def main() -> None:
     results = []
     for name, scale, aim in COMPANIES:
         with tempfile.TemporaryDirectory() as folder:
-            results.append(bench(name, scale, aim, Path(folder), PACE))
-        print(json.dumps(results[-1]), flush=True)
+            results += bench(name, scale, aim, Path(folder))
+        print(*map(json.dumps, results[-len(PACES) :]), sep="\n", flush=True)
     page = ROOT / "docs" / "benchmarks.md"
     before = page.read_text(encoding="utf-8").split(f"\n{HEADING}\n")[0].rstrip("\n")
     page.write_text(f"{before}\n\n{section(results)}", encoding="utf-8")
