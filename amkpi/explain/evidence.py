@@ -161,16 +161,11 @@ def explained(
     connection: duckdb.DuckDBPyConnection,
     question: Question,
     closing_file: Callable[[int], AbstractContextManager[duckdb.DuckDBPyConnection]],
-    is_listed: bool = True,
 ) -> Explanation:
     """Explain a value of an open publication.
 
-    connection: with the marts on its search path. closing_file: opens the file of an act, by its number. is_listed:
-    whether the records that count are shown. Where they are not, they are read only if the formula has sums of them,
-    or if a record that does not count names one of them; else `counted` is empty. They take a third of the time.
-
-    Raises AmkpiError where the person is unknown or there is no such value, ClosingsBroken where a closing file is
-    missing.
+    connection: with the marts on its search path. closing_file: opens the file of an act, by its number. Raises
+    AmkpiError where the person is unknown or there is no such value, ClosingsBroken where a closing file is missing.
     """
     ((identity, as_of, currency),) = connection.execute(
         "select publication_id, as_of, reporting_currency from publication"
@@ -181,8 +176,6 @@ def explained(
     act = closings.act_of(connection, question.period)
     with closing_file(act) if act else nullcontext(connection) as records:
         internal = internal_schema(records, "intermediate")
-        excluded = _excluded(records, internal, question)
-        is_read = is_listed or question.kpi.is_of_signings or any(each.reason == "superseded" for each in excluded)
         return Explanation(
             question=question,
             full_name=full_name,
@@ -199,9 +192,9 @@ def explained(
                 question.period.grain,
                 question.period.start,
             ),
-            counted=_counted(records, internal, question) if is_read else (),
-            excluded=excluded,
-            quarantined=_quarantined(connection, question.kpi),
+            counted=counted(records, internal, question),
+            excluded=_excluded(records, internal, question),
+            quarantined=quarantined(connection, question.kpi),
             closing=closings.read_closing(
                 connection, records, act, question.kpi.name, question.scope, staff_id, question.period
             )
@@ -286,7 +279,7 @@ def _ranges(periods: Sequence[Period]) -> str:
     )
 
 
-def _counted(connection: duckdb.DuckDBPyConnection, internal: str, question: Question) -> tuple[CountedRecord, ...]:
+def counted(connection: duckdb.DuckDBPyConnection, internal: str, question: Question) -> tuple[CountedRecord, ...]:
     """The records of the value: the worst first for a ratio, by date for money."""
     rows = connection.execute(
         f"""
@@ -315,19 +308,34 @@ def _counted(connection: duckdb.DuckDBPyConnection, internal: str, question: Que
     return tuple(CountedRecord(*row) for row in rows)
 
 
+_EXCLUDED = "records.reason, records.detail, records.amount, records.records"
+_ORDER_OF_EXCLUDED = "records.reason, records.event_date, clients.client_name, records.source_id, records.staff_id"
+
+
 def _excluded(connection: duckdb.DuckDBPyConnection, internal: str, question: Question) -> tuple[ExcludedRecord, ...]:
     rows = connection.execute(
         f"""
         with records as (
             from {internal}.int_exclusions where kpi = $kpi and event_date between $start and $end
         )
-        {_with_names("records.reason, records.detail, records.amount, records.records")}
+        {_with_names(_EXCLUDED)}
         where {_OF_SCOPE[question.scope].format(internal=internal)}
-        order by records.reason, records.event_date, clients.client_name, records.source_id, records.staff_id
+        order by {_ORDER_OF_EXCLUDED}
         """,
         {**_of(question), "end": question.period.end},
     ).fetchall()
     return tuple(ExcludedRecord(*row) for row in rows)
+
+
+def all_excluded(connection: duckdb.DuckDBPyConnection, internal: str) -> dict[str, tuple[ExcludedRecord, ...]]:
+    """By KPI, all records that do not count, in the order of explanations."""
+    found: dict[str, list[ExcludedRecord]] = {}
+    for *row, kpi in connection.execute(
+        f"with records as (from {internal}.int_exclusions) {_with_names(_EXCLUDED + ', records.kpi')}"
+        f" order by {_ORDER_OF_EXCLUDED}"
+    ).fetchall():
+        found.setdefault(kpi, []).append(ExcludedRecord(*row))
+    return {kpi: tuple(records) for kpi, records in found.items()}
 
 
 def _with_names(more: str) -> str:
@@ -341,7 +349,8 @@ def _with_names(more: str) -> str:
     """
 
 
-def _quarantined(connection: duckdb.DuckDBPyConnection, kpi: Kpi) -> tuple[QuarantinedRows, ...]:
+def quarantined(connection: duckdb.DuckDBPyConnection, kpi: Kpi) -> tuple[QuarantinedRows, ...]:
+    """The rows in quarantine now of the extracts that a KPI reads."""
     rows = connection.execute(
         """
         select extract, reason, count(*), list(file_name || ':' || line_number order by file_name, line_number)

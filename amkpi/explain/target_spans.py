@@ -50,13 +50,18 @@ def read_target_spans(
         " and people.period_start = ?",
         [kpi, scope, staff_id or "", grain, start],
     ).fetchall()
-    if not lines:
-        return ()
+    return read_spans_of(connection, internal, *lines[0]) if lines else ()
+
+
+def read_spans_of(
+    connection: duckdb.DuckDBPyConnection, internal: str, subject_id: int, period_id: int, kpi_number: int
+) -> tuple[TargetSpan, ...]:
+    """The same by the numbers under which the spans are kept."""
     rows = connection.execute(
         "select first_day, last_day, days, target_grain, target_staff_id, target_role, valid_from, target, weight,"
         f" unit_days from {internal}.int_target_spans where subject_id = ? and period_id = ? and kpi_number = ?"
         " order by first_day",
-        list(lines[0]),
+        [subject_id, period_id, kpi_number],
     ).fetchall()
     return _with_shares(rows)
 

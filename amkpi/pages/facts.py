@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
@@ -14,7 +14,8 @@ from amkpi.access.names import Names
 from amkpi.core.language.periods import GRAINS, Period
 from amkpi.core.run import Run
 from amkpi.core.settings import Settings
-from amkpi.scorecards.columns import Columns, read_columns
+from amkpi.explain.explainer import OF_LINES, OF_VALUES, Explainer, read_explainer
+from amkpi.publishing.columns import Columns, Rows, read_rows
 from amkpi.scorecards.facts import CommonFacts, Facts, Publication, ScopeMember, read_common_facts, read_facts
 
 V = TypeVar("V")
@@ -45,7 +46,7 @@ class Index:
 
     publication: Publication
     names: Names
-    members: Mapping[ScopeMember, Collection[tuple[str, date]]]
+    members: Mapping[ScopeMember, Container[tuple[str, date]]]
     clients: Mapping[str, Client]
     credited: Mapping[str, Collection[str | None]]
     whole_clients: Collection[str]
@@ -73,7 +74,6 @@ class Interval:
     high: float | None
 
 
-_INTERVAL = ("wilson_low", "wilson_high")
 _MEASURE = ("value", "numerator", "denominator")
 
 
@@ -95,6 +95,7 @@ class PagesFacts:
 
     index: Index
     common: CommonFacts
+    explainer: Explainer
     intervals: Columns[Interval]
     measures: Columns[MeasureValue]
 
@@ -123,12 +124,15 @@ class _OfPeriod(Mapping[tuple[ScopeMember, str], V]):
 
 def read_pages_facts(connection: duckdb.DuckDBPyConnection, settings: Settings) -> PagesFacts:
     """Read what the pages of every period of an open publication share."""
-    common = read_common_facts(connection, settings)
+    common = read_common_facts(connection, settings, of_values=OF_VALUES, of_lines=OF_LINES)
+    values, lines = common.values.rows, common.lines.rows
+    measures = read_rows(connection, common.numbers, "supporting_measures", _MEASURE, "measure")
     return PagesFacts(
         index=_read_index(connection, common),
         common=common,
-        intervals=read_columns(connection, common.numbers, "kpi_values", _INTERVAL, Interval, "kpi"),
-        measures=read_columns(connection, common.numbers, "supporting_measures", _MEASURE, MeasureValue, "measure"),
+        explainer=read_explainer(connection, common.numbers, values, lines),
+        intervals=Columns(values, Interval, slice(-len(OF_VALUES), None)),
+        measures=Columns(measures, MeasureValue),
     )
 
 
@@ -141,14 +145,19 @@ def read_period(connection: duckdb.DuckDBPyConnection, period: Period, run: Run,
     )
 
 
+class _PeriodsOf(Container[tuple[str, date]]):
+    """The periods in which a member has a scorecard."""
+
+    def __init__(self, rows: Rows, member: tuple[str, str | None]) -> None:
+        self._rows, self._member = rows, member
+
+    def __contains__(self, period: object) -> bool:
+        place = self._rows.place(self._member, "", period)  # type: ignore[arg-type]
+        return place is not None and self._rows.has(place)
+
+
 def _read_index(connection: duckdb.DuckDBPyConnection, common: CommonFacts) -> Index:
-    members: dict[ScopeMember, set[tuple[str, date]]] = {}
-    found: set[tuple[str, date, date]] = set()
-    for scope, staff_id, grain, start, end in connection.execute(
-        "select scope, staff_id, period_grain, period_start, period_end from scorecards"
-    ).fetchall():
-        members.setdefault(ScopeMember(scope, staff_id), set()).add((grain, start))
-        found.add((grain, start, end))
+    periods = connection.execute("select distinct period_grain, period_start, period_end from scorecards").fetchall()
     clients = {
         row[0]: Client(*row)
         for row in connection.execute(
@@ -158,9 +167,9 @@ def _read_index(connection: duckdb.DuckDBPyConnection, common: CommonFacts) -> I
     return Index(
         publication=common.publication,
         names=common.today,
-        members=members,
+        members={ScopeMember(*key): _PeriodsOf(common.scores.rows, key) for key in common.numbers.members},
         clients=clients,
         credited=read_credited(connection),
         whole_clients=frozenset(clients),
-        periods=tuple(Period(*each) for each in sorted(found, key=lambda each: (GRAINS.index(each[0]), each[1]))),
+        periods=tuple(Period(*each) for each in sorted(periods, key=lambda each: (GRAINS.index(each[0]), each[1]))),
     )

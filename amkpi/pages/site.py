@@ -18,7 +18,7 @@ from amkpi.core.language.periods import Period
 from amkpi.core.language.translation import LANGUAGES, Language
 from amkpi.core.run import Run
 from amkpi.core.settings import Settings
-from amkpi.explain.evidence import Explanation, Question, explained
+from amkpi.explain.evidence import Explanation, Question
 from amkpi.pages.cache import Cache
 from amkpi.pages.compose.pages import page_of, paths_of
 from amkpi.pages.facts import Index, PeriodFacts, read_pages_facts, read_period
@@ -135,7 +135,7 @@ class Site:
         home, timezone = self.run.home, self._settings.timezone
         try:
             with self.connection() as connection:
-                return explained(connection, question, lambda n: opened(home, n, timezone), is_listed=False)
+                return self._facts.explainer.explain(connection, question, lambda n: opened(home, n, timezone))
         except ClosingsBroken:
             return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -18,8 +18,8 @@ from amkpi.core.language.periods import Period
 from amkpi.core.run import Run
 from amkpi.core.settings import Settings
 from amkpi.publishing.closing.files import opened
+from amkpi.publishing.columns import Columns, Numbers, read_numbers, read_rows
 from amkpi.scorecards.closings import Closings, read_closing, read_closings
-from amkpi.scorecards.columns import Columns, Numbers, read_columns, read_numbers
 from amkpi.scorecards.evidence_records import Evidence, EvidenceRecord, read_evidence
 from amkpi.scorecards.scores import Score, ScoreRules, ShownScore
 
@@ -264,21 +264,28 @@ class CommonFacts:
 
 
 def read_common_facts(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, grain: str | None = None
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    grain: str | None = None,
+    of_values: Sequence[str] = (),
+    of_lines: Sequence[str] = (),
 ) -> CommonFacts:
     """Read what every period of the open publication shares. grain: only the periods of this grain are wanted.
 
-    connection: from `amkpi.publishing.reader.published`, with the marts on its search path.
+    connection: from `amkpi.publishing.reader.published`, with the marts on its search path. of_values, of_lines: more
+    columns that the rows of kpi_values and scorecard_lines get, after those of the objects.
     """
     publication, numbers = read_publication(connection), read_numbers(connection, grain)
+    values = read_rows(connection, numbers, "kpi_values", (*_VALUES, *of_values), "kpi")
+    lines = read_rows(connection, numbers, "scorecard_lines", (*_LINES, *of_lines), "kpi")
     return CommonFacts(
         publication=publication,
         today=read_names(connection),
         client_managers=dict(connection.execute("select client_id, manager_id from dim_client").fetchall()),
         numbers=numbers,
-        values=read_columns(connection, numbers, "kpi_values", _VALUES, KpiValue, "kpi"),
-        lines=read_columns(connection, numbers, "scorecard_lines", _LINES, ScorecardLine, "kpi"),
-        scores=read_columns(connection, numbers, "scorecards", _SCORES, Score),
+        values=Columns(values, KpiValue, slice(len(_VALUES))),
+        lines=Columns(lines, ScorecardLine, slice(len(_LINES))),
+        scores=Columns(read_rows(connection, numbers, "scorecards", _SCORES), Score),
         quarantined=_quarantined(connection),
         failed=_failed(connection),
         rules=ScoreRules.of(settings, publication.settings),

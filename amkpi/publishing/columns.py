@@ -15,6 +15,8 @@ from typing import Any, Generic, TypeVar
 import duckdb
 
 V = TypeVar("V")
+# The member as (scope, staff_id), the thing, and the period as (grain, first day).
+Key = tuple[tuple[str, str | None], str, tuple[str, date]]
 
 # Objects of rows that are kept. A page asks for a value several times, and readers of one team for the same ones.
 _MOST_KEPT = 50_000
@@ -60,41 +62,37 @@ def read_numbers(connection: duckdb.DuckDBPyConnection, grain: str | None = None
     )
 
 
-class Columns(Generic[V]):
+class Rows:
     """A mart with at most one row for each member, thing and period. A thing is what it has several of: a KPI."""
 
-    def __init__(self, numbers: Numbers, things: Sequence[str], table: Any, make: Callable[..., V]) -> None:
-        """table: of Arrow, sorted by its first column: the place of a row. make: an object of the other columns."""
-        self._numbers, self._make = numbers, make
+    def __init__(self, numbers: Numbers, things: Sequence[str], table: Any) -> None:
+        """table: of Arrow, sorted by its first column: the place of a row. The other columns are what a row has."""
+        self._numbers = numbers
         self._things = {thing: number for number, thing in enumerate(things)}
         places, *self._columns = (column.combine_chunks() for column in table.columns)
-        self._kept: dict[int, V] = {}
         self._places: Sequence[int] = ()
         if len(places):
             self._places = memoryview(places.buffers()[1]).cast("q")[places.offset : places.offset + len(places)]
 
-    def get(self, member: tuple[str, str | None], thing: str, period: tuple[str, date]) -> V | None:
-        """The row of a member, thing and period; None where there is none."""
+    def place(self, member: tuple[str, str | None], thing: str, period: tuple[str, date]) -> int | None:
+        """Where the row of a member, thing and period would be; None where one of them is unknown."""
         numbers = self._numbers
         of_member, of_thing = numbers.members.get(member), self._things.get(thing)
         of_period = numbers.periods.get(period)
         if of_member is None or of_thing is None or of_period is None:
             return None
-        place = (of_member * len(self._things) + of_thing) * len(numbers.periods) + of_period
-        kept = self._kept.get(place)
-        if kept is None and (kept := self._read(place)) is not None:
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept.clear()
-            self._kept[place] = kept
-        return kept
+        return (of_member * len(self._things) + of_thing) * len(numbers.periods) + of_period
 
-    def _read(self, place: int) -> V | None:
-        row = bisect_left(self._places, place)
-        if row == len(self._places) or self._places[row] != place:
-            return None
-        return self._make(*(column[row].as_py() for column in self._columns))
+    def has(self, place: int) -> bool:
+        """Whether there is a row at a place."""
+        return self._row(place) is not None
 
-    def __iter__(self) -> Iterator[tuple[tuple[str, str | None], str, tuple[str, date]]]:
+    def read(self, place: int, columns: slice) -> tuple[Any, ...] | None:
+        """Some columns of the row at a place; None where there is no row."""
+        row = self._row(place)
+        return None if row is None else tuple(column[row].as_py() for column in self._columns[columns])
+
+    def __iter__(self) -> Iterator[Key]:
         """The member, thing and period of each row."""
         members, periods, things = list(self._numbers.members), list(self._numbers.periods), list(self._things)
         for place in self._places:
@@ -102,18 +100,42 @@ class Columns(Generic[V]):
             of_member, of_thing = divmod(rest, len(things))
             yield members[of_member], things[of_thing], periods[of_period]
 
+    def _row(self, place: int) -> int | None:
+        row = bisect_left(self._places, place)
+        return row if row < len(self._places) and self._places[row] == place else None
 
-def read_columns(
-    connection: duckdb.DuckDBPyConnection,
-    numbers: Numbers,
-    mart: str,
-    columns: Sequence[str],
-    make: Callable[..., V],
-    thing: str = "''",
-) -> Columns[V]:
-    """Read the columns of a mart of an open publication.
 
-    columns: SQL of each. make: an object of the columns of a row. thing: the column of what a member has several of.
+class Columns(Generic[V]):
+    """Some columns of the rows of a mart, as objects."""
+
+    def __init__(self, rows: Rows, make: Callable[..., V], columns: slice = slice(None)) -> None:
+        """make: an object of these columns of a row."""
+        self.rows, self._make, self._columns = rows, make, columns
+        self._kept: dict[int, V] = {}
+
+    def get(self, member: tuple[str, str | None], thing: str, period: tuple[str, date]) -> V | None:
+        """The object of a member, thing and period; None where there is no row."""
+        place = self.rows.place(member, thing, period)
+        if place is None:
+            return None
+        kept = self._kept.get(place)
+        if kept is None and (row := self.rows.read(place, self._columns)) is not None:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            kept = self._kept[place] = self._make(*row)
+        return kept
+
+    def __iter__(self) -> Iterator[Key]:
+        """The member, thing and period of each row."""
+        return iter(self.rows)
+
+
+def read_rows(
+    connection: duckdb.DuckDBPyConnection, numbers: Numbers, mart: str, columns: Sequence[str], thing: str = "''"
+) -> Rows:
+    """Read columns of a mart of an open publication.
+
+    mart: its name, or a query in brackets. columns: SQL of each. thing: the column of what a member has several of.
     """
     things = [row[0] for row in connection.execute(f"select distinct {thing} from {mart} order by all").fetchall()]
     table = connection.sql(
@@ -129,4 +151,4 @@ def read_columns(
             "periods_count": len(numbers.periods),
         },
     ).to_arrow_table()
-    return Columns(numbers, things, table, make)
+    return Rows(numbers, things, table)

@@ -9,7 +9,7 @@ from itertools import product
 import duckdb
 import pytest
 
-from amkpi.scorecards.columns import Columns, read_columns, read_numbers
+from amkpi.publishing.columns import Columns, read_numbers, read_rows
 
 MEMBERS = (("company", None), ("own", "Aéry"), ("own", "B'x"), ("team", "B'x"))
 KPIS = ("client_revenue", "on_time_delivery_rate", "upsell_rate")
@@ -35,9 +35,8 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def read(connection: duckdb.DuckDBPyConnection, grain: str | None = None) -> Columns[tuple[object, ...]]:
-    return read_columns(
-        connection, read_numbers(connection, grain), "kpi_values", ("value", "note"), lambda *row: row, "kpi"
-    )
+    rows = read_rows(connection, read_numbers(connection, grain), "kpi_values", ("value", "note"), "kpi")
+    return Columns(rows, lambda *row: row)
 
 
 def test_every_row_is_found_by_its_member_kpi_and_period_and_no_other(connection: duckdb.DuckDBPyConnection) -> None:
@@ -62,6 +61,12 @@ def test_a_mart_without_rows_has_none(connection: duckdb.DuckDBPyConnection) -> 
 
 
 def test_a_mart_without_things_has_one_row_for_each_member_and_period(connection: duckdb.DuckDBPyConnection) -> None:
-    columns = read_columns(connection, read_numbers(connection), "scorecards", ("s",), lambda s: s)
+    columns = Columns(read_rows(connection, read_numbers(connection), "scorecards", ("s",)), int)
     assert set(columns) == {(member, "", period) for member, _, period in KEYS}
     assert columns.get(("company", None), "", PERIODS[0]) == 1
+
+
+def test_some_columns_of_a_row_are_an_object_of_their_own(connection: duckdb.DuckDBPyConnection) -> None:
+    columns = read(connection)
+    notes = Columns(columns.rows, str, slice(1, None))
+    assert [notes.get(*key) for key in KEYS] == [f"n{number}" for number, _ in enumerate(KEYS)]
