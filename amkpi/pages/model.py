@@ -319,4 +319,4 @@ class Page:
     commands: tuple[tuple[str, str], ...] = ()
     csv: str = ""
     tables: tuple[Table, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Text, ...] = ()

@@ -79,6 +79,13 @@ class Evidence:
         rows = self._groups.get(kpi, {}).get(staff_id)
         return self._records(rows) if rows else ()
 
+    def of_people(self, people: Collection[str | None]) -> Iterator[EvidenceRecord]:
+        """The records of all KPIs for which one of these people has the credit."""
+        for kpi, groups in self._groups.items():
+            for staff_id in groups:
+                if staff_id in people:
+                    yield from self.of_person(kpi, staff_id)
+
     def only(self, allowed: Callable[[str, str | None], bool]) -> Evidence:
         """The records of those KPIs and people that are allowed, and no others."""
         groups = {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from amkpi.core.language.names import name_key
 from amkpi.core.language.periods import Period
-from amkpi.pages.model import Matrix, MatrixRow, NavLink, Page, Span, Text
-from amkpi.pages.sections.context import COMPANY, PageContext
+from amkpi.pages.model import Figure, Matrix, MatrixRow, Name, NavLink, Page, Part, Span, Text
+from amkpi.pages.sections.context import COMPANY, PageContext, marked
 from amkpi.pages.sections.layout import home_link, layout
 from amkpi.pages.sections.matrix import member_row, people_matrix, team_matrix
 from amkpi.pages.sections.opening import opening
 from amkpi.pages.sections.scorecard import score_card, title
 from amkpi.pages.sections.to_dos import to_do_lists
+from amkpi.scorecards.compose.data_warnings import data_warnings
 from amkpi.scorecards.facts import ScopeMember
 from amkpi.scorecards.page_paths import PagePath
 
@@ -37,6 +38,7 @@ def overview_page(context: PageContext) -> Page:
         to_dos=to_do_lists(context, _led(context, main)),
         others=_others(context, main),
         matrices=_matrices(context, main),
+        warnings=_warnings(context),
     )
 
 
@@ -130,3 +132,14 @@ def by_need(context: PageContext, people: list[str]) -> list[str]:
         return (float("inf") if number is None else number, name_key(context.full_name(staff_id)), staff_id)
 
     return sorted(people, key=need)
+
+
+def _warnings(context: PageContext) -> tuple[Text, ...]:
+    """What the reader should know about the data behind the figures, as in the mails."""
+    found: list[Text] = []
+    for warning in data_warnings(context):
+        parts: list[Part] = [Name(warning.places)]
+        if warning.count is not None:
+            parts.append(Figure(context.figures.number(warning.count), warning.count, "page.warnings"))
+        found.append(marked(warning.text, parts))
+    return tuple(found)

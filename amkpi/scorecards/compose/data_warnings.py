@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Set
+from dataclasses import dataclass
 
 from amkpi.core.language.names import plain, shortened
 from amkpi.core.language.translation import Language
@@ -85,7 +86,16 @@ def reason_name(reason: str, language: Language) -> str:
     return Translator(language).t(_REASONS[reason]) if reason in _REASONS else plain(reason)
 
 
-def data_warnings(context: ReaderContext) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class DataWarning:
+    """A line about the data. count: the number in it, None for none. places: the files and lines in it."""
+
+    text: str
+    count: int | None = None
+    places: str = ""
+
+
+def data_warnings(context: ReaderContext) -> tuple[DataWarning, ...]:
     """What this reader should know about the data behind their figures; at most five lines.
 
     A row in quarantine concerns the people whom it names, and those who manage its client or own its project. Readers
@@ -94,7 +104,8 @@ def data_warnings(context: ReaderContext) -> tuple[str, ...]:
     found = [*_quarantined(context), *_failed_expectations(context)]
     if len(found) > MOST_WARNINGS:
         rest = len(found) - MOST_WARNINGS + 1
-        found = [*found[: MOST_WARNINGS - 1], context.n("{n} more warning", "{n} more warnings", rest)]
+        more = DataWarning(context.n("{n} more warning", "{n} more warnings", rest), rest)
+        found = [*found[: MOST_WARNINGS - 1], more]
     return tuple(found)
 
 
@@ -103,52 +114,57 @@ def _people(context: ReaderContext) -> frozenset[str]:
 
 
 def _projects(context: ReaderContext) -> set[str]:
-    people = _people(context)
     return {
         record.source_id
-        for record in context.facts.records
-        if record.extract == "projects" and record.source_id and record.staff_id in people
+        for record in context.facts.records.of_people(_people(context))
+        if record.extract == "projects" and record.source_id
     }
 
 
-def _quarantined(context: ReaderContext) -> list[str]:
+def _quarantined(context: ReaderContext) -> list[DataWarning]:
     """A line for each extract and reason, those with the most rows first."""
-    people, projects = _people(context), _projects(context)
+    facts, is_of_company = context.facts, context.recipient.company
+    projects: set[str] = set() if is_of_company or not facts.quarantined else _projects(context)
+    people = _people(context)
     groups: dict[tuple[str, str], list[QuarantineEntry]] = defaultdict(list)
     for row in context.facts.quarantined:
-        if context.recipient.company or _row_concerns(context, row, people, projects):
+        if is_of_company or _row_concerns(context, row, people, projects):
             groups[row.extract, row.reason].append(row)
     lines = []
     for (extract, reason), rows in sorted(groups.items(), key=lambda each: (-len(each[1]), each[0])):
         places = ", ".join(f"{shortened(row.file_name)}:{row.line_number}" for row in rows[:MOST_PLACES])
         if len(rows) > MOST_PLACES:
             places += " …"
-        lines.append(
-            context.n(
-                "{n} row of {extract} is held back and not counted: {reason} ({places})",
-                "{n} rows of {extract} are held back and not counted: {reason} ({places})",
-                len(rows),
-                extract=_EXTRACTS.get(extract, plain(extract)),
-                reason=_REASONS.get(reason, plain(reason)),
-                places=places,
-            )
+        text = context.n(
+            "{n} row of {extract} is held back and not counted: {reason} ({places})",
+            "{n} rows of {extract} are held back and not counted: {reason} ({places})",
+            len(rows),
+            extract=_EXTRACTS.get(extract, plain(extract)),
+            reason=_REASONS.get(reason, plain(reason)),
+            places=places,
         )
+        lines.append(DataWarning(text, len(rows), places))
     return lines
 
 
-def _failed_expectations(context: ReaderContext) -> list[str]:
+def _failed_expectations(context: ReaderContext) -> list[DataWarning]:
+    told = [failed for failed in context.facts.failed if failed.expectation not in REPORTED_ELSEWHERE]
+    if not context.recipient.company:
+        ids = _ids(context) if any(map(_is_of_known_records, told)) else set()
+        told = [failed for failed in told if _expectation_concerns(failed, ids)]
+    texts = {context.t(EXPECTATIONS.get(failed.expectation, _OTHER_EXPECTATION)) for failed in told}
+    return [DataWarning(text) for text in sorted(texts)]
+
+
+def _ids(context: ReaderContext) -> set[str | None]:
+    """The people, projects and clients that concern the reader."""
     people = _people(context)
-    ids: set[str | None] = {*people, *_projects(context)}
-    ids |= {record.client_id for record in context.facts.records if record.staff_id in people}
-    ids |= {client for client, manager in context.facts.client_managers.items() if manager in people}
-    return sorted(
-        {
-            context.t(EXPECTATIONS.get(failed.expectation, _OTHER_EXPECTATION))
-            for failed in context.facts.failed
-            if failed.expectation not in REPORTED_ELSEWHERE
-            and (context.recipient.company or _expectation_concerns(failed, ids))
-        }
-    )
+    return {
+        *people,
+        *_projects(context),
+        *(record.client_id for record in context.facts.records.of_people(people)),
+        *(client for client, manager in context.facts.client_managers.items() if manager in people),
+    }
 
 
 def _row_concerns(context: ReaderContext, row: QuarantineEntry, people: Set[str], projects: Set[str]) -> bool:
@@ -160,8 +176,13 @@ def _row_concerns(context: ReaderContext, row: QuarantineEntry, people: Set[str]
     )
 
 
+def _is_of_known_records(failed: FailedExpectation) -> bool:
+    """Whether an expectation is about single records, and all that fail it are known."""
+    return failed.expectation in _ABOUT_RECORDS and failed.are_all
+
+
 def _expectation_concerns(failed: FailedExpectation, ids: Set[str | None]) -> bool:
     """Whether the failing rows name one of these people, clients and records, or may name one."""
-    if failed.expectation not in _ABOUT_RECORDS or not failed.are_all:
+    if not _is_of_known_records(failed):
         return True
     return any(word in ids for row in failed.rows for word in re.split(r"[\s,;]+", row))

@@ -87,7 +87,7 @@ def compose(
         adjustments_more=changes.how_many_more(context, all_adjustments),
         all_adjustments=all_adjustments,
         register=_register(publication),
-        warnings=data_warnings(context),
+        warnings=tuple(warning.text for warning in data_warnings(context)),
         definitions=tuple(
             Definition(context.choose(kpi.label), context.choose(kpi.question), context.choose(kpi.formula))
             for kpi in kpis()
