@@ -40,6 +40,11 @@ class Reader:
         """Whether this person's name and id may be shown."""
         return staff_id is not None and staff_id in self.named
 
+    @property
+    def may_name_operators(self) -> bool:
+        """Whether it may be shown who runs the pipeline: who closed a period, or opened one again."""
+        return self.company or self.data
+
     def may_read_record(self, staff_id: str | None) -> bool:
         """Whether a record may be read. staff_id: the person who gets the credit, None where nobody does."""
         return self.company or (staff_id is not None and staff_id in self.people)

@@ -126,6 +126,11 @@ def readable_records(rows: Iterable[tuple[Any, ...]], reader: Reader) -> list[tu
     return [row for row in rows if reader.may_read_record(row[0])]
 
 
+def readable_operator(name: str, reader: Reader) -> str:
+    """Who closed a period or opened one again; empty for a reader who may not know."""
+    return name if reader.may_name_operators else ""
+
+
 def readable_client_sums(sums: Mapping[str, V], index: Index) -> Mapping[str, V]:
     """Sums over clients, by client id, for clients of whom the reader may read every record. index: of the reader."""
     return Readable(sums, index.whole_clients.__contains__)
@@ -140,8 +145,10 @@ def _names(names: Names, reader: Reader, clients: frozenset[str]) -> Names:
 
 
 def _closings(closings: Closings, reader: Reader) -> Closings:
+    closing = closings.closing
     return replace(
         closings,
+        closing=replace(closing, closed_by=readable_operator(closing.closed_by, reader)) if closing else None,
         adjustments=tuple(
             _adjustment(each, reader) for each in closings.adjustments if reader.may_read(each.scope, each.staff_id)
         ),

@@ -6,6 +6,7 @@ import math
 import posixpath
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -55,6 +56,10 @@ MORE = """
             value_then, value_now, rating_then, rating_now, 'reopened' as cause, timestamptz '2026-10-02' as mailed_at
         from (values ('score', 79.96, 80.0, null, null), ('rating', null, null, 'C', 'B'))
             as edge (what, value_then, value_now, rating_then, rating_now);
+    insert into quarantined_rows by name select * from (values
+        ('contracts', 'contracts/held.csv', 7, 'missing_fx_rate', '{"owner_id": "A01"}', false),
+        ('peer_reviews', 'peer_reviews/held.csv', 9, 'bad_type', null, false)
+    ) as held (extract, file_name, line_number, reason, raw_row, is_dismissed);
 """
 
 
@@ -185,6 +190,41 @@ def test_who_closed_and_reopened_is_text_and_nothing_more(site: Site, everybody:
         assert b"Hoa <b>" not in answer.body
         assert b"<i>" not in answer.body
         assert b"h" * 100 not in answer.body
+
+
+def test_who_closed_and_reopened_is_shown_only_to_who_reads_the_company_or_runs_the_pipeline(
+    site: Site, run: Run, marts: Marts
+) -> None:
+    seen = Counter[tuple[str, bool]]()
+    for staff_id in readers(marts):
+        reader = reader_of(site.names, staff_id, run.settings)
+        assert reader is not None
+        for each in (reader, replace(reader, data=True)):
+            allowed = each.company or each.data
+            for path in ("vi/changes.html", str(PagePath("en", "overview", AUGUST))):
+                answer = site.page(each, path)
+                if answer is not None:
+                    seen[path, allowed] += 1
+                    shown_names = b"Hoa" in answer.body or "Bình".encode() in answer.body
+                    assert shown_names is allowed, (path, staff_id)
+    assert len(seen) == 4
+    assert min(seen.values()) > 3
+
+
+def test_the_overview_warns_those_whom_held_back_rows_touch(site: Site, run: Run, marts: Marts) -> None:
+    warned, warned_of_all = set[str](), set[str]()
+    for staff_id in readers(marts):
+        reader = reader_of(site.names, staff_id, run.settings)
+        assert reader is not None
+        answer = site.page(reader, str(PagePath("en", "overview", AUGUST)))
+        text = read(answer.body).text if answer else ""
+        assert ("contracts/held.csv:7" in text) == (reader.company or "A01" in reader.people) or answer is None, (
+            staff_id
+        )
+        warned |= {staff_id} if "contracts/held.csv:7" in text else set()
+        warned_of_all |= {staff_id} if "peer_reviews/held.csv:9" in text else set()
+    assert "A01" in warned
+    assert warned_of_all < warned < set(readers(marts))
 
 
 def test_every_figure_of_pages_of_a_closed_month_is_the_closed_one(site: Site, everybody: Reader, marts: Marts) -> None:

@@ -42,12 +42,17 @@ def section(text: str, title: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_closed_period_says_by_whom_and_when_and_has_its_adjustments_open_and_taken_up(run: Run) -> None:
+def test_a_closed_period_says_when_and_for_some_by_whom_and_has_its_adjustments_open_and_taken_up(
+    run: Run,
+) -> None:
     close_september(run)
     found = mails(run)
     text, page = part(found["M1"], "plain"), read(part(found["M1"], "html"))
-    assert "Đã chốt bởi Chị Hoa <b> ngày 09/10/2026 · dữ liệu đến hết 08/10/2026" in text
-    assert "<b>" in page, "a name is text and nothing more"
+    assert "Đã chốt ngày 09/10/2026 · dữ liệu đến hết 08/10/2026" in text
+    assert "Hoa" not in text + page, "only who reads the company knows who closed a period"
+    of_company = found["G1"]
+    assert "Đã chốt bởi Chị Hoa <b> ngày 09/10/2026 · dữ liệu đến hết 08/10/2026" in part(of_company, "plain")
+    assert "Hoa &lt;b&gt;" in part(of_company, "html"), "a name is text and nothing more"
     lines = section(text, "Điều chỉnh các kỳ đã chốt")
     assert lines[0] == (
         "- Điểm tổng hợp, T9/2026, Của riêng anh/chị: 101,9 A → 109,0 A+ (dữ liệu đến muộn, mục tiêu đã đổi)"

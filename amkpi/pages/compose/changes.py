@@ -14,7 +14,7 @@ from amkpi.core.language.names import shortened
 from amkpi.core.language.periods import Period
 from amkpi.core.language.terms import CAUSE
 from amkpi.pages.model import Figure, Link, Name, Page, Subject, Table, Text
-from amkpi.pages.rights import readable_rows
+from amkpi.pages.rights import readable_operator, readable_rows
 from amkpi.pages.sections.context import PageContext, day, join, span
 from amkpi.pages.sections.layout import layout
 from amkpi.pages.sections.scorecard import title
@@ -210,27 +210,27 @@ def _scores(context: PageContext, rows: list[tuple[Any, ...]]) -> Table:
 
 
 def _closings(context: PageContext, rows: list[tuple[Any, ...]]) -> Table:
-    """Every closing and reopening."""
-    t, found = context.t, []
+    """Every closing and reopening. Who did it is a column for those who may know."""
+    t, reader, found = context.t, context.reader, []
     for n, grain, start, closed_at, closed_by, as_of, reopened_at, reopened_by in rows:
-        reopened: Text = ()
-        if reopened_at is not None:
-            reopened = (day(reopened_at), " ", Name(shortened(reopened_by or "")))
+        closer, opener = (readable_operator(name or "", reader) for name in (closed_by, reopened_by))
+        reopened: Text = (day(reopened_at),) if reopened_at is not None else ()
         found.append(
             (
                 (Figure(str(n), n, "closings.n"),),
                 (span(Period.starting(grain, start), context.language),),
                 (day(closed_at),),
-                (Name(shortened(closed_by)),),
                 (day(as_of),),
-                reopened,
+                join(" ", reopened, (Name(shortened(opener)),) if opener else ()),
+                *(((Name(shortened(closer)),),) if reader.may_name_operators else ()),
             )
         )
+    by = reader.may_name_operators
     return Table(
         title=t("Closings"),
         name="closings",
-        heads=(t("No."), t("Period"), t("Closed on"), t("By"), t("Data as of"), t("Reopened")),
-        kinds=("number", "text", "date", "text", "date", "text"),
+        heads=(t("No."), t("Period"), t("Closed on"), t("Data as of"), t("Reopened"), *((t("By"),) if by else ())),
+        kinds=("number", "text", "date", "date", "text", *(("text",) if by else ())),
         rows=tuple(found),
         empty=t("No period was ever closed."),
     )

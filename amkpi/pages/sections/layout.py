@@ -78,7 +78,7 @@ def _menu(context: PageContext) -> tuple[NavLink, ...]:
 
 
 def state(context: PageContext) -> Text:
-    """Whether the period runs, is over or is closed, by whom and when; and the date of the data. As in the mails."""
+    """Whether the period runs, is over or is closed, and when; and the date of the data. As in the mails."""
     t, as_of = context.t, day(context.index.publication.as_of)
     closing = context.facts.closings.closing
     if closing is not None:

@@ -51,16 +51,15 @@ def adjustments(context: ReaderContext) -> tuple[str, ...]:
 
 
 def closed_by(context: ReaderContext) -> str:
-    """By whom and when the period was closed, and with the data of which day; empty while it is open."""
+    """When the period was closed, with the data of which day, and for whom may know it by whom; empty while open."""
     closing = context.facts.closings.closing
     if closing is None:
         return ""
-    return context.t(
-        "Closed by {name} on {day} · data as of {as_of}",
-        name=shortened(closing.closed_by),
-        day=formatting.day(closing.closed_at.date()),
-        as_of=formatting.day(closing.as_of),
-    )
+    day, as_of = formatting.day(closing.closed_at.date()), formatting.day(closing.as_of)
+    if not context.recipient.reader.may_name_operators:
+        return context.t("Closed on {day} · data as of {as_of}", day=day, as_of=as_of)
+    name = shortened(closing.closed_by)
+    return context.t("Closed by {name} on {day} · data as of {as_of}", name=name, day=day, as_of=as_of)
 
 
 def _order(context: ReaderContext, scope: str, staff_id: str | None, number: int) -> tuple[int, str, int]:
