@@ -7,6 +7,7 @@ lacks such a function fails here, and not silently.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -17,6 +18,7 @@ _MOST_TEMPLATES = 1_000
 @cache
 def take_shortcuts() -> None:
     """Replace the functions, once in a process. It imports dbt, which takes seconds."""
+    from dbt.adapters.duckdb.environments import Environment
     from dbt.compilation import Linker
     from dbt.context import base, providers
     from dbt_common.behavior_flags import BehaviorFlagRendered
@@ -32,6 +34,7 @@ def take_shortcuts() -> None:
     # The functions of Python's modules that templates may call.
     _replace(base, "get_context_modules", cache(base.get_context_modules))
     _share_the_arguments_of_a_run(providers)
+    _set_the_memory_limit_once(Environment)
     _replace(BehaviorFlagRendered, "_default_source", staticmethod(_calling_module))
     # A diagnostic file for developers of dbt; all nodes are serialized for it, twice.
     _replace(Linker, "get_graph_summary", lambda self, manifest: {})
@@ -102,6 +105,25 @@ def _share_the_arguments_of_a_run(providers: Any) -> None:
         return dict(last[1])
 
     _replace(providers, "args_to_dict", arguments)
+
+
+def _set_the_memory_limit_once(environment: Any) -> None:
+    """The settings of the profile are of the database, and are set for each of its 120 cursors.
+
+    Each time DuckDB gives its free memory back to the system: 3 ms, and a thousand pages to get anew.
+    """
+    initialize = environment.initialize_cursor.__func__
+    last: Any = None
+
+    def once(cls: Any, creds: Any, cursor: Any, *rest: Any, **named: Any) -> Any:
+        nonlocal last
+        if last is creds:
+            creds = replace(creds, settings=None)
+        else:
+            last = creds
+        return initialize(cls, creds, cursor, *rest, **named)
+
+    _replace(environment, "initialize_cursor", classmethod(once))
 
 
 def _calling_module() -> str:

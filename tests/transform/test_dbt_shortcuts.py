@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
+import duckdb
 import pytest
 
 from amkpi.transform import dbt_runner
@@ -50,6 +51,26 @@ def test_the_table_of_a_statement_without_rows_is_empty() -> None:
 
     assert len(agate_helper.empty_table().rows) == 0
     assert agate_helper.empty_table() is agate_helper.empty_table()
+
+
+def test_the_settings_of_a_profile_are_set_once_in_a_run_and_anew_in_the_next() -> None:
+    from dbt.adapters.duckdb.credentials import DuckDBCredentials
+    from dbt.adapters.duckdb.environments import Environment
+
+    with duckdb.connect() as connection:
+        said: list[str] = []
+
+        def limit_after(creds: DuckDBCredentials) -> str:
+            cursor = Environment.initialize_cursor(creds, connection.cursor())
+            said.append(str(cursor.execute("select current_setting('memory_limit')").fetchall()[0][0]))
+            return said[-1]
+
+        run, later = (DuckDBCredentials("memory", "main", settings={"memory_limit": size}) for size in ("1GiB", "2GiB"))
+        assert limit_after(run) == "1.0 GiB"
+        connection.execute("set memory_limit = '3GiB'")
+        assert limit_after(run) == "3.0 GiB", "set again by another cursor of the same run"
+        assert limit_after(later) == "2.0 GiB"
+        assert run.settings == {"memory_limit": "1GiB"}
 
 
 # Package -> names: the project's, and those of dbt and of its adapter. `twice` is in each.
