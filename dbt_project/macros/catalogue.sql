@@ -49,5 +49,5 @@
 
 -- A text of the catalogue as a literal; NULL where there is none.
 {% macro text_or_null(text) -%}
-    {{ "'" ~ (text | replace("'", "''")) ~ "'" if text else "cast(null as " ~ dbt.type_string() ~ ")" }}
+    {{ text_literal(text) if text else "cast(null as " ~ dbt.type_string() ~ ")" }}
 {%- endmacro %}

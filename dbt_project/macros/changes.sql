@@ -51,6 +51,6 @@
 -- sum is needed as well as the exclusive or, in which two equal rows cancel each other.
 {% macro fingerprint(table) -%}
     count(*) as row_count,
-    bit_xor(hash({{ table }})) as hash_xor,
-    sum(cast(hash({{ table }}) as hugeint)) as hash_sum
+    bit_xor({{ hash_of_row(table) }}) as hash_xor,
+    sum({{ widest_integer(hash_of_row(table)) }}) as hash_sum
 {%- endmacro %}

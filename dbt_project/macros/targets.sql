@@ -20,8 +20,8 @@
         levels.period_id,
         levels.span_start,
         levels.level,
-        greatest(levels.first_day, coalesce(months.month_start, levels.first_day)) as first_day,
-        least(levels.last_day, coalesce(months.month_end, levels.last_day)) as last_day,
+        {{ greatest_of('levels.first_day', 'coalesce(months.month_start, levels.first_day)') }} as first_day,
+        {{ least_of('levels.last_day', 'coalesce(months.month_end, levels.last_day)') }} as last_day,
         coalesce(months.month_start, levels.period_start) as unit_start,
         case
             when catalogue.target_growth <> 'sum_of_days' then null
@@ -69,8 +69,8 @@
                     counted.period_end,
                     counted.first_day as span_start,
                     {{ loop.index0 * 2 + 1 }} + case when targets.period_grain is null then 1 else 0 end as level,
-                    greatest(counted.first_day, targets.valid_from) as first_day,
-                    least(counted.last_day, targets.valid_to) as last_day,
+                    {{ greatest_of('counted.first_day', 'targets.valid_from') }} as first_day,
+                    {{ least_of('counted.last_day', 'targets.valid_to') }} as last_day,
                     targets.period_grain as target_grain,
                     targets.staff_id as target_staff_id,
                     targets.role as target_role,

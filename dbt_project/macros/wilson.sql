@@ -2,10 +2,13 @@
 {% macro wilson(hits, trials, sign) -%}
 {%- set z = 1.959963984540054 -%}
 {%- set p = '(' ~ hits ~ ' / nullif(' ~ trials ~ ', 0))' -%}
+{%- set bound -%}
+    ({{ p }} + {{ z * z / 2 }} / {{ trials }} {{ sign }} {{ z }} * sqrt(
+        {{ greatest_of(p ~ ' * (1 - ' ~ p ~ ')', '0') }} / {{ trials }} + {{ z * z / 4 }} / ({{ trials }} * {{ trials }})
+    )) / (1 + {{ z * z }} / {{ trials }})
+{%- endset -%}
 case when {{ trials }} > 0 then
     -- Within 0–1 but for the last bit of a double.
-    least(greatest(({{ p }} + {{ z * z / 2 }} / {{ trials }} {{ sign }} {{ z }} * sqrt(
-        greatest({{ p }} * (1 - {{ p }}), 0) / {{ trials }} + {{ z * z / 4 }} / ({{ trials }} * {{ trials }})
-    )) / (1 + {{ z * z }} / {{ trials }}), 0), 1)
+    {{ least_of(greatest_of(bound, '0'), '1') }}
 end
 {%- endmacro %}

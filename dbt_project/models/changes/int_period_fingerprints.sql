@@ -47,7 +47,7 @@ edges as (
         {{ day }} as day,
         {{ truncate_to('month', day) }} as month_start,
         {{ change }} as change,
-        hash({{ columns.content | join(', ') }}) as content
+        {{ hash_of(columns.content) }} as content
     from {{ model }}
     where {{ columns.from if change == 1 else columns.to }} {{ '<=' if change == 1 else '<' }} {{ as_of() }}
     {{ 'union all' if not loop.last }}
@@ -63,7 +63,7 @@ edges_by_month as (
         {{ fingerprint('edges') }},
         sum(change) as still_held,
         bit_xor(content) as content_xor,
-        sum(change * cast(content as hugeint)) as content_sum
+        sum(change * {{ widest_integer('content') }}) as content_sum
     from edges
     group by part, month_start
 ),

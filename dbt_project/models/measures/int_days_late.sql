@@ -18,7 +18,7 @@ late as (
         staff_id,
         event_date,
         {{ truncate_to('month', 'event_date') }} as month_start,
-        {{ dbt.datediff('event_date', 'done', 'day') }} as days_late,
+        {{ days_between('event_date', 'done') }} as days_late,
         1 as projects
     from undone
 ),

@@ -3,7 +3,7 @@
 with spent as (
     select
         project_id,
-        least({{ days_after(-1, months_after(1, 'month_start')) }}, {{ as_of() }}) as closed_on,
+        {{ least_of(days_after(-1, months_after(1, 'month_start')), as_of()) }} as closed_on,
         cost
     from {{ ref('int_project_month_costs') }}
 ),
@@ -27,12 +27,12 @@ projects as (
         projects.start_date,
         {{ exact('projects.budget_amount * rates.rate') }} as budget,
         -- The last day on which it runs; what ends after as_of has not ended.
-        {{ days_after(-1, "least(
-            case when projects.delivered_date <= " ~ as_of() ~ " then projects.delivered_date
-                else " ~ end_of_time() ~ " end,
-            case when projects.cancelled_date <= " ~ as_of() ~ " then projects.cancelled_date
-                else " ~ end_of_time() ~ " end
-        )") }} as last_day
+        {{ days_after(-1, least_of(
+            "case when projects.delivered_date <= " ~ as_of() ~ " then projects.delivered_date
+                else " ~ end_of_time() ~ " end",
+            "case when projects.cancelled_date <= " ~ as_of() ~ " then projects.cancelled_date
+                else " ~ end_of_time() ~ " end"
+        )) }} as last_day
     from {{ ref('stg_projects') }} as projects
     left join {{ ref('int_fx_history') }} as rates
         on projects.currency = rates.currency

@@ -84,8 +84,8 @@ spans as (
         'team' as scope,
         teams.manager_id as staff_id,
         leader_roles.role,
-        greatest(teams.first_day, leader_roles.valid_from) as first_day,
-        least(teams.last_day, leader_roles.valid_to) as last_day
+        {{ greatest_of('teams.first_day', 'leader_roles.valid_from') }} as first_day,
+        {{ least_of('teams.last_day', 'leader_roles.valid_to') }} as last_day
     from teams
     inner join leader_roles
         on teams.manager_id = leader_roles.staff_id

@@ -60,13 +60,11 @@ trailing_spans as (
     select
         subject_id,
         month_start as first_end,
-        least(
-            {{ months_after(12, 'month_start') }},
-            coalesce(
-                lead(month_start) over (partition by subject_id, reviewer_id order by month_start),
-                {{ end_of_time() }}
-            )
-        ) as no_longer
+        {{ least_of(
+            months_after(12, 'month_start'),
+            'coalesce(lead(month_start) over (partition by subject_id, reviewer_id order by month_start), '
+            ~ end_of_time() ~ ')'
+        ) }} as no_longer
     from reviewer_months
 ),
 

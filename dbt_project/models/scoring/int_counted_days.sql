@@ -11,8 +11,8 @@ select
     people.period_end,
     people.close_date,
     coalesce(spans.role, '') as role,
-    coalesce(greatest(spans.first_day, people.period_start), people.period_start) as first_day,
-    coalesce(least(spans.last_day, people.close_date), people.close_date) as last_day
+    coalesce({{ greatest_of('spans.first_day', 'people.period_start') }}, people.period_start) as first_day,
+    coalesce({{ least_of('spans.last_day', 'people.close_date') }}, people.close_date) as last_day
 from {{ ref('int_scope_members').include(database=false) }} as people
 left join {{ ref('int_counted_spans').include(database=false) }} as spans
     on people.subject_id = spans.subject_id

@@ -63,7 +63,7 @@ final as (
         case
             when raw_attainment is null then null
             when raw_attainment < 0 or raw_attainment < {{ var('attainment_floor') }} then 0
-            else least(raw_attainment, {{ as_double(var('attainment_cap')) }})
+            else {{ least_of('raw_attainment', as_double(var('attainment_cap'))) }}
         end as attainment,
         weight,
         previous_value

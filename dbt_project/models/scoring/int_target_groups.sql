@@ -36,10 +36,10 @@ patterns as (
         period_id,
         scope,
         person_key,
-        {{ dbt.listagg(
+        {{ joined_in_order(
             "cast(first_day as " ~ dbt.type_string() ~ ") || ' ' || cast(last_day as " ~ dbt.type_string() ~ ") || ' ' || role",
-            "', '",
-            "order by first_day"
+            ", ",
+            "first_day"
         ) }} as pattern
     from counted
     where not is_whole

@@ -4,13 +4,12 @@ with history as (
         client_id,
         account_manager_id,
         valid_from,
-        least(
-            coalesce(
-                {{ days_after(-1, 'lead(valid_from) over (partition by client_id order by valid_from)') }},
-                {{ end_of_time() }}
-            ),
-            coalesce(valid_to, {{ end_of_time() }})
-        ) as valid_to
+        {{ least_of(
+            'coalesce('
+            ~ days_after(-1, 'lead(valid_from) over (partition by client_id order by valid_from)')
+            ~ ', ' ~ end_of_time() ~ ')',
+            'coalesce(valid_to, ' ~ end_of_time() ~ ')'
+        ) }} as valid_to
     from {{ ref('stg_client_assignments') }}
 )
 

@@ -3,7 +3,7 @@
 with contracts as (
     select
         *,
-        greatest(cancelled_date, signed_date) as taken_back_on,
+        {{ greatest_of('cancelled_date', 'signed_date') }} as taken_back_on,
         {{ days_from_to('start_date', 'end_date') }} as days_agreed
     from {{ ref('int_contracts') }}
 ),

@@ -30,8 +30,8 @@ chain as (
     select
         chain.staff_id,
         links.manager_id,
-        greatest(chain.valid_from, links.valid_from) as valid_from,
-        least(chain.valid_to, links.valid_to) as valid_to,
+        {{ greatest_of('chain.valid_from', 'links.valid_from') }} as valid_from,
+        {{ least_of('chain.valid_to', 'links.valid_to') }} as valid_to,
         chain.is_account_staff,
         chain.path || links.manager_id || chr(31) as path,
         {{ dbt.position('chr(31) || links.manager_id || chr(31)', 'chain.path') }} > 0 as is_loop,

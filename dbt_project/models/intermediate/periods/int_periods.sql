@@ -46,7 +46,7 @@ final as (
         period_start,
         period_end,
         {{ days_after(-1, 'period_start') }} as opening_date,
-        least(period_end, {{ as_of() }}) as close_date,
+        {{ least_of('period_end', as_of()) }} as close_date,
         period_end > {{ as_of() }} as is_provisional,
         -- The period of the same grain before this one; a trailing year moves by a month.
         case period_grain

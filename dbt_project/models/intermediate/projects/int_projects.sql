@@ -48,7 +48,7 @@ valued as (
             when
                 done.state in ('delivered_late', 'overdue')
                 or (done.state = 'cancelled' and done.done_date > done.due_date)
-                then {{ dbt.datediff('done.due_date', 'coalesce(done.done_date, ' ~ as_of() ~ ')', 'day') }}
+                then {{ days_between('done.due_date', 'coalesce(done.done_date, ' ~ as_of() ~ ')') }}
         end as days_late,
         {{ exact('case when done.budget_amount > 0 then done.budget_amount * rates.rate end') }} as budget,
         costs.cost
@@ -61,7 +61,7 @@ valued as (
     left join {{ ref('int_credit') }} as credit
         on credit.source_extract = 'projects'
         and done.project_id = credit.source_id
-        and least(done.due_date, {{ as_of() }}) between credit.valid_from and credit.valid_to
+        and {{ least_of('done.due_date', as_of()) }} between credit.valid_from and credit.valid_to
 )
 
 select

@@ -5,8 +5,8 @@ select
     staff_id,
     publication_id,
     state,
-    -- A word of SQL in DuckDB 2.0, though not yet in the linter's dialect.
-    "at", -- noqa: RF06
+    -- A word of SQL.
+    {{ adapter.quote('at') }},
     message_id,
     values_sent
 from {{ source('audit', 'scorecards_sent') }}
