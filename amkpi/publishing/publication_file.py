@@ -21,6 +21,7 @@ from amkpi.core.language import mart_texts
 from amkpi.core.language.translator import Message
 from amkpi.core.storage.internal_schemas import PUBLISHED
 from amkpi.core.storage.sql import identifier, literal
+from amkpi.core.storage.transactions import transaction
 
 # DuckDB 1.4 and later can open this format. Clients before 2.0 cannot open the default format of DuckDB 2.0.
 STORAGE_VERSION = "v1.4.0"
@@ -139,7 +140,8 @@ def _in_file(relation: str) -> str:
 
 
 def _write_in_full(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
-    with _attached(connection, target):
+    # In one transaction: on its own, each of the 60 tables would wait for the disk.
+    with _attached(connection, target), transaction(connection):
         for schema in ("marts", *PUBLISHED.values()):
             connection.execute(f"create schema new_publication.{schema}")
         for table in _tables(connection):
@@ -202,9 +204,7 @@ def _comment(connection: duckdb.DuckDBPyConnection) -> None:
             if text is not None:
                 what = f"{kind} {full_name}" if column is None else f"column {full_name}.{identifier(column)}"
                 statements.append(f"comment on {what} is {literal(text)}")
-    connection.begin()
     connection.execute(";".join(statements))
-    connection.commit()
 
 
 def _write_from_base(connection: duckdb.DuckDBPyConnection, target: Path, base: Path) -> bool:
@@ -221,8 +221,9 @@ def _write_from_base(connection: duckdb.DuckDBPyConnection, target: Path, base: 
                 for table in REPLACED_BY_PERIOD
             )
             if is_equal:
-                _write_closable(connection)
-                _comment(connection)
+                with transaction(connection):
+                    _write_closable(connection)
+                    _comment(connection)
             return is_equal
     except duckdb.Error:
         # An unreadable base must not stop a publication that can be written without it. If the disk is full or the
