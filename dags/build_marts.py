@@ -36,7 +36,7 @@ from airflow.sdk import AssetOrTimeSchedule, Param, dag, task
 from amkpi.interfaces.airflow.assets import ANY_ROWS, EXPORT, MARTS
 from amkpi.interfaces.airflow.schedules import NIGHTLY
 from amkpi.interfaces.airflow.task_defaults import DEFAULT_ARGS, PRIORITY_FINISH_STARTED, PRIORITY_LOW
-from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, request_export, run_from_params
+from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, request_export, run_from_params, run_step
 
 
 @dag(
@@ -62,8 +62,8 @@ def build_marts() -> None:
         with raise_as_airflow_error():
             run = run_from_params(params)
             if params["rebuild"]:
-                steps.rebuild(run, log)
-            report = steps.build(run, log)
+                run_step(steps.rebuild, run)
+            report = run_step(steps.build, run)
         return {**run.to_xcom(), "models": report.models, "tests": report.tests}
 
     @task(**PRIORITY_FINISH_STARTED)
@@ -73,7 +73,7 @@ def build_marts() -> None:
 
         with raise_as_airflow_error():
             run = run_from_params(built)
-            report = steps.audit_rebuilding_if_stale(run, log)
+            report = run_step(steps.audit_rebuilding_if_stale, run)
         for warning in report.warnings:
             log(f"{warning.suite}: {warning.expectation}: {warning.observed}; {warning.advice}")
         return {**run.to_xcom(), "expectations": len(report.findings), "warnings": len(report.warnings)}
@@ -85,7 +85,7 @@ def build_marts() -> None:
 
         with raise_as_airflow_error():
             run = run_from_params(audited)
-            report = steps.publish_rebuilding_if_stale(run, log)
+            report = run_step(steps.publish_rebuilding_if_stale, run)
             request_export(run, outlet_events)
         if report.repaired:
             log(f"somebody had written into {report.file}: it is written again")

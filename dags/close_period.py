@@ -34,7 +34,7 @@ from amkpi.interfaces.airflow.approval import AskToClose
 from amkpi.interfaces.airflow.assets import ANSWERED, EXPORT, MARTS
 from amkpi.interfaces.airflow.schedules import IN_THE_MORNING, SCHEDULE_SETTINGS
 from amkpi.interfaces.airflow.task_defaults import DEFAULT_ARGS, PRIORITY_FINISH_STARTED
-from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, request_export, run_from_params
+from amkpi.interfaces.airflow.task_run import raise_as_airflow_error, request_export, run_from_params
 
 
 @dag(
@@ -77,7 +77,7 @@ def close_period() -> None:
 
         with raise_as_airflow_error():
             run = run_from_params()
-            closed = close_and_report(run, chosen["period"], chosen["by"], chosen["note"], log)
+            closed = close_and_report(run, chosen["period"], chosen["by"], chosen["note"])
             request_export(run, outlet_events)
         return closed
 
@@ -97,7 +97,7 @@ def close_period() -> None:
         with raise_as_airflow_error():
             run = run_from_params()
             closed = close_and_report(
-                run, chosen["period"], login(answer), "approved in Airflow", log, chosen["publication_id"]
+                run, chosen["period"], login(answer), "approved in Airflow", chosen["publication_id"]
             )
             request_export(run, outlet_events)
         return closed

@@ -347,10 +347,13 @@ class Parquet(Group):
 
 
 class Schedule(Group):
-    """When something must have happened."""
+    """When something must have happened, and where Airflow's tasks build."""
 
     publish_by_hour: Annotated[int, RESULT_NEUTRAL] = Field(
         default=6, ge=3, le=23, description="if the night's publication is not there at this hour: an alert"
+    )
+    task_python: Annotated[str, RESULT_NEUTRAL] = Field(
+        default="", description="the Python in which Airflow's tasks build and audit; empty: their own"
     )
 
 

@@ -232,6 +232,26 @@ def test_the_tasks_call_the_steps_of_the_command_line_all_for_one_date(
     assert calls == [("build", day, home), ("audit", day, home), ("publish", day, home)]
 
 
+def test_tasks_that_build_and_audit_do_so_in_the_python_of_the_setting(
+    bag: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, Any]] = []
+    results = {
+        "build": SimpleNamespace(models=1, tests=1),
+        "audit_rebuilding_if_stale": SimpleNamespace(findings=(), warnings=()),
+        "publish_rebuilding_if_stale": SimpleNamespace(publication_id="a", file=home, historical=False, repaired=False),
+    }
+
+    def call(python: str, step: Any, run: Any, *, progress: Any) -> Any:
+        asked.append((python, step.__name__))
+        return results[step.__name__]
+
+    monkeypatch.setattr("amkpi.pipeline.step_process.call", call)
+    monkeypatch.setenv("AMKPI_TASK_PYTHON", "/opt/kpis/bin/python")
+    assert hurry(bag.dags["amkpi_build_marts"]).test().state == "success"
+    assert asked == [("/opt/kpis/bin/python", name) for name in results]
+
+
 @pytest.mark.parametrize(
     ("name", "value", "woken"),
     [("AMKPI_PUBLISH_PARQUET", "false", False), ("AMKPI_PUBLISH_PARQUET", "true", True),

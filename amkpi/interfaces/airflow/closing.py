@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from amkpi.core.run import Run
+from amkpi.interfaces.airflow.task_run import log, run_step
 
 
 def login(answer: Mapping[str, Any]) -> str:
@@ -34,9 +35,7 @@ def remember_if_refused(run: Run, period: str, answer: Mapping[str, Any]) -> Non
         approval.refuse(run.home, period, login(answer), run.now())
 
 
-def close_and_report(
-    run: Run, period: str, by: str, note: str, progress: Callable[[str], None], publication_id: str | None = None
-) -> dict[str, str]:
+def close_and_report(run: Run, period: str, by: str, note: str, publication_id: str | None = None) -> dict[str, str]:
     """Close a period and say what is published now.
 
     publication_id: the publication that was approved; where another one is current, nothing is closed. Raises
@@ -47,7 +46,7 @@ def close_and_report(
     from amkpi.publishing.closing.acts import Request
 
     if publication_id is not None and acts.current(run.home).publication_id != publication_id:
-        progress(f"{period} was approved as of publication {publication_id}, and another one is current: asked again")
+        log(f"{period} was approved as of publication {publication_id}, and another one is current: asked again")
         return {"period": period, "asked_again": "yes"}
-    report = closing.close(run, Request(period, by, note, publication_id=publication_id), progress)
+    report = run_step(closing.close, run, Request(period, by, note, publication_id=publication_id))
     return {"period": report.act.period, "n": str(report.act.n), "publication": report.published.publication_id}

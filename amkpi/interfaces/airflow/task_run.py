@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
@@ -14,6 +14,8 @@ from amkpi.core.errors import AmkpiError, AuditBlocked, NothingLoaded
 
 if TYPE_CHECKING:
     from amkpi.core.run import Run
+
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__).info
 
@@ -33,6 +35,19 @@ def run_from_params(params: Mapping[str, Any] | None = None) -> Run:
     if "historical" in given:
         return replace(run, historical=given["historical"])
     return replace(run, historical=params is not None and not given.get("current") and steps.is_past(run))
+
+
+def run_step(step: Callable[..., Result], run: Run, *arguments: Any) -> Result:
+    """What a step returns, in the Python of the setting `task_python` if there is one; its progress goes to the log.
+
+    step: a function of `amkpi.pipeline`, whose last argument is the progress. Raises what it raises.
+    """
+    from amkpi.pipeline import step_process
+
+    python = run.settings.schedule.task_python
+    if python:
+        return step_process.call(python, step, run, *arguments, progress=log)
+    return step(run, *arguments, log)
 
 
 def request_export(run: Run, outlet_events: Any) -> None:
