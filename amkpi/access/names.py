@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 import duckdb
 
@@ -34,22 +35,31 @@ class ManagedSpan:
     last: date
 
 
+class Managers(dict[str, tuple[ManagedSpan, ...]]):
+    """By staff_id, the days on which others managed a person."""
+
+    @cached_property
+    def teams(self) -> dict[str, frozenset[str]]:
+        """By staff_id, everyone whom a person ever managed."""
+        found: dict[str, set[str]] = {}
+        for staff_id, spans in self.items():
+            for span in spans:
+                found.setdefault(span.manager_id, set()).add(staff_id)
+        return {manager_id: frozenset(team) for manager_id, team in found.items()}
+
+
 @dataclass(frozen=True)
 class Names:
     """Everybody and every client as of one day, by id. managers: by the staff_id of who was managed."""
 
     as_of: date
     people: Mapping[str, StaffMember]
-    managers: Mapping[str, tuple[ManagedSpan, ...]]
+    managers: Managers
     clients: Mapping[str, str]
 
     def under(self, manager_id: str | None) -> frozenset[str]:
         """Everyone who was ever in this person's team."""
-        return frozenset(
-            staff_id
-            for staff_id, spans in self.managers.items()
-            if any(span.manager_id == manager_id for span in spans)
-        )
+        return self.managers.teams.get(manager_id or "", frozenset())
 
     def or_else(self, other: Names) -> Names:
         """These names, and those of another day for the ids that are unknown here. The teams are only these."""
@@ -78,4 +88,5 @@ def read_names(connection: duckdb.DuckDBPyConnection) -> Names:
     ).fetchall():
         managers.setdefault(staff_id, []).append(ManagedSpan(*span))
     clients = connection.execute("select client_id, coalesce(client_name, client_id) from dim_client").fetchall()
-    return Names(as_of, people, {staff_id: tuple(found) for staff_id, found in managers.items()}, dict(clients))
+    spans = Managers({staff_id: tuple(found) for staff_id, found in managers.items()})
+    return Names(as_of, people, spans, dict(clients))

@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from amkpi.access.addresses import held
-from amkpi.access.names import Names, read_people
+from amkpi.access.names import Managers, Names, read_people
 from amkpi.access.reader import active_people, sharing
 from amkpi.alerts.store import Alert, Incident
 from amkpi.alerts.texts import IncidentType
@@ -181,7 +181,7 @@ def _shared(run: Run, current: CurrentPublication | None) -> list[Incident]:
     if current is None:
         return []
     with published(run.home, run.settings) as connection:
-        names = Names(current.as_of, read_people(connection), {}, {})
+        names = Names(current.as_of, read_people(connection), Managers(), {})
     groups = sorted(set(sharing(active_people(names, held(run.home.state, names))).values()))
     if not groups:
         return []

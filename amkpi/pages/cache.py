@@ -51,6 +51,14 @@ class Cache(Generic[K, V]):
         mine.set_result(value)
         return value
 
+    def found(self, key: K) -> V | None:
+        """The value of the key; None where it was not made, or has gone."""
+        with self._lock:
+            if key not in self._values:
+                return None
+            self._values.move_to_end(key)
+            return self._values[key][0]
+
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:

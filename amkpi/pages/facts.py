@@ -16,6 +16,7 @@ from amkpi.core.run import Run
 from amkpi.core.settings import Settings
 from amkpi.explain.explainer import OF_LINES, OF_VALUES, Explainer, read_explainer
 from amkpi.publishing.columns import Columns, Rows, read_rows
+from amkpi.scorecards.evidence_records import Evidence
 from amkpi.scorecards.facts import CommonFacts, Facts, Publication, ScopeMember, read_common_facts, read_facts
 
 V = TypeVar("V")
@@ -136,10 +137,12 @@ def read_pages_facts(connection: duckdb.DuckDBPyConnection, settings: Settings) 
     )
 
 
-def read_period(connection: duckdb.DuckDBPyConnection, period: Period, run: Run, shared: PagesFacts) -> PeriodFacts:
+def read_period(
+    connection: duckdb.DuckDBPyConnection, period: Period, run: Run, shared: PagesFacts, records: Evidence
+) -> PeriodFacts:
     """Read a period of an open publication. run: says where its closing files are. Raises ClosingsBroken."""
     return PeriodFacts(
-        read_facts(connection, period, run, shared.common),
+        read_facts(connection, period, run, shared.common, records),
         _OfPeriod(shared.intervals, period),
         _OfPeriod(shared.measures, period),
     )

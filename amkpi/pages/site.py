@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -27,10 +28,14 @@ from amkpi.pages.rights import readable_index, readable_period
 from amkpi.pages.sections.context import PageContext, recipient_of
 from amkpi.publishing.closing.files import opened
 from amkpi.publishing.reader import open_publication, reading
+from amkpi.scorecards.evidence_records import Evidence, EvidenceTable
 from amkpi.scorecards.page_paths import FRONT, PagePath, parse
 
 # Records of periods. The sample agency has 50,000 in all of its 60 periods, a company of 500 people 750,000.
 _MOST_RECORDS = 150_000
+# To read the records of a few people takes 3 ms; to read all of a period as long, and 40 ms where 500 people work.
+_FEW_PEOPLE, _FEW_RECORDS = 40, 2_000
+_MOST_PERIODS = 100
 _MOST_READERS = 200
 _MOST_EXPLANATIONS = 1000
 _MOST_READER_PERIODS = 300
@@ -56,7 +61,10 @@ class Site:
         self._settings = settings
         self._closed = threading.Event()
         self._opened = open_publication(file, settings.timezone)
-        self._periods: Cache[Period, PeriodFacts] = Cache(_MOST_RECORDS, size=lambda period: len(period.facts.records))
+        self._periods: Cache[Period, PeriodFacts] = Cache(_MOST_PERIODS)
+        self._records: Cache[tuple[Period, frozenset[str | None] | None], EvidenceTable] = Cache(
+            _MOST_RECORDS, size=lambda table: len(table) + 1
+        )
         self._readers: Cache[Reader, Index] = Cache(_MOST_READERS)
         self._explanations: Cache[tuple[object, ...], Explanation | None] = Cache(_MOST_EXPLANATIONS)
         self._reader_periods: Cache[tuple[Reader, Period], PeriodFacts] = Cache(_MOST_READER_PERIODS)
@@ -103,6 +111,7 @@ class Site:
         """Read the period that readers see first, which takes most of the time of a first page. Raises as `page`."""
         if self.first_period is not None:
             self._period(self.first_period)
+            self._records_of(self.first_period, None)
 
     def paths(self, reader: Reader) -> Iterator[str]:
         """Every page and file that this reader can reach."""
@@ -123,7 +132,7 @@ class Site:
         """Give no more pages, forget what was read, and close the file. Pages that are being made are finished."""
         self._closed.set()
         self._opened.close()
-        for cache in (self._periods, self._readers, self._reader_periods, self._explanations):
+        for cache in (self._periods, self._records, self._readers, self._reader_periods, self._explanations):
             cache.clear()
 
     def explanation(self, question: Question) -> Explanation | None:
@@ -176,11 +185,28 @@ class Site:
         return self._readers.get(reader, lambda: readable_index(self._index, reader))
 
     def _period(self, period: Period) -> PeriodFacts:
+        records = Evidence(partial(self._records_of, period))
+
         def read() -> PeriodFacts:
             with self.connection() as connection:
-                return read_period(connection, period, self.run, self._facts)
+                return read_period(connection, period, self.run, self._facts, records)
 
         return self._periods.get(period, read)
+
+    def _records_of(self, period: Period, people: frozenset[str | None] | None) -> EvidenceTable:
+        """The records of a period, at least those of the people; all without them."""
+        everything = self._records.found((period, None))
+        if everything is not None:
+            return everything
+        source = self._facts.common.evidence
+        is_all = people is None or len(people) > _FEW_PEOPLE or source.count(period) <= _FEW_RECORDS
+        wanted = None if is_all else people
+
+        def read() -> EvidenceTable:
+            with self.connection() as connection:
+                return source.read(connection, period, wanted)
+
+        return self._records.get((period, wanted), read)
 
     @property
     def first_period(self) -> Period | None:

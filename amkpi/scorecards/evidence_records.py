@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -51,62 +51,62 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-class Evidence:
-    """The records of a period, in the order of the mart: by KPI, then by person."""
+class EvidenceTable:
+    """Records of a period in columns, in the order of KPI and person. They become objects where they are asked for."""
 
     def __init__(self, table: Any, groups: Mapping[str, Mapping[str | None, range]]) -> None:
-        """table: of Arrow. groups: by KPI and person, the rows of the table."""
-        self._table, self._groups = table, groups
+        """table: of Arrow. groups: by KPI and person, the rows of the table. None: records that are nobody's."""
+        self._table, self.groups = table, groups
         self._made: dict[range, tuple[EvidenceRecord, ...]] = {}
 
     def __len__(self) -> int:
-        return sum(len(rows) for groups in self._groups.values() for rows in groups.values())
+        return int(self._table.num_rows)
 
-    def __iter__(self) -> Iterator[EvidenceRecord]:
-        for kpi in self._groups:
-            yield from self.of(kpi)
-
-    def people(self, kpi: str) -> Collection[str | None]:
-        """Who has records of a KPI. None stands for records for which nobody has the credit."""
-        return self._groups.get(kpi, {}).keys()
-
-    def of(self, kpi: str) -> list[EvidenceRecord]:
-        """All records of a KPI."""
-        return [record for rows in _joined(self._groups.get(kpi, {}).values()) for record in self._records(rows)]
-
-    def of_person(self, kpi: str, staff_id: str | None) -> tuple[EvidenceRecord, ...]:
-        """The records of a KPI for which a person has the credit; None: nobody."""
-        rows = self._groups.get(kpi, {}).get(staff_id)
-        return self._records(rows) if rows else ()
-
-    def of_people(self, people: Collection[str | None]) -> Iterator[EvidenceRecord]:
-        """The records of all KPIs for which one of these people has the credit."""
-        for kpi, groups in self._groups.items():
-            for staff_id in groups:
-                if staff_id in people:
-                    yield from self.of_person(kpi, staff_id)
-
-    def only(self, allowed: Callable[[str, str | None], bool]) -> Evidence:
-        """The records of those KPIs and people that are allowed, and no others."""
-        groups = {
-            kpi: {staff_id: rows for staff_id, rows in of_kpi.items() if allowed(kpi, staff_id)}
-            for kpi, of_kpi in self._groups.items()
-        }
-        found = Evidence(self._table, groups)
-        # The same records need no second making: which of them are given out, the groups alone decide.
-        found._made = self._made
-        return found
-
-    def _records(self, rows: range) -> tuple[EvidenceRecord, ...]:
+    def records(self, rows: range) -> tuple[EvidenceRecord, ...]:
+        """The records of rows of the table."""
         if rows not in self._made:
             columns = self._table.slice(rows.start, len(rows)).columns
-            self._made[rows] = tuple(
-                EvidenceRecord(*row) for row in zip(*(c.to_pylist() for c in columns), strict=True)
-            )
+            cells = zip(*(column.to_pylist() for column in columns), strict=True)
+            self._made[rows] = tuple(EvidenceRecord(*row) for row in cells)
         return self._made[rows]
 
 
-def _joined(ranges: Collection[range]) -> Iterator[range]:
+@dataclass(frozen=True)
+class Evidence:
+    """The records of a period that may be seen.
+
+    load: a table that has all records of these people, for which they have the credit; None: of everybody and nobody.
+    allowed: whether the records of a KPI and person may be seen.
+    """
+
+    load: Callable[[frozenset[str | None] | None], EvidenceTable]
+    allowed: Callable[[str, str | None], bool] = lambda kpi, staff_id: True
+
+    def __iter__(self) -> Iterator[EvidenceRecord]:
+        for kpi in self.load(None).groups:
+            yield from self.of(kpi)
+
+    def of(self, kpi: str) -> list[EvidenceRecord]:
+        """All records of a KPI."""
+        table = self.load(None)
+        ranges = (rows for staff_id, rows in table.groups.get(kpi, {}).items() if self.allowed(kpi, staff_id))
+        return [record for rows in _joined(ranges) for record in table.records(rows)]
+
+    def of_people(self, people: Collection[str | None], kpi: str | None = None) -> list[EvidenceRecord]:
+        """The records for which one of these people has the credit; of one KPI, or of all."""
+        table = self.load(frozenset(people))
+        found = []
+        for each in table.groups if kpi is None else (kpi,):
+            groups = table.groups.get(each, {})
+            found += [groups[who] for who in people if who in groups and self.allowed(each, who)]
+        return [record for rows in sorted(found, key=lambda rows: rows.start) for record in table.records(rows)]
+
+    def only(self, allowed: Callable[[str, str | None], bool]) -> Evidence:
+        """The records of those KPIs and people that are allowed besides, and no others."""
+        return Evidence(self.load, lambda kpi, staff_id: self.allowed(kpi, staff_id) and allowed(kpi, staff_id))
+
+
+def _joined(ranges: Iterable[range]) -> Iterator[range]:
     """Ranges in order; those that follow each other without a gap as one."""
     joined = range(0)
     for each in ranges:
@@ -118,19 +118,43 @@ def _joined(ranges: Collection[range]) -> Iterator[range]:
     yield joined
 
 
-def read_evidence(connection: duckdb.DuckDBPyConnection, period: Period) -> Evidence:
-    """Read the records of a period of an open publication. One of version 0.1.0 has no details of its records."""
+@dataclass(frozen=True)
+class EvidenceSource:
+    """How records of a publication are read. columns: SQL of each. counts: of the records of a period, by its key."""
+
+    columns: str
+    counts: Mapping[tuple[str, date], int]
+
+    def read(
+        self, connection: duckdb.DuckDBPyConnection, period: Period, people: Collection[str | None] | None = None
+    ) -> EvidenceTable:
+        """Read the records of a period of an open publication: of these people, or all without them."""
+        of_people = "" if people is None else " and list_contains($people, staff_id)"
+        given = {} if people is None else {"people": [staff_id for staff_id in people if staff_id is not None]}
+        return evidence_of(
+            connection.sql(
+                f"select {self.columns} from kpi_evidence"
+                f" where period_grain = $grain and period_start = $start{of_people} order by all",
+                params={"grain": period.grain, "start": period.start, **given},
+            ).to_arrow_table()
+        )
+
+    def count(self, period: Period) -> int:
+        """How many records a period has."""
+        return self.counts.get((period.grain, period.start), 0)
+
+
+def read_evidence_source(connection: duckdb.DuckDBPyConnection) -> EvidenceSource:
+    """Read how the records of an open publication are read. One of version 0.1.0 has no details of its records."""
     present = {row[0] for row in connection.execute("describe kpi_evidence").fetchall()}
-    return evidence_of(
-        connection.sql(
-            f"select {', '.join(name if name in present else f'null as {name}' for name in _COLUMNS)}"
-            " from kpi_evidence where period_grain = ? and period_start = ? order by all",
-            params=[period.grain, period.start],
-        ).to_arrow_table()
+    rows = connection.execute("select period_grain, period_start, count(*) from kpi_evidence group by all").fetchall()
+    return EvidenceSource(
+        ", ".join(name if name in present else f"null as {name}" for name in _COLUMNS),
+        {(grain, start): count for grain, start, count in rows},
     )
 
 
-def evidence_of(table: Any) -> Evidence:
+def evidence_of(table: Any) -> EvidenceTable:
     """The records of a table of Arrow with the fields of `EvidenceRecord`, in the order of KPI and person."""
     keys = zip(table.column("kpi").to_pylist(), table.column("staff_id").to_pylist(), strict=True)
     groups: dict[str, dict[str | None, range]] = {}
@@ -139,4 +163,4 @@ def evidence_of(table: Any) -> Evidence:
         last = first + sum(1 for _ in rows)
         groups.setdefault(kpi, {})[staff_id] = range(first, last)
         first = last
-    return Evidence(table, groups)
+    return EvidenceTable(table, groups)

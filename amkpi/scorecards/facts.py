@@ -20,7 +20,7 @@ from amkpi.core.settings import Settings
 from amkpi.publishing.closing.files import opened
 from amkpi.publishing.columns import Columns, Numbers, read_numbers, read_rows
 from amkpi.scorecards.closings import Closings, read_closing, read_closings
-from amkpi.scorecards.evidence_records import Evidence, EvidenceRecord, read_evidence
+from amkpi.scorecards.evidence_records import Evidence, EvidenceRecord, EvidenceSource, read_evidence_source
 from amkpi.scorecards.scores import Score, ScoreRules, ShownScore
 
 V = TypeVar("V")
@@ -179,18 +179,14 @@ class Facts:
         if member.scope == "company":
             return self.records.of(kpi)
         if member.scope != "team":
-            return list(self.records.of_person(kpi, member.staff_id))
+            return self.records.of_people((member.staff_id,), kpi)
+        # The leader, and whoever was ever in the team.
         return [
             record
-            for staff_id in self.records.people(kpi)
-            if staff_id == member.staff_id or self._was_under(staff_id, member.staff_id)
-            for record in self.records.of_person(kpi, staff_id)
-            if staff_id == member.staff_id or self.is_under(staff_id, member.staff_id, record.event_date or self.close)
+            for record in self.records.of_people({member.staff_id, *self.names.under(member.staff_id)}, kpi)
+            if record.staff_id == member.staff_id
+            or self.is_under(record.staff_id, member.staff_id, record.event_date or self.close)
         ]
-
-    def _was_under(self, staff_id: str | None, manager_id: str | None) -> bool:
-        """Whether the person was ever in the manager's team."""
-        return any(span.manager_id == manager_id for span in self.names.managers.get(staff_id or "", ()))
 
 
 def read_publication(connection: duckdb.DuckDBPyConnection) -> Publication:
@@ -258,6 +254,7 @@ class CommonFacts:
     values: Columns[KpiValue]
     lines: Columns[ScorecardLine]
     scores: Columns[Score]
+    evidence: EvidenceSource
     quarantined: tuple[QuarantineEntry, ...]
     failed: tuple[FailedExpectation, ...]
     rules: ScoreRules
@@ -286,6 +283,7 @@ def read_common_facts(
         values=Columns(values, KpiValue, slice(len(_VALUES))),
         lines=Columns(lines, ScorecardLine, slice(len(_LINES))),
         scores=Columns(read_rows(connection, numbers, "scorecards", _SCORES), Score),
+        evidence=read_evidence_source(connection),
         quarantined=_quarantined(connection),
         failed=_failed(connection),
         rules=ScoreRules.of(settings, publication.settings),
@@ -293,14 +291,21 @@ def read_common_facts(
 
 
 def read_facts(
-    connection: duckdb.DuckDBPyConnection, period: Period, run: Run, common: CommonFacts | None = None
+    connection: duckdb.DuckDBPyConnection,
+    period: Period,
+    run: Run,
+    common: CommonFacts | None = None,
+    records: Evidence | None = None,
 ) -> Facts:
     """Read the facts of a period from the open publication, and the names of a closed one from its closing file.
 
-    connection: as for `read_common_facts`. common: from there, where it was read before. Raises ClosingsBroken where
-    the closing file cannot be read.
+    connection: as for `read_common_facts`. common: from there, where it was read before. records: of the period; all
+    are read without them. Raises ClosingsBroken where the closing file cannot be read.
     """
     common = common or read_common_facts(connection, run.settings, period.grain)
+    if records is None:
+        table = common.evidence.read(connection, period)
+        records = Evidence(lambda people: table)
     today, as_closed = common.today, None
     closing = read_closing(connection, period)
     # Whoever sees only the publications, as the pages in their container do, has no closing file: today's names then.
@@ -316,7 +321,7 @@ def read_facts(
         values=_ByKpi(common.values, period.grain),
         lines=_ByKpi(common.lines, period.grain),
         scores=_ByMember(common.scores, period.grain),
-        records=read_evidence(connection, period),
+        records=records,
         signed=_signed(connection, min(period.end, common.publication.as_of)),
         quarantined=common.quarantined,
         failed=common.failed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from datetime import date
 
-from amkpi.access.names import ManagedSpan, Names, StaffMember
+from amkpi.access.names import ManagedSpan, Managers, Names, StaffMember
 from amkpi.core.setting_groups import Pages, Scorecards
 from amkpi.core.settings import Settings
 
@@ -22,7 +22,7 @@ def person(staff_id: str, manager: str | None = None, **changes: object) -> Staf
 
 def names_of(*people: StaffMember, spans: dict[str, tuple[ManagedSpan, ...]] | None = None) -> Names:
     """The names of a publication."""
-    return Names(AS_OF, {each.staff_id: each for each in people}, spans or {}, {})
+    return Names(AS_OF, {each.staff_id: each for each in people}, Managers(spans or {}), {})
 
 
 def settings_of(

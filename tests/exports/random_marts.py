@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from amkpi.access.names import ManagedSpan, Names
+from amkpi.access.names import ManagedSpan, Managers, Names
 from amkpi.core.catalogue import kpis
 from amkpi.core.home import Home
 from amkpi.core.language.mart_texts import Column, marts
@@ -48,7 +48,7 @@ def named(seed: int) -> Names:
         ids[key]: tuple(ManagedSpan(str(new(span.manager_id)), span.first, span.last) for span in spans)
         for key, spans in names.managers.items()
     }
-    return Names(AS_OF, people, spans, {})
+    return Names(AS_OF, people, Managers(spans), {})
 
 
 def publish(home: Home, seed: int, names: Names, publication_id: str = "00000000000000aa") -> Path:

@@ -14,7 +14,7 @@ from amkpi.core.language.periods import Period
 from amkpi.explain.evidence import CountedRecord, ExcludedRecord, ExplainedValue, Explanation, Question
 from amkpi.pages.rights import readable_evidence, readable_exclusions, readable_explanation
 from amkpi.pages.sections.records import by_day
-from amkpi.scorecards.evidence_records import EvidenceRecord, evidence_of
+from amkpi.scorecards.evidence_records import Evidence, EvidenceRecord, evidence_of
 
 PRIVATE, OPEN = "internal_collaboration_score", "on_time_delivery_rate"
 ME = frozenset({"ME"})
@@ -26,11 +26,19 @@ def record(kpi: str, staff_id: str | None, source_id: str = "P1", day: int = 1) 
     return EvidenceRecord(kpi, staff_id, "C1", date(2026, 9, day), "projects", source_id, 1.0, 1.0)
 
 
+def evidence(records: list[dict[str, object]]) -> Evidence:
+    table = evidence_of(pa.Table.from_pylist(records))
+    return Evidence(lambda people: table)
+
+
 def seen(kpi: str) -> list[str | None]:
     records = [asdict(record(kpi, who)) for who in ("ME", "OTHER", None)]
-    readable = readable_evidence(evidence_of(pa.Table.from_pylist(records)), COMPANY)
-    assert [each.staff_id for each in readable] == [each.staff_id for each in readable.of(kpi)]
-    assert all(bool(readable.of_person(kpi, who)) == (who in readable.people(kpi)) for who in ("ME", "OTHER", None))
+    readable = readable_evidence(evidence(records), COMPANY)
+    whose = [each.staff_id for each in readable]
+    assert whose == [each.staff_id for each in readable.of(kpi)]
+    for people in ("ME",), ("OTHER",), (None,), ("OTHER", None, "ME"):
+        assert [each.staff_id for each in readable.of_people(people, kpi)] == [who for who in whose if who in people]
+        assert readable.of_people(people) == readable.of_people(people, kpi)
     return [each.staff_id for each in readable]
 
 
@@ -42,9 +50,10 @@ def test_a_record_between_two_that_may_be_read_stays_hidden() -> None:
     two = frozenset({"A", "C"})
     reader = Reader("A", two, two, two, company=False, data=False)
     records = [asdict(record(OPEN, who, f"P{n}")) for n, who in enumerate(("A", "A", "B", "C", None))]
-    readable = readable_evidence(evidence_of(pa.Table.from_pylist(records)), reader)
+    readable = readable_evidence(evidence(records), reader)
     assert [each.source_id for each in readable.of(OPEN)] == ["P0", "P1", "P3"]
-    assert readable.of_person(OPEN, "B") == ()
+    assert readable.of_people(("B",)) == []
+    assert [each.source_id for each in readable.of_people(("C", "B", "A"), OPEN)] == ["P0", "P1", "P3"]
 
 
 def test_who_reads_the_company_reads_every_other_record() -> None:

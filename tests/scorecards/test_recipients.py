@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from amkpi.access.names import Names, StaffMember
+from amkpi.access.names import Managers, Names, StaffMember
 from amkpi.scorecards.recipients import Audience, audience
 
 AS_OF = date(2026, 10, 17)
@@ -22,7 +22,7 @@ def decide(*people: StaffMember, leadership: tuple[str, ...] = ()) -> Audience:
 
 
 def names(*people: StaffMember, as_of: date = AS_OF) -> Names:
-    return Names(as_of, {each.staff_id: each for each in people}, {}, {})
+    return Names(as_of, {each.staff_id: each for each in people}, Managers(), {})
 
 
 def test_one_person_gets_one_mail_with_own_team_and_company_in_it() -> None:

@@ -59,9 +59,9 @@ def _has_facts(context: PageContext, member: ScopeMember, kpi: Kpi) -> bool:
 
 
 def _to_do(context: PageContext, member: ScopeMember, kpi: Kpi, found: Standing) -> ToDo:
-    missed = missed_kpi(context, member, kpi)
+    missed = missed_kpi(context, member, kpi, most=None)
     records = {(record.source_id, record.client_id): record for record in context.facts.records_of(member, kpi.name)}
-    todos = Records(context).all_of(member, kpi)
+    todos = missed.todos
     rest = len(todos) - SHOWN_AT_ONCE
     return ToDo(
         subject=Subject(kpi=kpi.name),

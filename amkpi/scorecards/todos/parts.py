@@ -13,7 +13,7 @@ from amkpi.scorecards.context import MISSED, ReaderContext
 from amkpi.scorecards.facts import ScopeMember
 from amkpi.scorecards.model import SIGNS, MissedKpi, Piece, TodoPart
 from amkpi.scorecards.score_parts import score_parts
-from amkpi.scorecards.todos.records import Records
+from amkpi.scorecards.todos.records import MOST_RECORDS, Records
 
 MOST_KPIS = 3
 # States of records that no later day of the period changes for the better, or that ask for action at once.
@@ -111,13 +111,13 @@ def title(context: ReaderContext, member: ScopeMember, found: Standing, waits: b
     return t("Nothing needs attention: no KPI is below its target")
 
 
-def missed_kpi(context: ReaderContext, member: ScopeMember, kpi: Kpi) -> MissedKpi:
-    """A KPI that is below its target, or may stay so, with its first records."""
+def missed_kpi(context: ReaderContext, member: ScopeMember, kpi: Kpi, most: int | None = MOST_RECORDS) -> MissedKpi:
+    """A KPI that is below its target, or may stay so, with its first records; with all of them where most is None."""
     line, value = context.line(member, kpi), context.value(member, kpi)
     assert line is not None
     assert value is not None
     actual, target = context.figures.pair(value.value, line.target, kpi.unit)
-    todos, more = Records(context).of(member, kpi)
+    todos, more = Records(context).of(member, kpi, most)
     return MissedKpi(
         kpi=kpi.name,
         label=context.choose(kpi.label),

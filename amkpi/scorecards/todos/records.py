@@ -46,12 +46,12 @@ class Records:
     def _period(self) -> Period:
         return self.context.period
 
-    def of(self, member: ScopeMember, kpi: Kpi) -> tuple[tuple[Todo, ...], str]:
-        """The first records of a value, at most three, and a text of how many more there are."""
+    def of(self, member: ScopeMember, kpi: Kpi, most: int | None) -> tuple[tuple[Todo, ...], str]:
+        """The first records of a value, and a text of how many more there are; all where most is None."""
         found = self.all_of(member, kpi)
-        rest = len(found) - MOST_RECORDS
+        rest = 0 if most is None else len(found) - most
         more = self.context.n("and {n} more", "and {n} more", rest) if rest > 0 else ""
-        return tuple(found[:MOST_RECORDS]), more
+        return tuple(found[:most]), more
 
     def all_of(self, member: ScopeMember, kpi: Kpi) -> list[Todo]:
         """Every record that keeps a value from its target, those to act on first."""
