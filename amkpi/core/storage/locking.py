@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from amkpi.core import terminal
+from amkpi.core.erasure import unfinished
 from amkpi.core.home import Home
 from amkpi.core.settings import Settings
 from amkpi.core.storage.migrations import home_layout
@@ -20,10 +21,11 @@ def locked(home: Home, settings: Settings, *, warehouse: bool = True) -> Iterato
     """Hold HOME as its only writer, after bringing it up to date; what changed is reported in one line.
 
     warehouse: whether the caller needs the warehouse that is there; a rebuild makes a new one. Raises AmkpiError if
-    another process holds HOME, if a newer version wrote it, or if it cannot be used.
+    another process holds HOME, if an erasure was interrupted, if a newer version wrote HOME, or if it cannot be used.
     """
     home.make()
     with home.lock():
+        unfinished.refuse_interrupted(home)
         applied = _bring_up_to_date(home, settings, warehouse)
         if applied:
             terminal.report(f"{home.root} was brought up to date: {', '.join(map(str, applied))}")

@@ -311,5 +311,6 @@ def test_migrations_are_numbered_in_order_and_say_what_they_change() -> None:
         "dismissals.sqlite",
         "sign_ins.sqlite",
         "addresses.sqlite",
+        "erasures.sqlite",
     }
     assert {store.former_name or store.name for store in state_stores.STORES} == set(STORES) | since_0_1_0

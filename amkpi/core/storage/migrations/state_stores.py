@@ -222,4 +222,35 @@ ADDRESSES = StateStore(
     lost="every address of the staff extract counts as confirmed",
 )
 
-STORES = (DELIVERY_LOG, AUDITS, SCORECARDS, ALARMS, FIRST_SEEN, CLOSING_REQUESTS, DISMISSALS, SIGN_INS, ADDRESSES)
+ERASURES = StateStore(
+    "erasures.sqlite",
+    (
+        Migration(
+            1,
+            "ids whose names are erased",
+            _statements(
+                "create table erased (kind text not null, id text not null, by text not null, at text not null,"
+                " primary key (kind, id))",
+                "create table marks (digest text primary key, kind text not null, id text not null)",
+                "create table texts (extract text not null, record text not null, column_name text not null,"
+                " kind text not null, id text not null, primary key (extract, record, column_name))",
+                "create table secret (value text not null)",
+            ),
+        ),
+    ),
+    holds="the ids of who is erased, and hashes of their names",
+    lost="the next extract brings erased names back; `amkpi forget` replaces them again",
+)
+
+STORES = (
+    DELIVERY_LOG,
+    AUDITS,
+    SCORECARDS,
+    ALARMS,
+    FIRST_SEEN,
+    CLOSING_REQUESTS,
+    DISMISSALS,
+    SIGN_INS,
+    ADDRESSES,
+    ERASURES,
+)
