@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.ingestion.delivery_log import Delivery
+from amkpi.ingestion.erasure import container
 from amkpi.ingestion.landing import LandingFile, look, shown
 from amkpi.ingestion.readers import Content, examine
 from amkpi.ingestion.readers.decompression import ending
@@ -31,8 +32,17 @@ _LONGEST_NAME = 220
 
 
 def archived(home: Home, sha256: str, file_name: str) -> Path:
-    """The place of a file with this content in archive/; it keeps its ending, which tells the format."""
-    return home.archive / sha256[:2] / (sha256 + ending(file_name))
+    """The place of a file with this content in archive/; it keeps its ending, which tells the format.
+
+    Of a file in which names were replaced, the place of its rows.
+    """
+    erased = erased_place(home, sha256)
+    return erased if erased.exists() else home.archive / sha256[:2] / (sha256 + ending(file_name))
+
+
+def erased_place(home: Home, sha256: str) -> Path:
+    """The place in archive/ of the rows of a file in which names were replaced."""
+    return home.archive / sha256[:2] / (sha256 + container.ENDING)
 
 
 def incoming(home: Home) -> Path:
@@ -152,7 +162,9 @@ def store(home: Home, path: Path, deliveries: Sequence[Delivery]) -> None:
     try:
         if any(delivery.status != "rejected" for delivery in deliveries):
             assert first.sha256 is not None
-            target = archived(home, first.sha256, first.file_name)
+            is_erased = examine(path, 0).is_erased
+            of_rows = erased_place(home, first.sha256)
+            target = of_rows if is_erased else archived(home, first.sha256, first.file_name)
             target.parent.mkdir(parents=True, exist_ok=True)
         else:
             target = _rejected_place(home, deliveries)

@@ -92,6 +92,12 @@ def write(state: Path, deliveries: list[Delivery]) -> None:
         connection.executemany(f"insert or replace into deliveries ({_COLUMNS}) values ({places})", rows)
 
 
+def replace_hash(state: Path, before: str, after: str) -> None:
+    """Say that archive/ keeps a file under another hash, because names in it were replaced. Raises AmkpiError."""
+    with DELIVERY_LOG.open(state) as connection:
+        connection.execute("update deliveries set sha256 = ? where sha256 = ?", [after, before])
+
+
 def keep_mapping_texts(state: Path, texts: Iterable[tuple[str, str, str]]) -> None:
     """Keep the texts of mappings, given as (sha256, name, text): a rebuild reads each file by the text of its day.
 

@@ -119,7 +119,7 @@ def _load_again(
     by_source: dict[tuple[str, str], list[Delivery]] = defaultdict(list)
     with transaction(connection):
         for offset, each in enumerate(known):
-            source = _mapping_of(mappings, each)
+            source = mapping_of(mappings, each)
             again = Delivery(
                 number + offset, run, each.file_name, source.extract if source else each.extract, each.source,
                 each.sha256, each.bytes, "loaded", None, 0, moment,
@@ -170,7 +170,7 @@ def rebuild(
     for number, delivery in enumerate(deliveries, 1):
         with transaction(connection):
             if delivery.status == "loaded":
-                source = _mapping_of(mappings, delivery, texts, settings)
+                source = mapping_of(mappings, delivery, texts, settings)
                 # No limit: the file was within the limit of its day.
                 count = _write_archived(connection, home, source, delivery, sys.maxsize).rows_read
                 if count != delivery.rows_read:
@@ -221,7 +221,7 @@ def _loaded_before(connection: duckdb.DuckDBPyConnection, wanted: str) -> list[D
     return list({(each.extract, each.source): each for each in found}.values())
 
 
-def _mapping_of(
+def mapping_of(
     mappings: dict[str, Mapping],
     delivery: Delivery,
     texts: dict[str, str] | None = None,

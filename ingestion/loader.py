@@ -16,6 +16,8 @@ from pathlib import Path
 
 import duckdb
 
+from amkpi.core.erasure import register
+from amkpi.core.erasure.register import Erasures
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.setting_groups import Landing
@@ -24,6 +26,7 @@ from amkpi.core.storage.transactions import transaction
 from amkpi.ingestion import archive, delivery_log, landing, ledger, snapshots
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Family
 from amkpi.ingestion.delivery_log import Delivery, with_note
+from amkpi.ingestion.erasure.rows import erase_claimed
 from amkpi.ingestion.landing import LandingFile
 from amkpi.ingestion.mappings.files import MappingFiles, read_mappings
 from amkpi.ingestion.mappings.model import Mapping as SourceMapping
@@ -105,13 +108,14 @@ def load(
         changed = changed_mappings(ledger.deliveries(connection), mappings.valid)
         return LoadReport(None, (), changed_mappings=changed, broken_mappings=broken)
     delivery_log.keep_mapping_texts(home.state, [(each.sha256, each.name, each.text) for each in mappings.valid])
+    erasures = register.read(home.state)
     run, delivery = ledger.next_numbers(connection)
     done: list[Delivery] = []
     number = 0
     for unit in taken_together(files, mappings):
         claimed = _claim(home, unit, delivery, progress)
         try:
-            taken = _take(connection, mappings, claimed, settings, accepted, (run, delivery, now()))
+            taken = _take(connection, mappings, claimed, settings, accepted, (run, delivery, now()), erasures)
         except BaseException:
             for file in claimed:
                 archive.release(home, file)
@@ -210,10 +214,11 @@ def _take(
     settings: Settings,
     accepted: str | None,
     first: tuple[int, int, datetime],
+    erasures: Erasures,
 ) -> list[list[Delivery]]:
     """Take claimed files: everything that they contain, in one transaction; returns the deliveries of each file.
 
-    first: the number of the run, that of the first delivery, and the moment.
+    first: the number of the run, that of the first delivery, and the moment. erasures: of whom no name is taken.
     """
     run, number, moment = first
     files: list[list[_Taking]] = []
@@ -227,6 +232,8 @@ def _take(
                 f"nothing takes this file: put it into a folder named after its extract ({', '.join(EXTRACTS)}),"
                 " or write a source mapping for it"
             )
+        if refusal is None:
+            content = erase_claimed(file.path, content, found, erasures, settings.landing.max_unpacked_bytes)
         arrived = Delivery(number, run, file.name, None, None, content.sha256, content.size, "loaded", None, 0, moment)
         if refusal:
             arrived = replace(arrived, status="rejected", reason=refusal)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from amkpi.core.storage.sql import literal
 from amkpi.core.storage.transactions import registered
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Extract
 from amkpi.ingestion.delivery_log import Delivery
+from amkpi.ingestion.erasure import container
 from amkpi.ingestion.mappings.apply import apply
 from amkpi.ingestion.mappings.cells import SHORTENED
 from amkpi.ingestion.mappings.model import Mapping
@@ -120,18 +121,26 @@ def open_rows(
 
     Raises Unreadable.
     """
-    known = source.native_columns if source else frozenset(loose(column.name) for column in extract.all_columns)
-    rows = open_text(path, content, known, limit, source.layout if source else CANONICAL)
+    rows = open_native(path, content, extract, source, limit)
     if source and rows.header:
         return apply(source, rows)
     return rows
+
+
+def open_native(path: Path, content: Content, extract: Extract, source: Mapping | None, limit: int) -> TextRows:
+    """Open a file as the rows of which the mapping, if there is one, makes those of the extract. Raises Unreadable."""
+    layout = source.layout if source else CANONICAL
+    if content.is_erased:
+        return container.read(path, extract.name, source.name if source else "", layout)
+    known = source.native_columns if source else frozenset(loose(column.name) for column in extract.all_columns)
+    return open_text(path, content, known, limit, layout)
 
 
 def write_rows(connection: duckdb.DuckDBPyConnection, extract: Extract, rows: TextRows, delivery: Delivery) -> int:
     """Write the raw and parsed rows of one delivery; returns how many. Raises Unreadable."""
     if not rows.header:
         return 0
-    places = _match(extract, rows.header)
+    places = places_of(extract, rows.header)
     # Only an exported quarantine has this column.
     is_exported = any(loose(title) == loose(SHA256) for title in rows.header)
     columns = [f"{as_it_was(f'c{place}') if is_exported else f'c{place}'} as {name}" for name, place in places.items()]
@@ -184,7 +193,7 @@ class _Stream:
             raise self._failure
 
 
-def _match(extract: Extract, header: tuple[str, ...]) -> dict[str, int]:
+def places_of(extract: Extract, header: Sequence[str]) -> dict[str, int]:
     """The place of each column of the extract in the header. Raises Unreadable if one is missing or there twice."""
     seen: dict[str, int] = {}
     for place, title in enumerate(header):

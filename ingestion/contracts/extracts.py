@@ -13,6 +13,8 @@ from amkpi.core.catalogue import kpis
 
 Family = Literal["contract", "project", "survey", "reference"]
 Type = Literal["text", "date", "number", "boolean", "timestamp"]
+# What a text may say of somebody: the name or address of a person, the name of a client, or anything.
+Personal = Literal["person", "client", "free_text"]
 
 KPIS = tuple(kpi.name for kpi in kpis())
 KINDS = ("new_business", "renewal", "upsell", "cross_sell")
@@ -27,7 +29,8 @@ class Column:
 
     required: an empty cell quarantines the row; the column must be in the file. choices: the allowed values. currency:
     three capital letters. at_least, above: the lowest value (inclusive, exclusive). references: the extract whose first
-    key column must have the value. default: the meaning of an empty cell.
+    key column must have the value. default: the meaning of an empty cell. personal: what the text may say of somebody;
+    `amkpi forget` replaces such texts.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Column:
     above: float | None = None
     references: str | None = None
     default: str | None = None
+    personal: Personal | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,11 @@ class Extract:
         return (*self.columns, *COMMON)
 
     @property
+    def personal(self) -> tuple[Column, ...]:
+        """The columns whose texts may say something of a person or a client."""
+        return tuple(column for column in self.columns if column.personal)
+
+    @property
     def required(self) -> tuple[str, ...]:
         """The columns that a file must have."""
         return tuple(c.name for c in self.columns if c.required)
@@ -86,8 +95,10 @@ class Extract:
 COMMON = (Column("updated_at", "timestamp"), Column("is_deleted", "boolean"))
 
 
-def _text(name: str, *, required: bool = False, references: str | None = None) -> Column:
-    return Column(name, required=required, references=references)
+def _text(
+    name: str, *, required: bool = False, references: str | None = None, personal: Personal | None = None
+) -> Column:
+    return Column(name, required=required, references=references, personal=personal)
 
 
 def _date(name: str, *, required: bool = False) -> Column:
@@ -116,7 +127,11 @@ _EXTRACTS = (
         "clients",
         "contract",
         key=("client_id",),
-        columns=(_text("client_id", required=True), _text("client_name", required=True), _text("industry")),
+        columns=(
+            _text("client_id", required=True),
+            _text("client_name", required=True, personal="client"),
+            _text("industry"),
+        ),
     ),
     Extract(
         "proposals",
@@ -166,7 +181,7 @@ _EXTRACTS = (
             _text("client_id", required=True, references="clients"),
             _text("owner_id", references="staff"),
             _text("contract_id"),
-            _text("project_name", required=True),
+            _text("project_name", required=True, personal="client"),
             _date("start_date", required=True),
             _date("committed_due_date", required=True),
             _date("agreed_due_date"),
@@ -206,7 +221,7 @@ _EXTRACTS = (
             _date("responded_date"),
             _number("score"),
             *_SCALE,
-            _text("comment"),
+            _text("comment", personal="free_text"),
         ),
         checks_range=(_score_range("score"), _SCALE_RANGE),
         date_order=(("responded_date", "sent_date"),),
@@ -236,8 +251,8 @@ _EXTRACTS = (
         columns=(
             _text("staff_id", required=True),
             _date("valid_from", required=True),
-            _text("full_name", required=True),
-            _text("email"),
+            _text("full_name", required=True, personal="person"),
+            _text("email", personal="person"),
             _text("role", required=True),
             _text("department"),
             _text("manager_id", references="staff"),

@@ -50,6 +50,8 @@ _BEGINNINGS = (
     (b"\xff\xd8\xff", "a picture", "deliver the table that it shows"),
     (b"\x89PNG", "a picture", "deliver the table that it shows"),
 )
+# The first bytes of a file of which archive/ keeps the rows without names, whatever its ending.
+ERASED = b'{"amkpi":"rows of a delivered file, in which names were replaced","version":1}'
 # 2 GiB, as the setting max_unpacked_bytes.
 DEFAULT_LIMIT = 2 * 1024**3
 
@@ -76,12 +78,16 @@ class Member:
 
 @dataclass(frozen=True)
 class Content:
-    """The result of a first look at a file. size: in bytes; problem: why it cannot be read, whatever its rows are."""
+    """The result of a first look at a file. size: in bytes; problem: why it cannot be read, whatever its rows are.
+
+    is_erased: it has the rows of a delivered file without names (`amkpi.ingestion.erasure.container`).
+    """
 
     sha256: str
     size: int
     encoding: str
     problem: str | None = None
+    is_erased: bool = False
 
 
 def ending(name: str) -> str:
@@ -107,6 +113,8 @@ def examine(path: Path, limit: int = DEFAULT_LIMIT) -> Content:
             digest.update(chunk)
             size += len(chunk)
     encoding = "utf-8-sig"
+    if start.startswith(ERASED):
+        return Content(digest.hexdigest(), size, "utf-8", is_erased=True)
     kind = ending(path.name)
     problem = _mistaken(kind, start)
     if problem is None and (PurePosixPath(kind).stem in TEXT or kind in TEXT):

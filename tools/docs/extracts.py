@@ -54,6 +54,7 @@ _WORDS = {
     "private_rows": Translation(en="None of its rows is ever published, not even one in quarantine.",
                           vi="Không dòng nào được công bố, kể cả dòng bị giữ lại."),
     "private": Translation(en="Never published", vi="Không bao giờ công bố"),
+    "personal": Translation(en="Erased by amkpi forget", vi="Bị xóa khi chạy amkpi forget"),
     "choices": Translation(en="What the choices mean", vi="Ý nghĩa các lựa chọn"),
     "empty": Translation(en="empty", vi="bỏ trống"),
     "not_a": Translation(en="cannot be read", vi="không đọc được"),
@@ -107,6 +108,8 @@ def _extract(extract: Extract, language: Language, word: dict[str, str]) -> list
         parts.append(word["private_rows"])
     if extract.private:
         parts.append(f"{word['private']}: {codes(extract.private)}.")
+    if extract.personal:
+        parts.append(f"{word['personal']}: {codes(column.name for column in extract.personal)}.")
     parts.append(
         table([h[language] for h in _HEADS], [_column(extract, column, language) for column in extract.columns])
     )
