@@ -198,8 +198,8 @@ def _write(
         copy = partial / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         is_archived = name.startswith("archive/")
-        # Neither an archived file nor a closing file is ever written again.
-        is_final = is_archived or name.startswith("closed/")
+        # An archived file is never written again, a closing file only by an erasure.
+        is_final = is_archived or (name.startswith("closed/") and name in old and _fingerprint(path) == old[name])
         if is_final and previous and name in old and _linked(previous / name, copy, old[name]):
             contents[name] = old[name]
             linked += 1
@@ -302,9 +302,10 @@ def _check_deliveries(partial: Path, home: Home) -> None:
 def _check_closings(partial: Path, home: Home) -> None:
     """Every act of the copied register must have its file in the copy, as it was closed. Raises AmkpiError."""
     copy = Home.at(partial)
-    for act in closing_register.read(copy).acts:
+    register = closing_register.read(copy)
+    for act in register.acts:
         file = act.file(copy)
-        if not file.is_file() or _fingerprint(file).sha256 != act.file_sha256:
+        if not file.is_file() or _fingerprint(file).sha256 != register.file_hash(act):
             raise AmkpiError(f"{act.file(home)} is missing or was altered: restore it from an earlier backup")
 
 

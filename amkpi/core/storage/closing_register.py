@@ -1,4 +1,4 @@
-"""The register of closings, `HOME/state/closings.jsonl`: one line per act and per reopening, chained by hashes.
+"""The register of closings, `HOME/state/closings.jsonl`: one line per act, reopening and erasure, chained by hashes.
 
 The first line names this HOME. Each line ends with the SHA-256 of its own content, and holds the one of the line
 before: whoever changes, removes or inserts a line breaks the chain. The file is replaced as a whole, so that a process
@@ -94,11 +94,30 @@ class Reopening:
 
 
 @dataclass(frozen=True)
+class ErasedFile:
+    """Names in the closing file of the act of that number were replaced by a pseudonym, on the request of a person.
+
+    subject: the pseudonym; before, after: the SHA-256 of the file. Figures and ids in it are as they were closed.
+    """
+
+    n: int
+    period: str
+    by: str
+    at: datetime
+    subject: str
+    before: str
+    after: str
+
+
+Line = Act | Reopening | ErasedFile
+
+
+@dataclass(frozen=True)
 class Register:
     """All lines in their order, and the hash of each. home_id is None before the first act began."""
 
     home_id: str | None
-    lines: tuple[Act | Reopening, ...]
+    lines: tuple[Line, ...]
     hashes: tuple[str, ...]
     text: str = field(default="", repr=False)
 
@@ -115,6 +134,11 @@ class Register:
     def reopening(self, n: int) -> Reopening | None:
         """The line that reopened the act, if there is one."""
         return next((line for line in self.lines if isinstance(line, Reopening) and line.n == n), None)
+
+    def file_hash(self, act: Act) -> str:
+        """The SHA-256 that the file of an act must have: as it was closed, or after its last erasure."""
+        erased = [line.after for line in self.lines if isinstance(line, ErasedFile) and line.n == act.n]
+        return erased[-1] if erased else act.file_sha256
 
     def in_force(self, as_of: date | None = None) -> tuple[Act, ...]:
         """The acts that are not reopened and, with as_of, that a publication of that date knows; in their order."""
@@ -140,7 +164,7 @@ def read(home: Home) -> Register:
     if not text:
         raise ClosingsBroken(f"the register of closings {file} is empty: {REGISTER_FIX}")
     home_id: str | None = None
-    lines: list[Act | Reopening] = []
+    lines: list[Line] = []
     hashes: list[str] = []
     before = ""
     for number, written in enumerate(text.split("\n")[:-1], 1):
@@ -174,16 +198,19 @@ def begin(home: Home) -> Register:
     return register
 
 
-def append(home: Home, register: Register, line: Act | Reopening) -> Register:
+def append(home: Home, register: Register, line: Line) -> Register:
     """The register with one more line, on disk when the call returns."""
     previous = register.hashes[-1] if register.hashes else _first_hash(register)
     _replace(home, register.text + _line({**to_json(line), "previous": previous}) + "\n")
     return read(home)
 
 
-def to_json(line: Act | Reopening) -> dict[str, Any]:
+_WHAT: dict[type[Line], str] = {Act: "close", Reopening: "reopen", ErasedFile: "erase"}
+
+
+def to_json(line: Line) -> dict[str, Any]:
     """The line's content, JSON-ready, without the hashes of the chain."""
-    content: dict[str, Any] = {"what": "close" if isinstance(line, Act) else "reopen", **asdict(line)}
+    content: dict[str, Any] = {"what": _WHAT[type(line)], **asdict(line)}
     content["at"] = line.at.astimezone(UTC).isoformat()
     if isinstance(line, Act):
         content["as_of"] = line.as_of.isoformat()
@@ -216,9 +243,12 @@ def act_of(content: Mapping[str, Any]) -> Act:
     )
 
 
-def _parsed(content: Mapping[str, Any]) -> Act | Reopening:
+def _parsed(content: Mapping[str, Any]) -> Line:
     if content["what"] == "close":
         return act_of(content)
+    if content["what"] == "erase":
+        values = {each.name: content[each.name] for each in fields(ErasedFile)}
+        return ErasedFile(**values | {"at": datetime.fromisoformat(values["at"])})
     if content["what"] != "reopen":
         raise ValueError(content["what"])
     return Reopening(

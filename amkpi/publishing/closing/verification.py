@@ -95,7 +95,7 @@ def _verify_files(home: Home, register: Register) -> None:
     for act in known.values():
         file = act.file(home)
         try:
-            is_same = files.sha256(file) == act.file_sha256
+            is_same = files.sha256(file) == register.file_hash(act)
         except FileNotFoundError as error:
             raise ClosingsBroken(f"{file} is gone, which the register of closings names: {FIX}") from error
         except OSError as error:

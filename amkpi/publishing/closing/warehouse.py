@@ -40,7 +40,7 @@ def fill_inputs(connection: duckdb.DuckDBPyConnection, home: Home, as_of: date) 
          "sha256", "reopened_at", "reopened_by", "reopen_note"),
         (
             (act.n, each.grain, each.start, each.end, act.at, act.by, act.note or None, act.publication_id, act.as_of,
-             act.file_sha256, *((undone.at, undone.by, undone.note) if undone else (None, None, None)))
+             register.file_hash(act), *((undone.at, undone.by, undone.note) if undone else (None, None, None)))
             for act in known
             for undone in [register.reopening(act.n)]
             for each in act.periods
