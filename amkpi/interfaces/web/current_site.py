@@ -70,9 +70,10 @@ class NothingPublished(AmkpiError):
 class OpenedSite:
     """A site with its rendered pages and the rights of its readers. `uses`: how many requests read it now."""
 
-    def __init__(self, file: Path, site: Site, settings: Settings, addresses: PublishedAddresses) -> None:
-        """file: the publication that the site is of."""
-        self.file, self.site = file, site
+    def __init__(self, file: tuple[Path, int], site: Site, settings: Settings, addresses: PublishedAddresses) -> None:
+        """file: the publication that the site is of, and its inode: an erasure writes it again under the same name."""
+        self.file, self.inode = file
+        self.site = site
         self._settings, self._addresses = settings, addresses
         self.uses = 0
         self._lock = threading.Lock()
@@ -202,6 +203,7 @@ class CurrentSite:
             if file is None or self._is_open(file):
                 return
             try:
+                identity = _identity(file)
                 site = self._open_site(file, self._settings)
                 # Before the switch: those who ask meanwhile get the pages of before at once.
                 site.prepare()
@@ -210,13 +212,13 @@ class CurrentSite:
                 _log.error("%s cannot be shown; readers keep the publication before: %s", file.name, error)
                 return
             self._failed = None
-            self._replace(OpenedSite(file, site, self._settings, self._addresses))
+            self._replace(OpenedSite(identity, site, self._settings, self._addresses))
         finally:
             self._opening.release()
 
     def _is_open(self, file: Path) -> bool:
         opened = self._opened
-        return opened is not None and opened.file == file
+        return opened is not None and (opened.file, opened.inode) == _identity(file)
 
     def _replace(self, opened: OpenedSite | None) -> None:
         with self._lock:
@@ -228,3 +230,11 @@ class CurrentSite:
     def _watch(self) -> None:
         while not self._stop.wait(WATCH_SECONDS):
             self._refresh(retry=True)
+
+
+def _identity(file: Path) -> tuple[Path, int]:
+    """The file and its inode; 0 where it has gone."""
+    try:
+        return file, file.stat().st_ino
+    except FileNotFoundError:
+        return file, 0
