@@ -17,6 +17,7 @@ from rich.table import Table
 from amkpi.access import addresses
 from amkpi.alerts.store import AlertStore
 from amkpi.core import terminal
+from amkpi.core.erasure import unfinished
 from amkpi.core.errors import AmkpiError
 from amkpi.core.language import formatting
 from amkpi.core.paths import SHIPPED_MAPPINGS
@@ -141,7 +142,13 @@ def read_status(run: Run) -> Status:
             for each in _readable(AlertStore(run.home).open_alerts) or ()
         ),
         held_addresses=tuple(each.staff_id for each in _readable(lambda: addresses.changes(run.home.state)) or ()),
-        problems=(*state_files.problems(run.home), *_mapping_problems(run), *_damaged(run), *_disk_problems(run)),
+        problems=(
+            *_interrupted(run),
+            *state_files.problems(run.home),
+            *_mapping_problems(run),
+            *_damaged(run),
+            *_disk_problems(run),
+        ),
         claimed=tuple(each.name for each in archive.claimed(run.home)),
         waiting=tuple(each.name for each in landing.waiting(run.home.landing)) if run.home.landing.is_dir() else (),
     )
@@ -184,6 +191,11 @@ def _publication(run: Run) -> PublicationStatus | None:
         tuple(FailedExpectation(*row) for row in failed),
         rejected,
     )
+
+
+def _interrupted(run: Run) -> list[str]:
+    problem = unfinished.interrupted(run.home)
+    return [problem] if problem else []
 
 
 def _damaged(run: Run) -> list[str]:

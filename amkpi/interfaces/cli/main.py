@@ -16,6 +16,7 @@ from amkpi.interfaces.cli import streams
 from amkpi.interfaces.cli.commands import (
     assist,
     closing,
+    forget,
     inspection,
     mail,
     operation,
@@ -80,7 +81,7 @@ for command in (
     *(inspection.status, inspection.query, inspection.explain, inspection.quarantine),
     *(mail.scorecards, mail.addresses, mail.alerts, mail.alarms),
     *(pages.pages, serve.serve, assist.ui, assist.mcp),
-    *(closing.close, closing.reopen),
+    *(closing.close, closing.reopen, forget.forget),
     *(operation.replay, operation.rebuild, operation.backup, operation.restore),
     *(sample.sample, sources.sources, assist.completion),
 ):
