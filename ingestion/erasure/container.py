@@ -158,7 +158,7 @@ def _tally(notes: list[str], **counts: int) -> Tally:
 
 def _batches(path: Path, extract: str, source: str, width: int, has_kinds: bool) -> Iterator[pa.Table]:
     taken: list[list[Any]] = []
-    is_here = False
+    is_here, last = False, 0
     try:
         with path.open(encoding="utf-8") as file:
             for line in file:
@@ -168,7 +168,12 @@ def _batches(path: Path, extract: str, source: str, width: int, has_kinds: bool)
                         break
                     is_here = content.get("extract") == extract and content.get("source") == source
                 elif is_here:
-                    taken.append(json.loads(line))
+                    row = json.loads(line)
+                    # A row is known by its delivery and line.
+                    if row[0] <= last:
+                        raise ValueError("lines are not in their order")
+                    last = row[0]
+                    taken.append(row)
                     if len(taken) == BATCH_ROWS:
                         yield _batch(taken, width, has_kinds)
                         taken = []

@@ -147,7 +147,8 @@ _END = '{"tally":{"notes":[]}}\n'
     ["", "{", "[1]\n", "\x00", '{"extract":"staff","source":"","layout":"{}"}\n', _BEGIN,
      _BEGIN.replace('"a"', "1") + _END,
      _BEGIN + '[1,["x"],null,false]\n' + _END, _BEGIN + f'[{10**30},["x","y"],null,false]\n' + _END,
-     _BEGIN + '[1,["x",2],null,false]\n' + _END, _BEGIN + "[" * 100_000 + "\n" + _END,
+     _BEGIN + '[1,["x",2],null,false]\n' + _END, _BEGIN + '[2,["x","y"],null,false]\n' * 2 + _END,
+     _BEGIN + "[" * 100_000 + "\n" + _END,
      _BEGIN + '{"tally":{"notes":[],"above":"x"}}\n'],
 )  # fmt: skip
 def test_broken_rows_are_refused(tmp_path: Path, broken: str) -> None:
