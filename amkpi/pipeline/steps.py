@@ -15,6 +15,7 @@ import duckdb
 
 from amkpi.access import addresses
 from amkpi.core import build_record, publication_id, terminal
+from amkpi.core.erasure import unfinished
 from amkpi.core.errors import AmkpiError, AuditBlocked, NothingLoaded, StaleBuild
 from amkpi.core.findings import Finding
 from amkpi.core.home import Home
@@ -225,6 +226,8 @@ def prune_publications(run: Run) -> int:
 def back_up(run: Run, progress: Progress = silent) -> tuple[BackupReport, int]:
     """Back up what cannot be computed again, and remove old backups; returns how many. Raises AmkpiError."""
     run.home.make()
+    # Half of it would have the names, and files would not fit each other.
+    unfinished.refuse_interrupted(run.home)
     target = backup_folder(run)
     report = backup.backup(run.home, target, run.now(), progress)
     return report, backup.prune(target, run.settings.retention.backup_days, run.now())

@@ -21,7 +21,7 @@ from amkpi.core.storage.closing_register import Act, ClosedPeriod
 from amkpi.core.storage.migrations.state_stores import FIRST_SEEN, SCORECARDS
 from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.pipeline import forget as forgetting
-from amkpi.pipeline import status
+from amkpi.pipeline import status, steps
 from amkpi.pipeline.forget import ForgetReport, forget
 from amkpi.publishing.closing import files, verification
 from tests.conftest import AS_OF, Agency
@@ -258,8 +258,12 @@ def test_a_killed_erasure_is_continued(agency: Agency, tmp_path: Path, every: bo
             with pytest.raises(Killed):
                 _erased(copy)
         if unfinished.read(copy.home) or not every:
-            with pytest.raises(AmkpiError, match="an erasure was interrupted: run `amkpi forget NV012"):
+            with pytest.raises(
+                AmkpiError, match=r"an erasure was interrupted, or is still going on: run `amkpi forget NV012"
+            ):
                 copy.load()
+            with pytest.raises(AmkpiError, match="an erasure was interrupted"):
+                steps.back_up(copy.run)
             with pytest.raises(AmkpiError, match="another erasure was interrupted"):
                 _erased(copy, CLIENT)
             assert "an erasure was interrupted" in status.read_status(copy.run).problems[0]

@@ -21,6 +21,9 @@ def in_store(file: Path, replacement: Replacement, write: bool) -> int:
     changed = 0
     with closing(sqlite3.connect(file, timeout=30)) as connection:
         connection.execute("pragma secure_delete = on")
+        if write:
+            # Nobody writes between the look and the change: the pages and the mails do not take HOME's lock.
+            connection.execute("begin immediate")
         tables = connection.execute("select name from sqlite_master where type = 'table'").fetchall()
         with connection:
             for (table,) in tables:

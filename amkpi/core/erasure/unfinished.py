@@ -115,7 +115,8 @@ def interrupted(home: Home) -> str | None:
     record = read(home)
     if record is None:
         return None
-    return f"an erasure was interrupted: run `{command(record.subject)}` again, it goes on where it was"
+    again = f"run `{command(record.subject)}` again, it goes on where it was"
+    return f"an erasure was interrupted, or is still going on: {again}"
 
 
 def command(subject: Subject) -> str:
