@@ -158,7 +158,7 @@ def _erased(run: Run, record: Unfinished, progress: Progress) -> Iterator[tuple[
     yield from _others(run, replacement, write=True)
     progress("warehouse")
     deliveries = steps.rebuild(run, progress)
-    for leftover in _other_databases(run):
+    for leftover in _left_by_killed(run):
         leftover.unlink()
     yield "warehouse", f"{deliveries} deliveries loaded again"
 
@@ -172,10 +172,15 @@ def _remove_old(run: Run, record: Unfinished) -> None:
             path.unlink(missing_ok=True)
 
 
-def _other_databases(run: Run) -> list[Path]:
-    """The files that a killed build has left next to the warehouse."""
-    found = run.home.warehouse.parent.rglob("*.duckdb*")
-    return [path for path in found if path.is_file() and path != run.home.warehouse]
+def _left_by_killed(run: Run) -> list[Path]:
+    """The databases that a killed build, publication or closing has left unfinished, and what DuckDB had put aside."""
+    home = run.home
+    in_warehouse = [path for path in home.warehouse.parent.rglob("*") if path.is_file() and path != home.warehouse]
+    return [
+        *(path for path in in_warehouse if ".duckdb" in path.name or ".duckdb" in path.parent.name),
+        *home.published.glob(".kpi_*.duckdb.part*"),
+        *home.closed.glob(".*.part*"),
+    ]
 
 
 def _others(run: Run, replacement: Replacement, write: bool) -> Iterator[tuple[str, str]]:

@@ -56,6 +56,9 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Agency:
         (home.outbox / "month_2026-09_NV012.eml", "an encoded mail"),
         (home.parquet / "x" / "dim_staff" / "all.parquet", NAME),
         (home.warehouse.with_name("rebuild.duckdb"), NAME),
+        (home.warehouse.parent / "warehouse.duckdb.tmp" / "spilled.tmp", f"\0{NAME}"),
+        (home.published / ".kpi_3.duckdb.part", f"\0{NAME}"),
+        (home.closed / ".3-2026-Q3.duckdb.part", f"\0{NAME}"),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
