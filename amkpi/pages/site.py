@@ -17,6 +17,7 @@ from amkpi.core.errors import AmkpiError, ClosingsBroken
 from amkpi.core.home import Home
 from amkpi.core.language.periods import Period
 from amkpi.core.language.translation import LANGUAGES, Language
+from amkpi.core.language.translator import Translator
 from amkpi.core.run import Run
 from amkpi.core.settings import Settings
 from amkpi.explain.evidence import Explanation, Question
@@ -24,6 +25,7 @@ from amkpi.pages.cache import Cache
 from amkpi.pages.compose.pages import page_of, paths_of
 from amkpi.pages.facts import Index, PeriodFacts, read_pages_facts, read_period
 from amkpi.pages.render.html import ASSETS, asset, front, html
+from amkpi.pages.render.html import prepare as prepare_templates
 from amkpi.pages.rights import readable_index, readable_period
 from amkpi.pages.sections.context import PageContext, recipient_of
 from amkpi.publishing.closing.files import opened
@@ -108,7 +110,13 @@ class Site:
         return Answer("text/html; charset=utf-8", html(page))
 
     def prepare(self) -> None:
-        """Read the period that readers see first, which takes most of the time of a first page. Raises as `page`."""
+        """Do once what the first pages would wait for, above all read the period that readers see first.
+
+        Raises as `page`.
+        """
+        prepare_templates()
+        for language in LANGUAGES:
+            Translator(language).t("Overview")
         if self.first_period is not None:
             self._period(self.first_period)
             self._records_of(self.first_period, None)

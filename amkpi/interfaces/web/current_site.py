@@ -154,7 +154,7 @@ class CurrentSite:
         self._watcher: threading.Thread | None = None
 
     def start(self) -> None:
-        """Look at the link by itself, every half second."""
+        """Look at the link by itself, now and every half second."""
         self._stop.clear()
         self._watcher = threading.Thread(target=self._watch, name="current-site", daemon=True)
         self._watcher.start()
@@ -228,8 +228,10 @@ class CurrentSite:
             before.site.close()
 
     def _watch(self) -> None:
-        while not self._stop.wait(WATCH_SECONDS):
+        while True:
             self._refresh(retry=True)
+            if self._stop.wait(WATCH_SECONDS):
+                return
 
 
 def _identity(file: Path) -> tuple[Path, int]:

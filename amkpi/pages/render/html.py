@@ -38,6 +38,13 @@ def front(language: Language) -> bytes:
     return text.encode()
 
 
+def prepare() -> None:
+    """Compile the templates, which takes a quarter of a second: before the first reader waits for it."""
+    environment = _environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
+
+
 @cache
 def asset(path: str) -> tuple[str, bytes]:
     """The media type and content of one of ASSETS."""
