@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 from pypdf import PdfReader
 
-from tests.pages.browser.server import Served
+from amkpi.core.home import Home
+from amkpi.core.run import Run
+from amkpi.core.settings import load_settings
+from amkpi.scorecards.mail.options import Options
+from amkpi.scorecards.mail.prepare import prepare
+from amkpi.scorecards.model import Scorecard
+from amkpi.scorecards.render.html import html
+from tests.pages.browser.server import AS_OF, Served
 from tests.pages.browser.visitor import DESK, PHONE, SCHEMES, Visitor, visiting
 
 if TYPE_CHECKING:
@@ -74,6 +81,7 @@ def test_every_kind_of_page_can_be_read_on_a_phone_and_at_a_desk_in_both_languag
                 for size in (DESK, PHONE):
                     visitor.look(size)
                     faults += visitor.cut_off()
+                assert visitor.is_in_one_line(".steps"), f"{_path}: the periods before and after"
                 assert visitor.page.locator("html").get_attribute("lang") == language
                 assert visitor.page.locator("h1").count() == 1
     assert faults == []
@@ -89,8 +97,12 @@ def test_axe_finds_no_serious_fault_on_any_kind_of_page_in_light_and_dark(signed
             if kind not in seen:
                 seen.add(kind)
                 faults += everywhere(visitor)
+        visitor.open("en/index.html")
+        for size, scheme in zip((DESK, PHONE), SCHEMES, strict=True):
+            visitor.look(size, scheme)
+            faults += visitor.severe_faults()
     assert faults == []
-    assert {"index.html", "person", "team", "kpi", "client", "changes.html"} <= seen
+    assert {"index.html", "person", "team", "kpi", "client", "changes.html", "data.html"} <= seen
 
 
 def test_the_tables_of_changes_have_rows_that_every_reader_can_read(signed_in: SignedIn) -> None:
@@ -201,3 +213,19 @@ def test_paper_has_the_figures_on_a_white_ground_and_no_menus(signed_in: SignedI
         text = " ".join(page.extract_text() for page in paper.pages)
         assert visitor.page.locator("h1").inner_text().split()[0] in text
         assert len(paper.pages) < 6
+
+
+def test_the_mail_of_the_company_fits_a_phone_whose_letters_are_wide(browser: Browser, served: Served) -> None:
+    home = Home.at(served.home)
+    cards = {each.recipient.address.addr_spec: each for each in _cards(home)}
+    page = browser.new_page(viewport={"width": PHONE[0], "height": PHONE[1]})
+    page.set_content(html(cards[served.readers["company"]]))
+    # Debian's widest: a phone without the fonts of the mail may have one like it.
+    page.add_style_tag(content="* { font-family: 'DejaVu Sans', Verdana !important }")
+    assert page.locator("table.mx").count() == 2
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
+    page.close()
+
+
+def _cards(home: Home) -> tuple[Scorecard, ...]:
+    return prepare(Run(home, load_settings(home, {}), AS_OF), "month", "2026-09", (), Options()).cards
