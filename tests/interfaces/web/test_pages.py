@@ -50,7 +50,7 @@ def test_without_a_session_every_path_leads_to_the_sign_in(serving: Serving) -> 
         assert client.get("/assets/pages.css").status_code == 401
         assert client.get("/").headers["location"] == "vi/index.html"
         assert client.get("/", headers={"accept-language": "fr, en;q=0.5"}).headers["location"] == "en/index.html"
-        assert not serving.sites, "nothing was opened for somebody unknown"
+        assert not [page for site in serving.sites for page in site.made], "no page was made for somebody unknown"
 
 
 def test_no_page_and_no_right_have_one_answer(serving: Serving) -> None:
