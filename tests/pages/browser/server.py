@@ -124,13 +124,15 @@ def three_readers(file: Path) -> dict[str, str]:
 @contextmanager
 def serving(home: Path) -> Iterator[Served]:
     """Run `amkpi serve` on a free port until the end of the block."""
+    readers = three_readers(home / "published" / "current.duckdb")
     postbox = Postbox()
     mail = Controller(postbox, hostname="127.0.0.1", port=free_port())
     mail.start()
     port = free_port()
     url = f"http://127.0.0.1:{port}/"
     environment = variables(home, AIRFLOW_CONN_AMKPI_SMTP=f"smtp://127.0.0.1:{mail.port}/?security=none",
-                            AMKPI_PAGES_URL=url, AMKPI_MAIL_FROM="KPI <kpi@agency.example>")  # fmt: skip
+                            AMKPI_PAGES_URL=url, AMKPI_PAGES_OPERATORS=readers["company"],
+                            AMKPI_MAIL_FROM="KPI <kpi@agency.example>")  # fmt: skip
     log = home / "serve.log"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -138,7 +140,7 @@ def serving(home: Path) -> Iterator[Served]:
         )
     try:
         _wait_for(f"{url}healthz", process, log)
-        yield Served(url, home, postbox, three_readers(home / "published" / "current.duckdb"))
+        yield Served(url, home, postbox, readers)
     finally:
         process.terminate()
         process.wait(30)

@@ -21,6 +21,10 @@ SEVERE = {"serious", "critical"}
 # Everything that axe knows of WCAG 2.2 A and AA, and its own good practice. `target-size` is off by itself.
 _RULES = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
 
+_IN_ONE_LINE = """selector => {
+  const boxes = [...(document.querySelector(selector)?.children ?? [])].map(e => e.getBoundingClientRect());
+  return boxes.every(a => boxes.every(b => a.top < b.bottom && b.top < a.bottom));
+}"""
 # What a reader of a narrow screen cannot read: a page that scrolls sideways, and words that are cut off.
 _CUT_OFF = """() => {
   const root = document.documentElement, faults = [];
@@ -123,6 +127,11 @@ class Visitor:
         """What cannot be read on this screen."""
         found: list[str] = self.page.evaluate(_CUT_OFF)
         return [f"{self.path} at {self._screen}: {each}" for each in found]
+
+    def is_in_one_line(self, selector: str) -> bool:
+        """Whether what is in an element stands side by side, where there is one."""
+        found: bool = self.page.evaluate(_IN_ONE_LINE, selector)
+        return found
 
     def severe_faults(self) -> list[str]:
         """What axe-core calls serious or critical, with the first place of each."""
