@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from amkpi.core.erasure.register import Erasures, Subject
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Extract
+from amkpi.ingestion.contracts.native_line import LINES
 from amkpi.ingestion.erasure import container
 from amkpi.ingestion.mappings.apply import apply
 from amkpi.ingestion.mappings.lookups import MARK, wanted
@@ -38,12 +39,19 @@ Target = tuple[str, SourceMapping | None]
 
 @dataclass
 class _Cells:
-    """What to replace in a table. of_lines: place of the column → line → pseudonym; by_name: the places of the columns
-    in which a whole cell may be a name; hidden: for malformed rows, the ids of subjects whose row it may be."""
+    """What to replace in a table.
+
+    of_lines: place of the column → line → pseudonym; by_name: the places of the columns in which a whole cell may be a
+    name; hidden: for malformed rows, the ids of subjects whose row it may be. own_lines: the rows of subjects; unknown:
+    the places of the columns that the target does not know.
+    """
 
     of_lines: dict[int, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
     by_name: tuple[int, ...] = ()
     hidden: Mapping[str, Subject] = field(default_factory=dict)
+    own_lines: dict[int, str] = field(default_factory=dict)
+    unknown: frozenset[int] = frozenset()
+    header: tuple[str, ...] = ()
 
 
 def erase_file(path: Path, content: Content, targets: Sequence[Target], erasures: Erasures, limit: int) -> Path | None:
@@ -79,6 +87,7 @@ def _names(
         return None
     try:
         found = [_find(path, content, EXTRACTS[extract], source, erasures, limit) for extract, source in targets]
+        _hide_unknown(found)
         is_any = any(
             _changes(_open(path, content, EXTRACTS[extract], source, limit), erasures, cells)
             for (extract, source), cells in zip(targets, found, strict=True)
@@ -116,7 +125,8 @@ def _find(
     ids = {place for name, places in native.items() if _is_exact(extract, source, name) for place in places}
     of_column = {name: [place for place in places if place not in ids] for name, places in native.items()}
     known = {place for places in native.values() for place in places}
-    unknown = [place for place in range(len(rows.header)) if place not in known]
+    cells.unknown = frozenset(place for place in range(len(rows.header)) if place not in known)
+    cells.header = rows.header
     cells.by_name = tuple(place for place in range(len(rows.header)) if place not in ids)
     own = OWN_ROWS.get(extract.name)
     if own:
@@ -125,7 +135,8 @@ def _find(
     placed = {name: place for place, name in enumerate(made.header)} if source else places_of(extract, made.header)
     key = [placed[name] for name in extract.key if name in placed]
     for batch in made.batches:
-        lines = batch.column("_line").to_pylist()
+        # Where a mapping makes several rows of one native row, all have its line.
+        lines = [line % LINES for line in batch.column("_line").to_pylist()]
         for column in extract.personal:
             kind, about = ABOUT[column.personal or "free_text"]
             if about in placed:
@@ -133,9 +144,10 @@ def _find(
                 for line, value in zip(lines, values, strict=True):
                     subject = _subject(kind, value, erasures)
                     if subject:
-                        places = [*of_column.get(column.name, ()), *(unknown if own else ())]
-                        for place in places:
+                        for place in of_column.get(column.name, ()):
                             cells.of_lines[place][line] = subject.pseudonym
+                        if own:
+                            cells.own_lines[line] = subject.pseudonym
             if len(key) == 1 and any(each[0] == extract.name and each[2] == column.name for each in erasures.texts):
                 records = batch.column(f"c{key[0]}").to_pylist()
                 for line, record in zip(lines, records, strict=True):
@@ -143,6 +155,17 @@ def _find(
                     for place in of_column.get(column.name, ()) if named else ():
                         cells.of_lines[place][line] = named.pseudonym if named else ""
     return cells
+
+
+def _hide_unknown(found: Sequence[_Cells]) -> None:
+    """In rows of subjects, also replace the columns that a target does not know; in the same row as another target
+    reads it, those that neither knows.
+    """
+    for one in found:
+        for other in found:
+            if one.header == other.header:
+                for place in one.unknown & other.unknown:
+                    other.of_lines[place].update(one.own_lines)
 
 
 def _subject(kind: str, value: str | None, erasures: Erasures) -> Subject | None:

@@ -42,6 +42,26 @@ columns:
   role: { constant: account_manager }
   is_active: { constant: true }
 """
+CLIENTS = """
+file: "*.csv"
+extract: clients
+duplicates: last
+split: { column: Account Id, by: ";" }
+columns:
+  client_id: Account Id
+  client_name: Account
+"""
+PROJECTS = """
+file: "*.csv"
+extract: projects
+columns:
+  project_id: Id
+  client_id: { column: Account, lookup: { extract: clients, by: client_name } }
+  project_name: Title
+  start_date: Start
+  committed_due_date: Start
+  currency: { constant: VND }
+"""
 LIMIT = 1 << 20
 
 
@@ -136,6 +156,29 @@ def test_an_id_that_is_a_name_stays_and_a_filter_still_sees_its_column(tmp_path:
         _read(erased, source=source.model_copy(update={"skip_after_header": 1}))
     with pytest.raises(Unreadable, match="it was not read as that then"):
         _read(erased)
+
+
+@pytest.mark.parametrize("ids", [["K1"], ["K0", "K1"]], ids=["one", "several rows of one native row"])
+def test_a_native_row_of_several_extracts_has_no_name_in_any_of_them(tmp_path: Path, ids: list[str]) -> None:
+    clients = from_text("c", CLIENTS, "c", ZoneInfo("UTC"))
+    projects = from_text("p", PROJECTS, "p", ZoneInfo("UTC"))
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "Id,Account Id,Account,Title,Start,Contact\n"
+        f"P1,{';'.join(ids)},Công ty Một,Tết,2026-01-01,Chị Hà\nP2,K2,Công ty Hai,Thu,2026-01-01,Anh Ba\n"
+    )
+    subject = Subject("client", "K1")
+    erasures = with_subject(Erasures(), subject, [folded_cell("Công ty Một"), folded_cell(subject.pseudonym)], [])
+    targets = [("clients", clients), ("projects", projects)]
+    erased = erase_file(path, examine(path, LIMIT), targets, erasures, LIMIT)
+    assert erased is not None
+    text = erased.read_text()
+    assert [gone for gone in ("Công ty Một", "Tết", "Chị Hà") if gone in text] == []
+    assert text.count("Anh Ba") == text.count("Công ty Hai") == 2
+    who = subject.pseudonym
+    assert [row["c2"] for row in _read(erased, "projects", projects)[1]] == [who, "Thu"]
+    read = [(row["c0"], row["c1"]) for row in _read(erased, "clients", clients)[1]]
+    assert read == [*((each, who) for each in ids), ("K2", "Công ty Hai")]
 
 
 _BEGIN = '{"extract":"staff","source":"","layout":"{}","has_kinds":false,"header":["a","b"]}\n'
