@@ -22,6 +22,9 @@ from tests.conftest import Agency
 from tests.pipeline.forgotten import found, tables
 from tests.publishing.closing.conftest import Closable, pass_audit
 
+# Each needs a home with closed periods.
+pytestmark = pytest.mark.slow
+
 # In which a name may stand.
 _TEXTS = ("full_name", "email", "client_name", "record_name", "project_name", "raw_row", "line")
 
@@ -76,7 +79,6 @@ def _comments(file: Path) -> list[tuple[Any, ...]]:
         ).fetchall()
 
 
-@pytest.mark.slow
 def test_nothing_of_a_person_is_left_and_every_figure_stays(
     named: Closable, forgotten: tuple[Closable, ForgetReport]
 ) -> None:
@@ -132,7 +134,6 @@ def test_an_erased_publication_is_what_was_published_until_somebody_writes_into_
         forget(agency.run, CLIENT, "An", write=True)
 
 
-@pytest.mark.slow
 def test_the_next_publication_has_the_same_figures_and_no_names(named: Closable, agency: Closable) -> None:
     forget(agency.run, CLIENT, "An", write=True)
     agency.publish()
