@@ -81,6 +81,8 @@ class OpenedSite:
         self._bytes = 0
         self._making: dict[tuple[Reader, str], threading.Lock] = {}
         self._readers: dict[str, Reader] = {}
+        # Without the addresses that are held, as of what was confirmed. None: nobody has asked yet.
+        self._names: Names | None = None
         self._confirmed: tuple[int, int] | None = None
 
     @property
@@ -92,12 +94,13 @@ class OpenedSite:
         """The rights of an address in this publication. An address that is held has none. Raises AmkpiError."""
         confirmed = self._addresses.version()
         with self._lock:
-            if confirmed != self._confirmed:
+            if self._names is None or confirmed != self._confirmed:
                 self._readers.clear()
-                self._confirmed = confirmed
+                self._names, self._confirmed = self._addresses.reachable(self.site.names), confirmed
+            names = self._names
             if address in self._readers:
                 return self._readers[address]
-        reader = reader_of_address(self._addresses.reachable(self.site.names), address, self._settings)
+        reader = reader_of_address(names, address, self._settings)
         # Only readers are kept: an address without rights may be anything that anybody types.
         if reader is not None:
             with self._lock:
