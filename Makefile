@@ -4,6 +4,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+# What builds the marts: duckdb, or spark, which has an environment of its own because pyspark is large.
+ENGINE ?= duckdb
+SPARK_VENV := .venv-spark
+SPARK_BIN := $(SPARK_VENV)/bin
+SPARK_STAMP := $(SPARK_VENV)/.ready
 DEMO_HOME ?= $(CURDIR)/demo
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DO_NOT_TRACK := 1
@@ -26,12 +31,23 @@ $(STAMP): requirements/uv.lock requirements/dev.lock pyproject.toml
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
+# pyspark has no wheel: it is built with the setuptools of the lock file. Everything else is a wheel.
+$(SPARK_STAMP): $(STAMP) requirements/spark.lock
+	@command -v java >/dev/null || test -n "$$JAVA_HOME$$SPARK_REMOTE" || { echo "Spark needs Java 17: apt-get install openjdk-17-jre-headless"; exit 1; }
+	$(PYTHON) -m venv --clear $(SPARK_VENV)
+	$(BIN)/uv pip install -q --python $(SPARK_BIN)/python --require-hashes --no-build -r requirements/dev.lock
+	$(BIN)/uv pip install -q --python $(SPARK_BIN)/python --require-hashes --no-build-isolation -r requirements/spark.lock
+	$(BIN)/uv pip install -q --python $(SPARK_BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
 .PHONY: lock
-lock: $(STAMP) ## update the lock files from pyproject.toml: dev.lock, and stack.lock for the image with the same versions
+lock: $(STAMP) ## update the lock files from pyproject.toml: dev.lock, and with its versions stack.lock for the image and spark.lock
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --extra dev ../pyproject.toml -o dev.lock
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --extra stack -c dev.lock ../pyproject.toml -o stack.lock
+	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --extra spark -c dev.lock ../pyproject.toml -o spark.lock
 
 # The build folder goes before and after: setuptools would put its old files into the wheel.
 .PHONY: wheel
@@ -42,12 +58,16 @@ wheel: $(STAMP) ## dist/amkpi-*.whl, to be installed without this checkout
 	@ls dist
 
 .PHONY: run
-run: $(STAMP) ## run the sample agency through the real DAGs, in ./demo
-	$(BIN)/python -m amkpi.interfaces.demo --home $(DEMO_HOME)
+run: $(if $(filter spark,$(ENGINE)),$(SPARK_STAMP),$(STAMP)) ## run the sample agency through the real DAGs, in ./demo; ENGINE=spark: on Spark
+	$(if $(filter spark,$(ENGINE)),AMKPI_ENGINE=spark $(SPARK_BIN),$(BIN))/python -m amkpi.interfaces.demo --home $(DEMO_HOME)
 
 .PHONY: test
 test: $(STAMP) ## run every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -q
+
+.PHONY: test-spark
+test-spark: $(SPARK_STAMP) ## build the same agencies on DuckDB and Spark, and compare every value (needs Java 17; half an hour; not part of make test)
+	$(SPARK_BIN)/python -m pytest -n 0 -q -s tests/transform/spark tests/transform/spark/proof.py
 
 .PHONY: quick
 quick: $(STAMP) ## run the fast tests
@@ -87,7 +107,7 @@ format: $(STAMP) ## format the Python code with ruff
 
 .PHONY: clean
 clean: ## remove .venv, ./demo and caches
-	rm -rf $(VENV) $(DEMO_HOME) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build dist dbt_project/target
+	rm -rf $(VENV) $(SPARK_VENV) $(DEMO_HOME) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build dist dbt_project/target
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: bench

@@ -72,6 +72,11 @@ class Home:
         return self.root / "warehouse" / "dbt"
 
     @property
+    def lake(self) -> Path:
+        """The Parquet files of a build on Spark, where the setting `lake` names no other folder."""
+        return self.root / "lake"
+
+    @property
     def published(self) -> Path:
         """The publications and the link `current.duckdb`."""
         return self.root / "published"

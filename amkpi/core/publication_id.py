@@ -33,7 +33,7 @@ RESULT_SOURCES = (
     "publishing/closing/*.py",
     "publishing/publication_file.py",
     "publishing/publications.py",
-    "transform/*.py",
+    "transform/**/*.py",
 )
 
 

@@ -67,10 +67,7 @@ class Landing(Group):
         default=True, description="load as soon as a file is ready; read from Airflow's environment only"
     )
     sweep_minutes: Annotated[int, RESULT_NEUTRAL] = Field(
-        default=10,
-        ge=0,
-        le=60,
-        description="load every so many minutes too; 0: never; read from Airflow's environment only",
+        default=10, ge=0, le=60, description="load every so many minutes; 0: never; from Airflow's environment only"
     )
     stuck_minutes: Annotated[int, FlatName("landing_stuck_minutes"), RESULT_NEUTRAL] = Field(
         default=30, ge=1, description="files that wait in LANDING for longer: an alert"
@@ -90,8 +87,7 @@ class Storage(Group):
         default="", description="the group of the machine that may read published/; empty: every user of the machine"
     )
     query_memory_limit: Annotated[str, RESULT_NEUTRAL] = Field(
-        default="512MB",
-        description="what `amkpi query` and the tool `query` may use; a query that needs more is stopped",
+        default="512MB", description="what `amkpi query` and the tool `query` may use; one that needs more is stopped"
     )
     query_seconds: Annotated[float, RESULT_NEUTRAL] = Field(
         default=60.0, gt=0, le=3600, description="seconds after which `amkpi query` and the tool `query` are stopped"
@@ -100,6 +96,23 @@ class Storage(Group):
 
 # A variable or a TOML file cannot hold None.
 _or_none = BeforeValidator(lambda value: None if value in ("none", "") else value)
+
+
+class Build(Group):
+    """The engine that builds the marts. Loading, validation, the audit and everything after them are DuckDB's."""
+
+    engine: Annotated[Literal["duckdb", "spark"], FlatName("engine")] = Field(
+        default="duckdb", description="what computes the marts; spark needs the extra `spark`"
+    )
+    lake: Annotated[str, FlatName("lake"), RESULT_NEUTRAL] = Field(
+        default="", description="the folder by which DuckDB and Spark give each other tables; empty: HOME/lake"
+    )
+    spark_remote: Annotated[SecretStr, FlatName("spark_remote"), RESULT_NEUTRAL] = Field(
+        default=SecretStr(""), description="the Spark Connect server, as sc://host:port; empty: one on this machine"
+    )
+    spark_memory: Annotated[str, FlatName("spark_memory"), RESULT_NEUTRAL] = Field(
+        default="2g", pattern=r"^[1-9]\d*[mg]$", description="what a Spark server on this machine may use"
+    )
 
 
 class Retention(Group):
@@ -144,9 +157,7 @@ class Audit(Group):
         default=0.02, ge=0, le=1, description="this much of an extract in quarantine: a warning"
     )
     min_rows_for_share: int = Field(
-        default=50,
-        ge=0,
-        description="the share blocks from so many rows of an extract on; fewer only warn",
+        default=50, ge=0, description="the share blocks from so many rows of an extract on; fewer only warn"
     )
     days: Annotated[int, FlatName("audit_days")] = Field(
         default=365,
@@ -162,9 +173,7 @@ class Audit(Group):
         default=45, ge=1, description="no rows of the reference family for longer: a warning"
     )
     volume_factor: float = Field(
-        default=5,
-        gt=1,
-        description="a load of that many times more or fewer rows than usual for its extract: a warning",
+        default=5, gt=1, description="a load of that many times more or fewer rows than usual: a warning"
     )
     volume_min_loads: int = Field(
         default=5, ge=1, description="earlier loads of an extract before its volume is checked"
@@ -221,7 +230,7 @@ class Scorecards(Group):
         default=7,
         ge=0,
         le=31,
-        description="a running period with data of fewer days shows no score, and no target as missed",
+        description="a running period with fewer days of data shows no score and no missed target",
     )
     stale_after_days: Annotated[int, FlatName("scorecard_stale_after_days"), RESULT_NEUTRAL] = Field(
         default=1, ge=0, description="a publication that is older than this is not mailed"
@@ -319,10 +328,7 @@ class Pages(Group):
         description="the claim with the reader's address; `email` counts only where the provider has verified it",
     )
     static_months: Annotated[int, FlatName("pages_static_months"), RESULT_NEUTRAL] = Field(
-        default=2,
-        ge=1,
-        le=120,
-        description="how many months `amkpi pages` writes, with the quarters and years around them",
+        default=2, ge=1, le=120, description="months that `amkpi pages` writes, with the quarters and years of them"
     )
 
 

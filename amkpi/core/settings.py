@@ -35,6 +35,7 @@ from amkpi.core.paths import DBT_PROJECT
 from amkpi.core.setting_groups import (
     RESULT_NEUTRAL,
     Audit,
+    Build,
     Closing,
     FlatName,
     Group,
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     )
     landing: Landing = Landing()
     storage: Storage = Storage()
+    build: Build = Build()
     retention: Retention = Retention()
     audit: Audit = Audit()
     scorecards: Scorecards = Scorecards()

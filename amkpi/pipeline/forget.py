@@ -39,6 +39,7 @@ from amkpi.pipeline.exports import export_or_warn
 from amkpi.publishing import backup, erasure
 from amkpi.publishing.closing import acts
 from amkpi.publishing.erasure import Intended
+from amkpi.transform.spark.lake import Lake
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,7 @@ def _erased(run: Run, record: Unfinished, progress: Progress) -> Iterator[tuple[
     deliveries = steps.rebuild(run, progress)
     for leftover in _left_by_killed(run):
         leftover.unlink()
+    Lake(run.home, run.settings).remove()
     yield "warehouse", f"{deliveries} deliveries loaded again"
 
 
@@ -214,7 +216,10 @@ def _others(run: Run, replacement: Replacement, write: bool) -> Iterator[tuple[s
 def _text_files(run: Run) -> list[Path]:
     """The files of HOME that no other step replaces, and that may be texts."""
     home = run.home
-    own = (home.archive, home.landing, home.closed, home.outbox, home.parquet, home.sources, steps.backup_folder(run))
+    own = (
+        home.archive, home.landing, home.closed, home.outbox, home.parquet, home.lake, home.sources,
+        steps.backup_folder(run),
+    )  # fmt: skip
     not_texts = {home.settings_file, unfinished.path(home), closing_register.path(home), home.state / "lock"}
     found = []
     for path in sorted(home.root.rglob("*")):

@@ -7,9 +7,11 @@ import importlib
 import json
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -24,6 +26,13 @@ from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.transform import manifest_cache
 from amkpi.transform.closing_tables import create_closing_tables
 from amkpi.transform.dbt_variables import dbt_variables, profile_variables
+
+
+class Engine(StrEnum):
+    """What runs the models: the target of dbt's profile."""
+
+    DUCKDB = "warehouse"
+    SPARK = "spark"
 
 
 @dataclass(frozen=True)
@@ -56,13 +65,19 @@ def build(
         if publication_id.is_current(home, identity):
             return BuildReport(identity, 0, 0, is_new=False)
         on_start()
-        based_on = build_record.reusable_build(connection, settings)
+        on_spark = settings.build.engine == "spark"
+        # Its tables cannot delete the rows of a period, so a build on Spark is whole.
+        based_on = None if on_spark else build_record.reusable_build(connection, settings)
         is_full = based_on is None
         build_record.mark_building(connection)
         _keep_previous_fingerprints(connection, is_full)
         check_rows(connection, settings.kpi.reporting_currency)
     arguments = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if is_full else [])]
-    models, tests = run_dbt(home, settings, as_of, arguments, progress)
+    if on_spark:
+        from amkpi.transform.spark.build import build_on_spark as run_models
+    else:
+        run_models = run_dbt
+    models, tests = run_models(home, settings, as_of, arguments, progress)
     return BuildReport(build_record.mark_built(home, settings, as_of, based_on), models, tests)
 
 
@@ -134,9 +149,18 @@ def _import_dbt() -> None:
 
 
 def run_dbt(
-    home: Home, settings: Settings, as_of: date, arguments: list[str], progress: Callable[[str], None]
+    home: Home,
+    settings: Settings,
+    as_of: date,
+    arguments: list[str],
+    progress: Callable[[str], None],
+    engine: Engine = Engine.DUCKDB,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[int, int]:
-    """Run dbt on the warehouse in this process; returns how many models and tests ran. Raises as `build` does."""
+    """Run dbt in this process, on the warehouse or on the open session of Spark; returns how many models and tests ran.
+
+    variables: dbt variables besides those of the run. Raises as `build` does.
+    """
     # dbt takes seconds to import: only here, where it is needed, and once.
     if _preload_thread is not None:
         _preload_thread.join()
@@ -153,10 +177,11 @@ def run_dbt(
         if event.info.name == "LogModelResult":
             progress(f"{event.data.index}/{event.data.total} {event.data.node_info.node_name}")
 
-    home.dbt_target.mkdir(parents=True, exist_ok=True)
-    # The cache lacks the tests that a build does not run; `dbt test` needs them.
-    is_test = arguments[0] == "test"
-    project = None if is_test else manifest_cache.load(home)
+    target = home.dbt_target if engine is Engine.DUCKDB else home.dbt_target / engine
+    target.mkdir(parents=True, exist_ok=True)
+    # The cache is of the project on DuckDB, and lacks the tests that a build does not run; `dbt test` needs them.
+    is_cached = engine is Engine.DUCKDB and arguments[0] != "test"
+    project = manifest_cache.load(home) if is_cached else None
     if arguments[0] == "build" and project is None:
         arguments = [*arguments, "--exclude", *manifest_cache.TESTS_OF_THE_PROJECT]
     options = [
@@ -168,11 +193,12 @@ def run_dbt(
         "--no-send-anonymous-usage-stats",
         "--log-level", "none",
         "--log-level-file", "info",
-        "--log-path", str(home.dbt_target),
-        "--target-path", str(home.dbt_target),
+        "--log-path", str(target),
+        "--target-path", str(target),
         "--project-dir", str(DBT_PROJECT),
         "--profiles-dir", str(DBT_PROJECT),
-        "--vars", json.dumps(dbt_variables(settings, as_of) | profile_variables(home, settings)),
+        "--target", engine,
+        "--vars", json.dumps(dbt_variables(settings, as_of) | profile_variables(home, settings) | dict(variables)),
     ]  # fmt: skip
     # A build leaves hardly any garbage, and the search for it takes a tenth of the time.
     gc.disable()
@@ -181,7 +207,7 @@ def run_dbt(
     finally:
         gc.enable()
     _release_warehouse()
-    if not is_test and project is None and result.exception is None:
+    if is_cached and project is None and result.exception is None:
         manifest_cache.save(home)
     if result.exception is not None:
         raise AmkpiError(f"dbt could not run: {_one_line(str(result.exception))}") from result.exception

@@ -62,7 +62,9 @@
 
 -- With a contract the types of the columns are those of the yml, so the table is created before its rows.
 {% macro create_or_replace_table(target) %}
-    {% if config.get('contract').enforced %}
+    {% if var('rows_from', none) %}
+        {% do create_table_of_built_rows(target) %}
+    {% elif config.get('contract').enforced %}
         {{ get_assert_columns_equivalent(sql) }}
         {% call statement('main') %}
             create or replace table {{ target }}
@@ -79,4 +81,27 @@
             )
         {% endcall %}
     {% endif %}
+{% endmacro %}
+
+
+-- The same table with the rows that another engine has built (`rows_from`: the folder of its Parquet files). The query
+-- gives the types; it is not run. Rows of periods are in their order, as a build on DuckDB leaves them: who asks for one
+-- period reads a part of the file.
+{% macro create_table_of_built_rows(target) %}
+    {% if config.get('contract').enforced %}
+        {{ get_assert_columns_equivalent(sql) }}
+    {% endif %}
+    {% call statement('types') %}
+        create or replace table {{ target }} as (
+            {{ sql }}
+        ) with no data
+    {% endcall %}
+    {% set names = adapter.get_columns_in_relation(target) | map(attribute='name') | list %}
+    {% set order = ['period_id', 'subject_id'] if 'period_id' in names and 'subject_id' in names else [] %}
+    {% call statement('main') %}
+        insert into {{ target }}
+        from read_parquet({{ text_literal(var('rows_from') ~ '/' ~ this.schema ~ '/' ~ this.identifier ~ '/*.parquet') }})
+        {{ 'order by ' ~ order | join(', ') if order }}
+    {% endcall %}
+    {{ adapter.commit() }}
 {% endmacro %}

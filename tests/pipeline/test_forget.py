@@ -59,6 +59,7 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Agency:
         (home.warehouse.parent / "warehouse.duckdb.tmp" / "spilled.tmp", f"\0{NAME}"),
         (home.published / ".kpi_3.duckdb.part", f"\0{NAME}"),
         (home.closed / ".3-2026-Q3.duckdb.part", f"\0{NAME}"),
+        (home.lake / "built" / "marts" / "dim_staff" / "part.parquet", NAME),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -133,6 +134,7 @@ def test_a_dry_run_changes_nothing_and_counts_what_is_then_done(agency: Agency) 
     assert places["state stores"] == "200 cells"
     assert places["texts (audits, logs, rejected files, …)"] == "4 files"
     assert not agency.home.outbox.exists()
+    assert not agency.home.lake.exists()
     assert any("mails that were sent" in line for line in done.unreachable)
     assert not any(path.name.startswith("rebuild") for path in agency.home.warehouse.parent.iterdir())
 

@@ -71,7 +71,13 @@ def _yml(lines: Iterable[str]) -> str:
 
 
 def _source(name: str) -> list[str]:
-    return [f"  - name: {name}", f"    description: {json.dumps(_OF_SOURCE[name])}", "    tables:"]
+    return [
+        f"  - name: {name}",
+        # Macros cannot name the schema of a source, as they do for models (generate_schema_name).
+        f"    schema: \"{{{{ var('schema_prefix', '') }}}}{name}\"",
+        f"    description: {json.dumps(_OF_SOURCE[name])}",
+        "    tables:",
+    ]
 
 
 def _table(name: str, about: str, columns: Mapping[str, str]) -> list[str]:
