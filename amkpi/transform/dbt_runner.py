@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import json
+import logging
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -202,10 +203,13 @@ def run_dbt(
     ]  # fmt: skip
     # A build leaves hardly any garbage, and the search for it takes a tenth of the time.
     gc.disable()
+    # dbt's log cannot be written on a full disk. The error of the model is reported, not a traceback for each line.
+    shown, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         result = dbtRunner(manifest=project, callbacks=[on_event]).invoke(options)
     finally:
         gc.enable()
+        logging.raiseExceptions = shown
     _release_warehouse()
     if is_cached and project is None and result.exception is None:
         manifest_cache.save(home)
