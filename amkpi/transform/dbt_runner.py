@@ -214,11 +214,11 @@ def run_dbt(
     if is_cached and project is None and result.exception is None:
         manifest_cache.save(home)
     if result.exception is not None:
-        raise AmkpiError(f"dbt could not run: {_one_line(str(result.exception))}") from result.exception
+        raise AmkpiError(f"dbt could not run: {one_line(str(result.exception))}") from result.exception
     nodes = list(getattr(result.result, "results", []))
     failed = [node for node in nodes if node.status in (RunStatus.Error, TestStatus.Error, NodeStatus.Error)]
     if failed:
-        raise AmkpiError(f"the model {failed[0].node.name} could not be built: {_one_line(failed[0].message or '')}")
+        raise AmkpiError(f"the model {failed[0].node.name} could not be built: {one_line(failed[0].message or '')}")
     broken = [node for node in nodes if node.status == TestStatus.Fail]
     if broken:
         names = ", ".join(node.node.name for node in broken)
@@ -234,5 +234,6 @@ def _release_warehouse() -> None:
     DuckDBConnectionManager.close_all_connections()
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def one_line(text: str) -> str:
+    """The text in one line, without the stack with which Spark ends it."""
+    return " ".join(text.split("JVM stacktrace:")[0].split("\n\tat ")[0].split())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from amkpi.core.errors import AmkpiError
+from amkpi.transform.dbt_runner import one_line
 from amkpi.transform.spark.build import fetch
 from amkpi.transform.spark.lake import Lake
 from tests.conftest import Agency
@@ -66,3 +67,13 @@ def test_what_is_fetched_is_as_if_duckdb_had_built_it(agency: Agency, tmp_path: 
     shutil.rmtree(lake.built / "intermediate" / "int_kpi_values")
     with pytest.raises(AmkpiError, match=r"the model int_kpi_values could not be built: .*No files found"):
         fetch(lake, other.home, other.run.settings, other.run.as_of)
+
+
+def test_an_error_of_spark_is_told_without_its_stack() -> None:
+    error = (
+        "Runtime Error\n  [CAST_INVALID_INPUT] not a number\n\nJVM stacktrace:\norg.apache.spark.SparkException\n\tat x"
+    )
+    assert one_line(error) == "Runtime Error [CAST_INVALID_INPUT] not a number"
+    assert one_line("Job aborted: java.lang.ClassCastException\n\tat java.base/x\n\tat y") == (
+        "Job aborted: java.lang.ClassCastException"
+    )
