@@ -120,6 +120,7 @@ def _contents(agency: Agency) -> dict[Path, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_a_dry_run_changes_nothing_and_counts_what_is_then_done(agency: Agency) -> None:
     before = _contents(agency)
     counted = forget(agency.run, PERSON)
@@ -139,6 +140,7 @@ def test_a_dry_run_changes_nothing_and_counts_what_is_then_done(agency: Agency) 
     assert not any(path.name.startswith("rebuild") for path in agency.home.warehouse.parent.iterdir())
 
 
+@pytest.mark.slow
 def test_the_rows_of_a_person_keep_lines_and_ids(agency: Agency) -> None:
     deliveries = agency.rows("select delivery, file_name, status, rows_read, bytes from raw.ledger order by all")
     _erased(agency)

@@ -33,6 +33,7 @@ def lake(agency: Agency) -> Lake:
     return made
 
 
+@pytest.mark.slow
 def test_every_source_of_the_models_is_a_file_with_the_types_of_the_warehouse(agency: Agency, lake: Lake) -> None:
     files = {path.parent.relative_to(lake.root / "rows").parts for path in (lake.root / "rows").rglob("*.parquet")}
     assert files == set(source_tables())
