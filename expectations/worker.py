@@ -1,24 +1,20 @@
 """The audit in a separate process, which imports Great Expectations on the other core while the marts are built.
 
 The import takes 4 to 7 s, a third of the run of a small agency. The process calls `audit_warehouse`, so the findings
-are the same. It ends together with the process that started it: it reads a pipe from that process, and the operating
-system closes the pipe in any case.
+are the same.
 """
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import os
 import pickle
 import subprocess
 import sys
-import threading
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, BinaryIO, Self
+from typing import Self
 
 from amkpi.core.findings import Finding
+from amkpi.core.processes import child
 from amkpi.core.settings import Settings
 from amkpi.expectations import runner
 from amkpi.expectations.context import AuditContext
@@ -75,23 +71,15 @@ class AuditWorker:
                     return [runner.audit_could_not_run(content)]
                 progress(content)
         except (EOFError, BrokenPipeError, pickle.UnpicklingError):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(10)  # so that the exit code is its own, not that of our kill
+            how = child.how_it_ended(process)
             self.close()
-            code = process.returncode
-            how = f"signal {-code}" if code < 0 else f"exit code {code}"
             return [runner.audit_could_not_run(f"the audit process ended with {how}")]
 
     def close(self) -> None:
         """End the process. It holds nothing that must be saved."""
         process, self._process = self._process, None
         if process is not None:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                with contextlib.suppress(BrokenPipeError):  # unsent bytes cannot be flushed to an ended process
-                    if pipe is not None:
-                        pipe.close()
+            child.end(process)
 
     def __enter__(self) -> Self:
         return self
@@ -102,16 +90,8 @@ class AuditWorker:
 
 def main() -> None:
     """The process: import, wait for requests, run an audit for each, and send the findings."""
-    # The answers get their own file descriptor, so that a library that prints cannot damage them.
-    with os.fdopen(os.dup(1), "wb") as answers:
-        os.dup2(2, 1)
-        requests: SimpleQueue[Any] = SimpleQueue()
-        threading.Thread(target=_receive, args=(sys.stdin.buffer, requests), daemon=True).start()
-
-        def send(kind: str, content: Any) -> None:
-            pickle.dump((kind, content), answers)
-            answers.flush()
-
+    with child.answers() as send:
+        requests = child.requests()
         try:
             # An import creates hardly any garbage, and the search for it takes a tenth of the time.
             gc.disable()
@@ -124,17 +104,6 @@ def main() -> None:
                 send("findings", findings)
         except Exception as error:  # noqa: BLE001 - any error that stops the audit must block, and be reported
             send("error", f"{type(error).__name__}: {error}")
-
-
-def _receive(parent: BinaryIO, requests: SimpleQueue[Any]) -> None:
-    """Queue the requests of the parent, and exit when it ends.
-
-    Without it nobody waits for the findings, and the next process needs the warehouse that this one may hold open.
-    """
-    with contextlib.suppress(EOFError):
-        while True:
-            requests.put(pickle.load(parent))
-    os._exit(1)
 
 
 if __name__ == "__main__":

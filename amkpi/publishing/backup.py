@@ -133,21 +133,21 @@ def restore(folder: Path, home: Home, progress: Progress = lambda line: None) ->
 
 @dataclass(frozen=True)
 class RestoredFile:
-    """One file of HOME/state/ that was brought back. made_at: of the backup; aside: what was there before, if anything.
+    """One file of HOME/state/ that was brought back. made_at: of the backup.
 
-    aside has a name with a dot, which backups leave out.
+    replaced: what was there before, if anything; it has a name with a dot, which backups leave out.
     """
 
     file: Path
     made_at: datetime
-    aside: Path | None
+    replaced: Path | None
 
 
 def restore_one(folder: Path, home: Home, names: Sequence[str], moment: datetime) -> RestoredFile:
     """Bring one file of HOME/state/ back from a backup; the caller holds HOME's lock.
 
-    names: its name, and the one that it had before; moment: names what is put aside. Raises AmkpiError for a backup
-    that does not have the file, or whose copy is damaged; then nothing is changed.
+    names: its name, and the one that it had before; moment: is in the name of what is replaced. Raises AmkpiError for a
+    backup that does not have the file, or whose copy is damaged; then nothing is changed.
     """
     contents = _read(folder, check=False)
     found = [name for name in names if name and f"state/{name}" in contents]
@@ -159,7 +159,7 @@ def restore_one(folder: Path, home: Home, names: Sequence[str], moment: datetime
         if _copied(copy, partial) != contents[f"state/{found[0]}"]:
             raise AmkpiError(f"{copy} is damaged: nothing was restored; use another backup")
         ending = f"replaced-{moment.astimezone(UTC).strftime(_MOMENT)}"
-        aside = home.state / f".{file.name}.{ending}"
+        replaced = home.state / f".{file.name}.{ending}"
         # What SQLite keeps beside a file belongs to that file alone.
         for old in (home.state / f"{name}{side}" for name in names if name for side in ("", *SIDE_FILES)):
             if old.exists():
@@ -170,7 +170,7 @@ def restore_one(folder: Path, home: Home, names: Sequence[str], moment: datetime
         raise AmkpiError(f"cannot restore {file}: {error.strerror}") from error
     finally:
         partial.unlink(missing_ok=True)
-    return RestoredFile(file, _made_at(folder), aside if aside.exists() else None)
+    return RestoredFile(file, _made_at(folder), replaced if replaced.exists() else None)
 
 
 def _made_at(folder: Path) -> datetime:

@@ -100,7 +100,7 @@ BAD: Mapping[str, Sequence[tuple[str, str, Mapping[str, str]]]] = {
         ("out_of_range", "rate", {"rate": "0"}),
     ],
 }
-# Name, bytes and the extract it is taken for: each is put aside, for a reason of its own.
+# Name, bytes and the extract it is taken for: each is rejected, for a reason of its own.
 BROKEN: Sequence[tuple[str, bytes, str | None]] = (
     ("clients/0-none.xlsx", b"no workbook", "clients"),
     ("clients/0-quote.csv", b'client_id,client_name\nX,"never closed\nY,y\n', "clients"),

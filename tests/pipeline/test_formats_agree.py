@@ -77,8 +77,8 @@ def deliver(agency: Agency, files: Dirty, in_one_run: bool) -> None:
 def check_kept(agency: Agency, files: Dirty) -> None:
     """What is not loaded lies where it must, beside its reason, and what was being written was left alone."""
     assert files_below(agency.home.landing) == files.unfinished
-    aside = {name for name, _, status, *_ in files.ledger if status == "rejected"}
-    assert files_below(agency.home.rejected).keys() == aside | {f"{name}.reason.json" for name in aside}
+    rejected = {name for name, _, status, *_ in files.ledger if status == "rejected"}
+    assert files_below(agency.home.rejected).keys() == rejected | {f"{name}.reason.json" for name in rejected}
 
 
 def mixed(run: int, extract: str) -> Format:

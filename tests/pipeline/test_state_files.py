@@ -215,7 +215,7 @@ def test_one_file_comes_back_from_a_backup_and_all_else_stays(own: Agency) -> No
     own.load()
     assert delivery_log.read(own.home.state) == deliveries, "the next run writes what the warehouse has"
     kept = steps.back_up(own.run)[0].folder / "state"
-    assert not [path for path in kept.iterdir() if "replaced" in path.name], "what was put aside is in no backup"
+    assert not [path for path in kept.iterdir() if "replaced" in path.name], "what was replaced is in no backup"
 
 
 def test_what_cannot_be_restored_alone_is_told_and_changes_nothing(own: Agency, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def restore(run: Run, folder: Path, only: str | None) -> None:
     if only is not None:
         with console.step("restore") as (_, result):
             restored, of = steps.restore_one(run, folder, only)
-            before = f"; what was there before is {restored.aside.name}" if restored.aside else ""
+            before = f"; what was there before is {restored.replaced.name}" if restored.replaced else ""
             result(f"{restored.file}, {of.holds}, as of {restored.made_at:%Y-%m-%d %H:%M} UTC{before}; now: amkpi run")
         return
     with console.step("restore") as (progress, result):
