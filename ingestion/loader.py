@@ -20,7 +20,7 @@ from amkpi.core.erasure import register
 from amkpi.core.erasure.register import Erasures
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
-from amkpi.core.setting_groups import Landing
+from amkpi.core.setting_groups.pipeline import Landing
 from amkpi.core.settings import Settings
 from amkpi.core.storage.transactions import transaction
 from amkpi.ingestion import archive, delivery_log, landing, ledger, snapshots

@@ -32,30 +32,24 @@ from amkpi.core.catalogue import YAML_LOADER
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.paths import DBT_PROJECT
-from amkpi.core.setting_groups import (
-    RESULT_NEUTRAL,
+from amkpi.core.setting_groups.group import RESULT_NEUTRAL, FlatName, Group
+from amkpi.core.setting_groups.pipeline import (
     Audit,
     Build,
     Closing,
-    FlatName,
-    Group,
     KpiVariables,
     Landing,
-    Mail,
-    Pages,
-    Parquet,
-    Postgres,
     Retention,
     Schedule,
-    Scorecards,
     Storage,
 )
+from amkpi.core.setting_groups.readers import Mail, Pages, Parquet, Postgres, Scorecards
 
 ENV_PREFIX = "AMKPI_"
 # Between the group and the name in a variable.
 DELIMITER = "__"
 # Variables that say where and when, and a secret. The command line reads them, and dbt's profile the warehouse.
-NOT_SETTINGS = frozenset({"HOME", "LANDING", "AS_OF", "WAREHOUSE", "MCP_TOKEN"})
+NOT_SETTINGS = frozenset({"HOME", "LANDING", "AS_OF", "WAREHOUSE", "MCP_TOKEN", "AGENCIES"})
 
 
 class Settings(BaseSettings):

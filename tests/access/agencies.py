@@ -6,7 +6,7 @@ import random
 from datetime import date
 
 from amkpi.access.names import ManagedSpan, Managers, Names, StaffMember
-from amkpi.core.setting_groups import Pages, Scorecards
+from amkpi.core.setting_groups.readers import Pages, Scorecards
 from amkpi.core.settings import Settings
 
 AS_OF = date(2026, 10, 17)

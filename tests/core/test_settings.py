@@ -11,7 +11,7 @@ import pytest
 
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
-from amkpi.core.setting_groups import KpiVariables, RatingBand
+from amkpi.core.setting_groups.pipeline import KpiVariables, RatingBand
 from amkpi.core.settings import all_settings, kpi_defaults, load_settings
 
 BANDS = (RatingBand(rating="Good", at_least=80), RatingBand(rating="Poor", at_least=0))

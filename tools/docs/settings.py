@@ -20,6 +20,7 @@ _WHERE_AND_WHEN = {
     "LANDING": ("`--landing`", "where extracts arrive; HOME/landing if it is not given"),
     "AS_OF": ("`--as-of`", "the run's date, YYYY-MM-DD; today in the setting `timezone` if it is not given"),
     "MCP_TOKEN": ("", "what a client of `amkpi mcp --http` sends as its bearer token; a new one is printed without it"),
+    "AGENCIES": ("", "the file agencies.toml of a group with many agencies"),
     "WAREHOUSE": ("", "the DuckDB file that dbt builds in, for dbt by hand; the pipeline sets it itself"),
 }
 _INTRO = f"""\
@@ -47,7 +48,7 @@ def page() -> str:
     if unknown:
         raise LookupError(
             f"no meaning of {', '.join(unknown)}: write the comment above it in dbt_project.yml, its Field's"
-            " description in amkpi/core/setting_groups.py, or a line in tools/docs/settings.py"
+            " description in amkpi/core/setting_groups/, or a line in tools/docs/settings.py"
         )
     parts = ["# Settings", _INTRO]
     for group, members in groupby(settings, key=lambda setting: setting.group):

@@ -17,7 +17,7 @@ from amkpi.access.reader import address_key
 from amkpi.core.errors import AmkpiError
 from amkpi.core.language.names import plain
 from amkpi.core.language.translator import Translator
-from amkpi.core.setting_groups import Pages
+from amkpi.core.setting_groups.readers import Pages
 from amkpi.interfaces.web.request import target_of
 from amkpi.interfaces.web.screens import Screen
 from amkpi.interfaces.web.sign_in import SignIn

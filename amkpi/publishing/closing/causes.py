@@ -18,7 +18,7 @@ import duckdb
 
 from amkpi.core.home import Home
 from amkpi.core.publication_id import pipeline_version
-from amkpi.core.setting_groups import KpiVariables
+from amkpi.core.setting_groups.pipeline import KpiVariables
 from amkpi.core.settings import Settings
 from amkpi.core.storage import closing_register
 from amkpi.core.storage.closing_register import Act

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from amkpi.core.language.translation import Language
-from amkpi.core.setting_groups import Cadence
+from amkpi.core.setting_groups.group import Cadence
 from amkpi.core.settings import Settings
 
 

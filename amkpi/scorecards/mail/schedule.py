@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from amkpi.core.language.periods import Period
-from amkpi.core.setting_groups import Cadence
+from amkpi.core.setting_groups.group import Cadence
 from amkpi.scorecards.mail.options import Options
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amkpi.core.setting_groups import Audit
+from amkpi.core.setting_groups.pipeline import Audit
 from amkpi.core.settings import Settings
 from tests.changed_settings import changed
 from tests.expectations.audits import audit, audit_raw, blocking, failed

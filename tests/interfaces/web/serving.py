@@ -23,7 +23,7 @@ from amkpi.access.names import Names
 from amkpi.access.reader import Reader
 from amkpi.core.home import Home
 from amkpi.core.run import Run
-from amkpi.core.setting_groups import Mail, Pages, Scorecards
+from amkpi.core.setting_groups.readers import Mail, Pages, Scorecards
 from amkpi.core.settings import Settings
 from amkpi.interfaces.web.application import Application
 from amkpi.scorecards.mail.smtp import Server

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from amkpi.core.setting_groups import RatingBand
+from amkpi.core.setting_groups.pipeline import RatingBand
 from amkpi.publishing.closing import causes
 from tests.publishing.closing.conftest import Closable
 

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from amkpi.core.language.periods import Period
-from amkpi.core.setting_groups import RatingBand
+from amkpi.core.setting_groups.pipeline import RatingBand
 from amkpi.core.storage import closing_register
 from amkpi.explain.arguments import period_key
 from amkpi.explain.evidence import explain

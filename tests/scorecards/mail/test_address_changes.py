@@ -17,7 +17,7 @@ from amkpi.access import addresses
 from amkpi.alerts.notify import announce_addresses
 from amkpi.core.home import Home
 from amkpi.core.run import Run
-from amkpi.core.setting_groups import Mail
+from amkpi.core.setting_groups.readers import Mail
 from amkpi.core.settings import Settings
 from amkpi.scorecards.mail.smtp import Server
 from amkpi.scorecards.recipients import audience

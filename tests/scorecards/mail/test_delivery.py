@@ -27,7 +27,7 @@ from cryptography.x509.oid import NameOID
 from amkpi.alerts.incidents import find_incidents
 from amkpi.core.errors import AmkpiError
 from amkpi.core.run import Run
-from amkpi.core.setting_groups import Cadence
+from amkpi.core.setting_groups.group import Cadence
 from amkpi.scorecards.mail import smtp
 from amkpi.scorecards.mail.delivery import send
 from amkpi.scorecards.mail.history import History, scorecards_sent

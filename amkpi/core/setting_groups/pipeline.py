@@ -1,48 +1,23 @@
-"""The groups of settings, with defaults, limits and meanings: in this module and nowhere else.
+"""The settings of loading, building, checking and closing, with defaults, limits and meanings: here and nowhere else.
 
 The KPI variables are an exception: their defaults and meanings are in dbt_project.yml, which dbt reads by itself too.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, SecretStr
 from pydantic_settings import NoDecode
 
-
-@dataclass(frozen=True)
-class FlatName:
-    """The name of a setting outside its group, where it differs from the name in the group."""
-
-    name: str
-
-
-# Marks a setting on which no row of a publication depends. Every other one is a part of the publication id.
-RESULT_NEUTRAL = "result neutral"
-
-
-def _list_from_text(value: Any) -> Any:
-    """A list that a variable gives as text separated by commas."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _bands_from_text(value: Any) -> Any:
-    """Rating bands that a variable gives as A+:110,A:95."""
-    if not isinstance(value, str):
-        return value
-    return [dict(zip(("rating", "at_least"), part.split(":", 1), strict=False)) for part in value.split(",")]
-
-
-Cadence = Literal["week", "month", "quarter", "year"]
-TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list_from_text)]
-
-
-class Group(BaseModel):
-    """Some settings that belong together."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from amkpi.core.setting_groups.group import (
+    RESULT_NEUTRAL,
+    FlatName,
+    Group,
+    TextList,
+    bands_from_text,
+    or_none,
+)
 
 
 class Landing(Group):
@@ -94,10 +69,6 @@ class Storage(Group):
     )
 
 
-# A variable or a TOML file cannot hold None.
-_or_none = BeforeValidator(lambda value: None if value in ("none", "") else value)
-
-
 class Build(Group):
     """The engine that builds the marts. Loading, validation, the audit and everything after them are DuckDB's."""
 
@@ -124,7 +95,7 @@ class Retention(Group):
     daily_days: Annotated[int, FlatName("keep_daily_days"), RESULT_NEUTRAL] = Field(
         default=31, ge=0, description="for so many days the last publication of each day is kept"
     )
-    publications_bytes: Annotated[ByteSize | None, _or_none, FlatName("keep_publications_bytes"), RESULT_NEUTRAL] = (
+    publications_bytes: Annotated[ByteSize | None, or_none, FlatName("keep_publications_bytes"), RESULT_NEUTRAL] = (
         Field(
             default=None,
             ge=0,
@@ -214,144 +185,6 @@ class Audit(Group):
         }
 
 
-class Scorecards(Group):
-    """The scorecards: for whom, when, in which language."""
-
-    language: Annotated[Literal["vi", "en"], FlatName("scorecard_language"), RESULT_NEUTRAL] = Field(
-        default="vi", description="the language of a mail where the reader's locale gives none"
-    )
-    leadership: Annotated[TextList, FlatName("scorecard_leadership"), RESULT_NEUTRAL] = Field(
-        default=(), description="staff ids of those who get the company's scorecard too"
-    )
-    workbook: Annotated[bool, FlatName("scorecard_workbook"), RESULT_NEUTRAL] = Field(
-        default=False, description="attach the evidence as XLSX"
-    )
-    min_days_for_score: Annotated[int, FlatName("scorecard_min_days_for_score"), RESULT_NEUTRAL] = Field(
-        default=7,
-        ge=0,
-        le=31,
-        description="a running period with fewer days of data shows no score and no missed target",
-    )
-    stale_after_days: Annotated[int, FlatName("scorecard_stale_after_days"), RESULT_NEUTRAL] = Field(
-        default=1, ge=0, description="a publication that is older than this is not mailed"
-    )
-    hour: Annotated[int, FlatName("scorecard_hour"), RESULT_NEUTRAL] = Field(
-        default=7, ge=0, le=23, description="scorecards that are due are sent from this hour on"
-    )
-    cadences: Annotated[
-        tuple[Cadence, ...], NoDecode, BeforeValidator(_list_from_text), FlatName("scorecard_cadences"), RESULT_NEUTRAL
-    ] = Field(
-        default=("week", "month", "quarter", "year"),
-        description="which scorecards are mailed: each week the month to date, and each month, quarter and year",
-    )
-    week_after_days: Annotated[int, FlatName("scorecard_week_after_days"), RESULT_NEUTRAL] = Field(
-        default=1, ge=1, le=7, description="days after a week's end until the month to date is mailed; 1 is Monday"
-    )
-    close_after_days: Annotated[int, FlatName("scorecard_close_after_days"), RESULT_NEUTRAL] = Field(
-        default=5, ge=0, description="days after a month's end until it is mailed"
-    )
-    quarter_after_days: Annotated[int, FlatName("scorecard_quarter_after_days"), RESULT_NEUTRAL] = Field(
-        default=10, ge=0, le=60, description="days after a quarter's end until it is mailed"
-    )
-    year_after_days: Annotated[int, FlatName("scorecard_year_after_days"), RESULT_NEUTRAL] = Field(
-        default=15, ge=0, le=60, description="days after a year's end until it is mailed"
-    )
-
-
-class Mail(Group):
-    """Mail: from whom, and who runs the pipeline."""
-
-    sender: Annotated[str, FlatName("mail_from"), RESULT_NEUTRAL] = Field(
-        default="KPI scorecards <scorecards@localhost.localdomain>", description="the sender of the mails"
-    )
-    operator: Annotated[str, FlatName("operator_email"), RESULT_NEUTRAL] = Field(
-        default="", description="the address of who runs the pipeline and gets the alerts; empty: nobody"
-    )
-    reply_to: Annotated[str, FlatName("mail_reply_to"), RESULT_NEUTRAL] = Field(
-        default="", description="the address that gets the answers of readers; empty: the operator's"
-    )
-    unsubscribed: Annotated[TextList, FlatName("mail_unsubscribed"), RESULT_NEUTRAL] = Field(
-        default=(), description="staff ids of those who asked to get no more scorecards by mail"
-    )
-    server_file: Annotated[str, FlatName("mail_server_file"), RESULT_NEUTRAL] = Field(
-        default="",
-        description="a file with the mail server's address, for commands where AIRFLOW_CONN_AMKPI_SMTP is not set",
-    )
-    address_hold_hours: Annotated[int, FlatName("mail_address_hold_hours"), RESULT_NEUTRAL] = Field(
-        default=24,
-        ge=0,
-        description="hours after the notice of it until a changed address of the staff extract gets anything",
-    )
-
-
-class Pages(Group):
-    """The pages: where they are, and who reads more than the own numbers."""
-
-    url: Annotated[str, FlatName("pages_url"), RESULT_NEUTRAL] = Field(
-        default="",
-        pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$",
-        description="the address of the pages as readers type it; mails link to it; empty: there are no pages",
-    )
-    analysts: Annotated[TextList, FlatName("pages_analysts"), RESULT_NEUTRAL] = Field(
-        default=(), description="staff ids or addresses of those who read everything"
-    )
-    operators: Annotated[TextList, FlatName("pages_operators"), RESULT_NEUTRAL] = Field(
-        default=(), description="staff ids or addresses of those who also read the pages on files, quarantine and audit"
-    )
-    session_hours: Annotated[int, FlatName("pages_session_hours"), RESULT_NEUTRAL] = Field(
-        default=12, ge=1, le=168, description="hours until a reader of the pages has to sign in again"
-    )
-    link_minutes: Annotated[int, FlatName("pages_link_minutes"), RESULT_NEUTRAL] = Field(
-        default=15, ge=1, le=60, description="minutes for which a sign-in link is valid"
-    )
-    log_days: Annotated[int, FlatName("pages_log_days"), RESULT_NEUTRAL] = Field(
-        default=180, ge=1, description="days for which the access log of the pages is kept"
-    )
-    trusted_proxies: Annotated[TextList, FlatName("pages_trusted_proxies"), RESULT_NEUTRAL] = Field(
-        default=(),
-        description="addresses or networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed",
-    )
-    oidc_issuer: Annotated[str, FlatName("pages_oidc_issuer"), RESULT_NEUTRAL] = Field(
-        default="",
-        pattern=r"^(https?://\S+)?$",
-        description="the OpenID Connect provider that signs readers in; empty: a link by mail signs them in",
-    )
-    oidc_client_id: Annotated[str, FlatName("pages_oidc_client_id"), RESULT_NEUTRAL] = Field(
-        default="", description="the id of the pages at the OpenID Connect provider"
-    )
-    oidc_client_secret_file: Annotated[str, FlatName("pages_oidc_client_secret_file"), RESULT_NEUTRAL] = Field(
-        default="", description="the file with the client secret of the OpenID Connect provider"
-    )
-    oidc_address_claim: Annotated[str, FlatName("pages_oidc_address_claim"), RESULT_NEUTRAL] = Field(
-        default="email",
-        min_length=1,
-        description="the claim with the reader's address; `email` counts only where the provider has verified it",
-    )
-    static_months: Annotated[int, FlatName("pages_static_months"), RESULT_NEUTRAL] = Field(
-        default=2, ge=1, le=120, description="months that `amkpi pages` writes, with the quarters and years of them"
-    )
-
-
-class Postgres(Group):
-    """PostgreSQL: each publication is also written there, with the rights of every reader."""
-
-    url: Annotated[SecretStr, FlatName("postgres_url"), RESULT_NEUTRAL] = Field(
-        default=SecretStr(""),
-        description="the address of the database, with user and password; empty: publications are not written to one",
-    )
-    url_file: Annotated[str, FlatName("postgres_url_file"), RESULT_NEUTRAL] = Field(
-        default="", description="a file with that address, so that the password is in no environment variable"
-    )
-
-
-class Parquet(Group):
-    """Parquet: each publication is also written as files below published/parquet/."""
-
-    publish: Annotated[bool, FlatName("publish_parquet"), RESULT_NEUTRAL] = Field(
-        default=False, description="write each publication as Parquet too"
-    )
-
-
 class Schedule(Group):
     """When something must have happened, and where Airflow's tasks build."""
 
@@ -366,7 +199,7 @@ class Schedule(Group):
 class Closing(Group):
     """Closing periods by themselves, after a person has approved it in Airflow."""
 
-    after_days: Annotated[int | None, _or_none, FlatName("close_after_days"), RESULT_NEUTRAL] = Field(
+    after_days: Annotated[int | None, or_none, FlatName("close_after_days"), RESULT_NEUTRAL] = Field(
         default=None, ge=0, description="days after a period's end until Airflow asks to close it; none: it never asks"
     )
     grain: Annotated[Literal["month", "quarter", "year"], FlatName("close_grain"), RESULT_NEUTRAL] = Field(
@@ -397,4 +230,4 @@ class KpiVariables(Group):
     attainment_floor: float
     attainment_cap: float = Field(gt=0)
     min_weight_covered: float = Field(ge=0, le=1)
-    rating_bands: Annotated[tuple[RatingBand, ...], NoDecode, BeforeValidator(_bands_from_text), Field(min_length=1)]
+    rating_bands: Annotated[tuple[RatingBand, ...], NoDecode, BeforeValidator(bands_from_text), Field(min_length=1)]

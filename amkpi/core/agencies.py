@@ -1,0 +1,164 @@
+"""agencies.toml: the agencies of a group that one Airflow runs, and that the group's view adds up.
+
+[group]
+name = "Sao Mai Group"
+reporting_currency = "VND"
+
+[[agencies]]
+code = "hanoi"              # in the names of DAGs, pools and folders: it never changes
+name = "Sao Mai Hà Nội"
+region = "North"
+home = "hanoi"              # relative to the folder of this file
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from amkpi.core.errors import AmkpiError
+from amkpi.core.home import Home
+
+# The environment variable that names the file.
+VARIABLE = "AMKPI_AGENCIES"
+
+
+@dataclass(frozen=True)
+class Agency:
+    """One agency of the group. `timezone` and `engine` are None where the agency's own settings decide."""
+
+    code: str
+    name: str
+    region: str
+    home: Home
+    timezone: str | None
+    engine: str | None
+    pool: str
+
+
+@dataclass(frozen=True)
+class Agencies:
+    """The group and its agencies, in the order of the file."""
+
+    file: Path
+    group_name: str
+    reporting_currency: str
+    agencies: tuple[Agency, ...]
+
+    def of_code(self, code: str) -> Agency:
+        """The agency of this code. Raises AmkpiError that names the known codes."""
+        for agency in self.agencies:
+            if agency.code == code:
+                return agency
+        raise AmkpiError(f"{self.file}: no agency {code}; known are {', '.join(each.code for each in self.agencies)}")
+
+    def of_home(self, home: Home) -> Agency | None:
+        """The agency whose HOME this is, None if it is none of the group's."""
+        root = home.root.resolve()
+        return next((agency for agency in self.agencies if agency.home.root.resolve() == root), None)
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Group(_Table):
+    name: str = Field(min_length=1)
+    reporting_currency: str = Field(pattern=r"^[A-Z]{3}$")
+
+
+class _Agency(_Table):
+    code: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
+    name: str = Field(min_length=1)
+    region: str = ""
+    home: str = Field(min_length=1)
+    landing: str | None = Field(default=None, min_length=1)
+    timezone: str | None = None
+    engine: Literal["duckdb", "spark"] | None = None
+    pool: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,200}$")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        try:
+            if value is not None:
+                ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("not a time zone; write it as in Asia/Ho_Chi_Minh") from error
+        return value
+
+
+class _File(_Table):
+    group: _Group
+    agencies: list[_Agency] = Field(min_length=1)
+
+
+def agencies_file(environment: Mapping[str, str] | None = None) -> Path | None:
+    """The file that AMKPI_AGENCIES names, None where it is not set. environment: `os.environ` when None."""
+    name = (os.environ if environment is None else environment).get(VARIABLE, "")
+    return Path(name) if name else None
+
+
+def read_agencies(file: Path) -> Agencies:
+    """Read the file. Raises AmkpiError that names the file, the entry and the fix.
+
+    Two agencies must not share a code, a HOME, a LANDING or a pool: each has one writer, and files of its own.
+    """
+    file = file.expanduser().absolute()
+    try:
+        with file.open("rb") as opened:
+            values = tomllib.load(opened)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise AmkpiError(f"{file}: not valid TOML: {error}") from error
+    except OSError as error:
+        raise AmkpiError(f"{file}: cannot be read: {error.strerror}; {VARIABLE} names this file") from error
+    try:
+        parsed = _File.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise AmkpiError(f"{file}: {_place(problem['loc'], values)}: {problem['msg']}") from error
+    agencies = tuple(_agency(each, file.parent) for each in parsed.agencies)
+    _check_none_twice(file, "code", (each.code for each in agencies))
+    _check_none_twice(file, "home", (str(each.home.root.resolve()) for each in agencies))
+    _check_none_twice(file, "landing", (str(each.home.landing.resolve()) for each in agencies))
+    _check_none_twice(file, "pool", (each.pool for each in agencies))
+    return Agencies(file, parsed.group.name, parsed.group.reporting_currency, agencies)
+
+
+def _agency(given: _Agency, folder: Path) -> Agency:
+    """A path is relative to the folder of the file."""
+    landing = None if given.landing is None else folder / Path(given.landing).expanduser()
+    return Agency(
+        code=given.code,
+        name=given.name,
+        region=given.region,
+        home=Home.at(folder / Path(given.home).expanduser(), landing),
+        timezone=given.timezone,
+        engine=given.engine,
+        pool=given.pool or f"amkpi_{given.code}",
+    )
+
+
+def _place(path: tuple[int | str, ...], values: Mapping[str, Any]) -> str:
+    """Where in the file: `agency hanoi: timezone`, or the number of an agency without a code."""
+    match path:
+        case ("agencies", int(number), *keys):
+            entry = values["agencies"][number]
+            code = entry.get("code") if isinstance(entry, dict) else None
+            return ": ".join([f"agency {code}" if code else f"agency number {number + 1}", *map(str, keys)])
+        case _:
+            return ".".join(map(str, path))
+
+
+def _check_none_twice(file: Path, key: str, values: Iterable[str]) -> None:
+    twice = [value for value, count in Counter(values).items() if count > 1]
+    if twice:
+        raise AmkpiError(f"{file}: two agencies have the {key} {twice[0]}: give each its own")
