@@ -96,6 +96,8 @@ CLOCK = re.compile(
 )
 # dbt's cross-database macros do not carry these, and the engines differ in them.
 DUCKDB_ONLY = re.compile(r"\bqualify\b|\bfilter\s*\(|\basof\b|\b(?:group|order)\s+by\s+all\b", re.I)
+# What engines have and do not agree on: NULL among the values, and the places of a decimal. macros/engine.sql has it.
+OF_THE_ENGINE = re.compile(r"\b(?:greatest|least)\s*\(|\b(?:decimal|numeric)\b", re.I)
 
 
 @cache
@@ -332,6 +334,16 @@ def test_what_only_one_engine_has_is_recognised(text: str) -> None:
 def test_no_model_uses_what_a_second_engine_does_not_have() -> None:
     for path in code_files():
         assert not DUCKDB_ONLY.search(code(path)), path.name
+
+
+@pytest.mark.parametrize("text", ["greatest(a, 0)", "LEAST (a, b)", "cast(a as decimal(38, 12))", "a::numeric"])
+def test_what_engines_do_not_agree_on_is_recognised(text: str) -> None:
+    assert OF_THE_ENGINE.search(text)
+
+
+def test_what_engines_do_not_agree_on_is_in_the_macros_of_the_engines_alone() -> None:
+    macros = {path.name for path in code_files() if OF_THE_ENGINE.search(code(path))}
+    assert macros == {"engine.sql", "engine_spark.sql"}
 
 
 @pytest.mark.parametrize("extract", EXTRACTS)
