@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import duckdb
 import yaml
@@ -31,9 +32,9 @@ class Lake:
 
     def __init__(self, home: Home, settings: Settings) -> None:
         agency = f"amkpi_{hashlib.sha256(str(home.root.resolve()).encode()).hexdigest()[:8]}"
-        given = settings.build.lake
+        self._given = settings.build.lake
         # A folder that is given may be the lake of other agencies too.
-        self._shared = (home.root / Path(given).expanduser()).resolve() if given else None
+        self._shared = (home.root / _path(self._given).expanduser()).resolve() if self._given else None
         self.root = self._shared / agency if self._shared else home.lake.resolve()
         self.prefix = f"{agency}_"
 
@@ -44,6 +45,13 @@ class Lake:
 
     def make(self) -> None:
         """Make the empty folder of the agency. Raises AmkpiError where it cannot; a lake outside of HOME must exist."""
+        url = urlsplit(self._given)
+        if url.netloc and (url.scheme, url.netloc) != ("file", "localhost"):
+            # Only the scheme is told: an address may hold a key.
+            raise AmkpiError(
+                f"setting lake: {url.scheme}:// is not supported; give a folder, or its file:/// address,"
+                " that Spark sees under the same path"
+            )
         if self._shared and not self._shared.is_dir():
             raise AmkpiError(f"setting lake: no folder {self._shared}; create it, or give the right one")
         try:
@@ -86,6 +94,12 @@ class Lake:
         """Drop the databases of the agency in Spark; they may be on a server that others use."""
         for schema in dict.fromkeys([schema for schema, _ in source_tables()] + model_schemas()):
             session.sql(f"drop database if exists {self.prefix}{schema} cascade")
+
+
+def _path(given: str) -> Path:
+    """The folder that the setting names, by its path or by its file URL."""
+    url = urlsplit(given)
+    return Path(unquote(url.path) if url.scheme == "file" else given)
 
 
 def source_tables() -> Iterator[tuple[str, str]]:

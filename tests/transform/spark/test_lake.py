@@ -71,5 +71,29 @@ def test_a_lake_that_is_given_must_exist(agency: Agency, tmp_path: Path) -> None
         lake.make()
 
 
+@pytest.mark.parametrize("host", ["", "localhost"])
+def test_a_lake_may_be_given_by_its_file_url(agency: Agency, tmp_path: Path, host: str) -> None:
+    folder = tmp_path / "hồ 100%"
+    folder.mkdir()
+    url = folder.as_uri().replace("file://", f"file://{host}")
+    assert "%25" in url
+    lake = Lake(agency.home, changed(agency.run.settings, lake=url))
+    lake.make()
+    assert lake.built.is_relative_to(folder)
+    assert lake.built.is_dir()
+
+
+@pytest.mark.parametrize("url", ["s3://key:secret@bucket/lake", "gs://bucket", "file://server/lake"])
+def test_a_lake_that_is_no_folder_is_told_without_its_key(agency: Agency, url: str) -> None:
+    lake = Lake(agency.home, changed(agency.run.settings, lake=url))
+    with pytest.raises(
+        AmkpiError, match=rf"setting lake: {url.split(':')[0]}:// is not supported; give a folder"
+    ) as told:
+        lake.make()
+    assert "secret" not in str(told.value)
+    # What a forgotten person or client leaves is removed also then.
+    lake.remove()
+
+
 def test_the_schemas_of_the_models_are_those_of_the_project() -> None:
     assert model_schemas() == ["intermediate", "staging", "kpis", "marts"]
