@@ -16,6 +16,7 @@ from dbt.clients.jinja import MacroGenerator  # noqa: TID253
 from dbt.context.base import Var  # noqa: TID253
 from dbt.context.macros import MacroNamespace, MacroNamespaceBuilder  # noqa: TID253
 from dbt.context.manifest import ManifestContext  # noqa: TID253
+from dbt_common.clients.jinja import NativeSandboxTemplate
 
 
 class BoundWhenRead(dict[str, Any]):
@@ -24,6 +25,11 @@ class BoundWhenRead(dict[str, Any]):
     def __init__(self, made: Mapping[str, Any], unbound: Mapping[str, Any], bind: Callable[[Any], Any]) -> None:
         super().__init__(made)
         self.unbound, self.bind = unbound, bind
+
+    def forget(self) -> None:
+        """Drop every item. A context holds its macros and they hold it: else only the garbage collector finds them."""
+        self.clear()
+        self.unbound = {}
 
     def __missing__(self, name: str) -> Any:
         item = self[name] = self.bind(self.unbound[name])
@@ -85,14 +91,26 @@ class Layouts:
         return Namespace(unbound, names, lambda found: MacroGenerator(found.macro, context, node, stack))
 
 
+# The contexts of the run that is going on.
+_contexts: list[BoundWhenRead] = []
+
+
+def forget_contexts() -> None:
+    """Free the contexts of a run that has ended: 117,000 objects in a small build, of which a search takes 0.15 s."""
+    while _contexts:
+        _contexts.pop().forget()
+
+
 def bind_macros_when_read(replace: Callable[[Any, str, Any], None]) -> None:
     """Let each context of dbt bind its macros when they are read. `replace` replaces a function of a class."""
     layouts = Layouts()
     to_dict, render_variable = ManifestContext.to_dict, Var.get_rendered_var
+    make_context = NativeSandboxTemplate.new_context
 
     def build_namespace(self: Any) -> Namespace:
         # A macro is bound to the dict in which the templates look up names.
         self._ctx = BoundWhenRead(self._ctx, {}, lambda found: found)
+        _contexts.append(self._ctx)
         macros = self.manifest.get_macros_by_package()
         self._ctx.unbound = layouts.bound(self._get_namespace_builder(), macros, self._ctx)
         return self._ctx.unbound  # type: ignore[no-any-return]
@@ -111,6 +129,11 @@ def bind_macros_when_read(replace: Callable[[Any, str, Any], None]) -> None:
         # dbt's own copies the context, with every macro, for a template that is none.
         return render_variable(self, name) if isinstance(value, str) and "{" in value else value
 
+    def new_context(self: Any, given: Any = None, shared: bool = False, *rest: Any) -> Any:
+        # The template of a test's argument: its globals are the same dict. A copy would bind every macro.
+        return make_context(self, given, shared or isinstance(given, BoundWhenRead), *rest)
+
+    replace(NativeSandboxTemplate, "new_context", new_context)
     replace(ManifestContext, "_build_namespace", build_namespace)
     replace(ManifestContext, "to_dict", as_dict)
     replace(Var, "get_rendered_var", rendered_variable)

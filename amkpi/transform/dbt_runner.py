@@ -171,6 +171,7 @@ def run_dbt(
     from dbt_common.events.event_manager_client import ctx_set_event_manager
 
     from amkpi.transform.dbt_events import EventsOfARun
+    from amkpi.transform.dbt_macros import forget_contexts
 
     ctx_set_event_manager(EventsOfARun())
 
@@ -192,6 +193,7 @@ def run_dbt(
         *([] if arguments[0] == "docs" else ["--no-write-json"]),
         "--no-use-colors",
         "--no-send-anonymous-usage-stats",
+        "--use-fast-test-edges",
         "--log-level", "none",
         "--log-level-file", "info",
         "--log-path", str(target),
@@ -208,6 +210,7 @@ def run_dbt(
     try:
         result = dbtRunner(manifest=project, callbacks=[on_event]).invoke(options)
     finally:
+        forget_contexts()
         gc.enable()
         logging.raiseExceptions = shown
     _release_warehouse()

@@ -21,16 +21,21 @@ def take_shortcuts() -> None:
     from dbt.adapters.duckdb.environments import Environment
     from dbt.compilation import Linker
     from dbt.context import base, providers
+    from dbt.plugins.manager import PluginManager
     from dbt_common.behavior_flags import BehaviorFlagRendered
-    from dbt_common.clients.jinja import MacroFuzzEnvironment
+    from dbt_common.clients import jinja
     from dbt_common.events.base_types import BaseEvent
 
     from amkpi.transform.dbt_macros import bind_macros_when_read
 
     _make_messages_when_read(BaseEvent)
-    _compile_templates_once(MacroFuzzEnvironment)
+    _compile_templates_once(jinja.MacroFuzzEnvironment)
+    _make_environments_once(jinja)
+    _make_macros_once_in_a_context(jinja.BaseMacroGenerator)
     bind_macros_when_read(_replace)
     _share_the_empty_table()
+    # Every folder of the Python path is listed for them.
+    _replace(PluginManager, "get_prefixed_modules", staticmethod(cache(PluginManager.get_prefixed_modules)))
     # The functions of Python's modules that templates may call.
     _replace(base, "get_context_modules", cache(base.get_context_modules))
     _share_the_arguments_of_a_run(providers)
@@ -83,6 +88,30 @@ def _compile_templates_once(environment: Any) -> None:
         return code
 
     _replace(environment, "compile", compile_once)
+
+
+def _make_environments_once(jinja: Any) -> None:
+    """An environment depends on the node of its template only where it is to name undefined macros: dbt parses then."""
+    make = jinja.get_environment
+    make_once = cache(lambda native: make(native=native))
+
+    def environment(node: Any = None, capture_macros: bool = False, native: bool = False) -> Any:
+        return make(node, capture_macros, native) if capture_macros else make_once(native)
+
+    _replace(jinja, "get_environment", environment)
+
+
+def _make_macros_once_in_a_context(generator: Any) -> None:
+    """A model calls the same macro up to a hundred times. dbt makes it for each call: its template is run for that."""
+    make = generator.get_macro
+
+    def macro(self: Any) -> Any:
+        context, made = self.__dict__.get("_made", (None, None))
+        if context is not self.context or made is None:
+            self._made = self.context, (made := make(self))
+        return made
+
+    _replace(generator, "get_macro", macro)
 
 
 def _share_the_empty_table() -> None:

@@ -130,7 +130,10 @@ def test_a_macro_that_was_added_or_replaced_is_seen_in_the_next_context() -> Non
 
 
 def test_in_a_context_a_macro_has_precedence_over_what_dbt_has_under_its_name() -> None:
+    from dbt.clients.jinja import get_rendered
     from dbt.context.manifest import ManifestContext
+
+    from amkpi.transform.dbt_macros import forget_contexts
 
     class Context(ManifestContext):  # type: ignore[misc]
         def _get_namespace_builder(self) -> Any:
@@ -145,8 +148,46 @@ def test_in_a_context_a_macro_has_precedence_over_what_dbt_has_under_its_name() 
     assert "own" in context
     assert context.get("own").context is context
     assert context.get("nothing") is None
-    # A template that is not native looks into the context; a native one into a copy of it.
+    # The argument of a test is rendered in the context itself.
+    made = dict.__len__(context)
+    assert get_rendered("{{ dbt_version }}", context, native=True) == context["dbt_version"]
+    assert dict.__len__(context) == made, "macros were bound that nobody calls"
     assert dict(**context)["fast"].macro is found["dbt_duckdb"]["fast"]
+    # After a run nothing holds a context, and its macros hold none.
+    generator = context["fast"]
+    forget_contexts()
+    assert (len(context), len(generator.context)) == (0, 0)
+
+
+def test_a_macro_is_made_once_in_a_context() -> None:
+    from dbt.clients.jinja import MacroGenerator
+
+    sql = "{% macro twice(of) %}{{ of }}{{ of }}{{ mark }}{{ caller() if caller }}{% endmacro %}"
+    macro = SimpleNamespace(name="twice", macro_sql=sql, unique_id="macro.amkpi.twice")
+    context = {"mark": "!"}
+    one, other = MacroGenerator(macro, context), MacroGenerator(macro, {"mark": "?"})
+    assert one.get_macro() is one.get_macro()
+    assert (one("a"), other("a"), one("b"), one(of=1)) == ("aa!", "aa?", "bb!", "11!")
+    context["mark"] = "."
+    assert one("a") == "aa."
+    one.context = other.context
+    assert one("a") == "aa?"
+
+
+def test_an_environment_is_made_once_but_not_to_name_what_a_template_lacks() -> None:
+    from dbt_common.clients import jinja
+
+    assert jinja.get_environment("a node") is jinja.get_environment("another node")
+    assert jinja.get_environment(native=True) is not jinja.get_environment()
+    assert jinja.get_environment("a node", capture_macros=True) is not jinja.get_environment("a node", True)
+
+
+def test_plugins_of_dbt_are_looked_for_once() -> None:
+    from dbt.plugins.manager import PluginManager
+
+    found = PluginManager.get_prefixed_modules()
+    assert "dbt_common" in found
+    assert PluginManager.get_prefixed_modules() is found
 
 
 def test_a_variable_is_rendered_only_if_it_is_a_template() -> None:
