@@ -33,70 +33,78 @@ from typing import Any
 
 from airflow.sdk import AssetOrTimeSchedule, Param, dag, task
 
-from amkpi.interfaces.airflow.assets import ANY_ROWS, EXPORT, MARTS
-from amkpi.interfaces.airflow.schedules import NIGHTLY
-from amkpi.interfaces.airflow.task_defaults import DEFAULT_ARGS, PRIORITY_FINISH_STARTED, PRIORITY_LOW
+from amkpi.interfaces.airflow.assets import assets_of
+from amkpi.interfaces.airflow.names import ServedAgency, agencies_served
+from amkpi.interfaces.airflow.schedules import nightly
+from amkpi.interfaces.airflow.task_defaults import PRIORITY_FINISH_STARTED, PRIORITY_LOW, dag_arguments, default_args
 from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, request_export, run_from_params, run_step
 
 
-@dag(
-    dag_id="amkpi_build_marts",
-    schedule=AssetOrTimeSchedule(timetable=NIGHTLY, assets=ANY_ROWS),
-    catchup=False,
-    max_active_runs=1,
-    default_args=DEFAULT_ARGS,
-    params={
-        "as_of": Param(None, type=["null", "string"], format="date", description="empty: today at the agency"),
-        "current": Param(False, type="boolean", description="readers see this date, also if they see a later one now"),
-        "rebuild": Param(False, type="boolean", description="make the warehouse again from archive/ and state/ first"),
-    },
-    tags=["amkpi", "marts"],
-    doc_md=__doc__,
-)
-def build_marts() -> None:
-    @task(**PRIORITY_LOW)
-    def build(*, params: Any) -> dict[str, Any]:
-        """Build for a date. The later tasks get the date from this one, so that it stays the same after midnight."""
-        from amkpi.pipeline import steps
+def build_marts(agency: ServedAgency) -> None:
+    """The DAG of an agency; None: the only one of this Airflow."""
+    assets = assets_of(agency)
 
-        with raise_as_airflow_error():
-            run = run_from_params(params)
-            if params["rebuild"]:
-                run_step(steps.rebuild, run)
-            report = run_step(steps.build, run)
-        return {**run.to_xcom(), "models": report.models, "tests": report.tests}
+    @dag(
+        **dag_arguments("build_marts", agency, __doc__, "marts"),
+        schedule=AssetOrTimeSchedule(timetable=nightly(agency), assets=assets.any_rows),
+        default_args=default_args(agency),
+        params={
+            "as_of": Param(None, type=["null", "string"], format="date", description="empty: today at the agency"),
+            "current": Param(
+                False, type="boolean", description="readers see this date, also if they see a later one now"
+            ),
+            "rebuild": Param(
+                False, type="boolean", description="make the warehouse again from archive/ and state/ first"
+            ),
+        },
+    )
+    def define() -> None:
+        @task(**PRIORITY_LOW)
+        def build(*, params: Any) -> dict[str, Any]:
+            """Build for a date. The later tasks get the date from this one: it stays the same after midnight."""
+            from amkpi.pipeline import steps
 
-    @task(**PRIORITY_FINISH_STARTED)
-    def audit(built: dict[str, Any]) -> dict[str, Any]:
-        """Check the input and the marts."""
-        from amkpi.pipeline import steps
+            with raise_as_airflow_error():
+                run = run_from_params(agency, params)
+                if params["rebuild"]:
+                    run_step(steps.rebuild, run)
+                report = run_step(steps.build, run)
+            return {**run.to_xcom(), "models": report.models, "tests": report.tests}
 
-        with raise_as_airflow_error():
-            run = run_from_params(built)
-            report = run_step(steps.audit_rebuilding_if_stale, run)
-        for warning in report.warnings:
-            log(f"{warning.suite}: {warning.expectation}: {warning.observed}; {warning.advice}")
-        return {**run.to_xcom(), "expectations": len(report.findings), "warnings": len(report.warnings)}
+        @task(**PRIORITY_FINISH_STARTED)
+        def audit(built: dict[str, Any]) -> dict[str, Any]:
+            """Check the input and the marts."""
+            from amkpi.pipeline import steps
 
-    @task(outlets=[MARTS, EXPORT], **PRIORITY_FINISH_STARTED)
-    def publish(audited: dict[str, Any], *, outlet_events: Any) -> dict[str, Any]:
-        """Switch `current.duckdb` to the new publication."""
-        from amkpi.pipeline import steps
+            with raise_as_airflow_error():
+                run = run_from_params(agency, built)
+                report = run_step(steps.audit_rebuilding_if_stale, run)
+            for warning in report.warnings:
+                log(f"{warning.suite}: {warning.expectation}: {warning.observed}; {warning.advice}")
+            return {**run.to_xcom(), "expectations": len(report.findings), "warnings": len(report.warnings)}
 
-        with raise_as_airflow_error():
-            run = run_from_params(audited)
-            report = run_step(steps.publish_rebuilding_if_stale, run)
-            request_export(run, outlet_events)
-        if report.repaired:
-            log(f"somebody had written into {report.file}: it is written again")
-        if report.historical:
-            log(
-                f"historical publication: {report.file}; readers still see the later date; the param `current` switches"
-                f" them to {run.as_of:%d/%m/%Y}"
-            )
-        return {"publication": report.publication_id, "file": str(report.file), "historical": report.historical}
+        @task(outlets=[assets.marts, assets.export], **PRIORITY_FINISH_STARTED)
+        def publish(audited: dict[str, Any], *, outlet_events: Any) -> dict[str, Any]:
+            """Switch `current.duckdb` to the new publication."""
+            from amkpi.pipeline import steps
 
-    publish(audit(build()))
+            with raise_as_airflow_error():
+                run = run_from_params(agency, audited)
+                report = run_step(steps.publish_rebuilding_if_stale, run)
+                request_export(run, assets, outlet_events)
+            if report.repaired:
+                log(f"somebody had written into {report.file}: it is written again")
+            if report.historical:
+                log(
+                    f"historical publication: {report.file}; readers still see the later date; the param `current`"
+                    f" switches them to {run.as_of:%d/%m/%Y}"
+                )
+            return {"publication": report.publication_id, "file": str(report.file), "historical": report.historical}
+
+        publish(audit(build()))
+
+    define()
 
 
-build_marts()
+for each in agencies_served():
+    build_marts(each)

@@ -30,81 +30,85 @@ from typing import Any
 from airflow.sdk import AssetOrTimeSchedule, Param, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from amkpi.interfaces.airflow.approval import AskToClose
-from amkpi.interfaces.airflow.assets import ANSWERED, EXPORT, MARTS
-from amkpi.interfaces.airflow.schedules import IN_THE_MORNING, SCHEDULE_SETTINGS
-from amkpi.interfaces.airflow.task_defaults import DEFAULT_ARGS, PRIORITY_FINISH_STARTED
+from amkpi.interfaces.airflow.assets import assets_of
+from amkpi.interfaces.airflow.closing.approval import AskToClose
+from amkpi.interfaces.airflow.names import ServedAgency, agencies_served
+from amkpi.interfaces.airflow.schedules import SCHEDULE_SETTINGS, in_the_morning
+from amkpi.interfaces.airflow.task_defaults import NO_POOL, PRIORITY_FINISH_STARTED, dag_arguments, default_args
 from amkpi.interfaces.airflow.task_run import raise_as_airflow_error, request_export, run_from_params
 
 
-@dag(
-    dag_id="amkpi_close_period",
-    schedule=AssetOrTimeSchedule(timetable=IN_THE_MORNING, assets=ANSWERED),
-    catchup=False,
-    max_active_runs=1,
-    default_args=DEFAULT_ARGS,
-    params={
-        "period": Param(None, type=["null", "string"], description="2026-09, 2026-Q3 or 2026; empty: what is due"),
-        "by": Param(None, type=["null", "string"], description="who closes it"),
-        "note": Param(None, type=["null", "string"], description="why, for those who ask later"),
-    },
-    tags=["amkpi", "closing"],
-    doc_md=__doc__,
-)
-def close_period() -> None:
-    @task(pool="default_pool")
-    def choose(*, params: Any) -> dict[str, str]:
-        """The period that a person named, or the question about the one that is due. Skips itself without one."""
-        from amkpi.interfaces.airflow.closing import question
+def close_period(agency: ServedAgency) -> None:
+    """The DAG of an agency; None: the only one of this Airflow."""
+    assets = assets_of(agency)
 
-        if params["period"]:
-            return {"period": params["period"], "by": params["by"] or "", "note": params["note"] or ""}
-        with raise_as_airflow_error():
-            asked = question(run_from_params())
-        if asked is None:
-            raise AirflowSkipException("no period is to be closed")
-        return asked
-
-    @task.branch(pool="default_pool")
-    def by_hand_or_not(chosen: dict[str, str]) -> str:
-        """The next task: `close_by_hand` if a period was given, else `ask`."""
-        return "close_by_hand" if "by" in chosen else "ask"
-
-    @task(outlets=[MARTS, EXPORT, ANSWERED], **PRIORITY_FINISH_STARTED)
-    def close_by_hand(chosen: dict[str, str], *, outlet_events: Any) -> dict[str, str]:
-        """Close what was named."""
-        from amkpi.interfaces.airflow.closing import close_and_report
-
-        with raise_as_airflow_error():
-            run = run_from_params()
-            closed = close_and_report(run, chosen["period"], chosen["by"], chosen["note"])
-            request_export(run, outlet_events)
-        return closed
-
-    ask = AskToClose(
-        task_id="ask",
-        subject="{{ ti.xcom_pull(task_ids='choose')['subject'] }}",
-        body="{{ ti.xcom_pull(task_ids='choose')['body'] }}",
-        response_timeout=timedelta(hours=SCHEDULE_SETTINGS.closing.approval_hours),
-        pool="default_pool",
+    @dag(
+        **dag_arguments("close_period", agency, __doc__, "closing"),
+        schedule=AssetOrTimeSchedule(timetable=in_the_morning(agency), assets=assets.answered),
+        default_args=default_args(agency),
+        params={
+            "period": Param(None, type=["null", "string"], description="2026-09, 2026-Q3 or 2026; empty: what is due"),
+            "by": Param(None, type=["null", "string"], description="who closes it"),
+            "note": Param(None, type=["null", "string"], description="why, for those who ask later"),
+        },
     )
+    def define() -> None:
+        @task(pool=NO_POOL)
+        def choose(*, params: Any) -> dict[str, str]:
+            """The period that a person named, or the question about the one that is due. Skips itself without one."""
+            from amkpi.interfaces.airflow.closing.answers import question
 
-    @task(outlets=[MARTS, EXPORT, ANSWERED], **PRIORITY_FINISH_STARTED)
-    def close_approved(chosen: dict[str, str], answer: dict[str, Any], *, outlet_events: Any) -> dict[str, str]:
-        """Close the publication that was shown; where another one is current, ask again."""
-        from amkpi.interfaces.airflow.closing import close_and_report, login
+            if params["period"]:
+                return {"period": params["period"], "by": params["by"] or "", "note": params["note"] or ""}
+            with raise_as_airflow_error():
+                asked = question(run_from_params(agency))
+            if asked is None:
+                raise AirflowSkipException("no period is to be closed")
+            return asked
 
-        with raise_as_airflow_error():
-            run = run_from_params()
-            closed = close_and_report(
-                run, chosen["period"], login(answer), "approved in Airflow", chosen["publication_id"]
-            )
-            request_export(run, outlet_events)
-        return closed
+        @task.branch(pool=NO_POOL)
+        def by_hand_or_not(chosen: dict[str, str]) -> str:
+            """The next task: `close_by_hand` if a period was given, else `ask`."""
+            return "close_by_hand" if "by" in chosen else "ask"
 
-    chosen = choose()
-    close_approved(chosen, ask.output)
-    by_hand_or_not(chosen) >> [close_by_hand(chosen), ask]
+        @task(outlets=[assets.marts, assets.export, assets.answered], **PRIORITY_FINISH_STARTED)
+        def close_by_hand(chosen: dict[str, str], *, outlet_events: Any) -> dict[str, str]:
+            """Close what was named."""
+            from amkpi.interfaces.airflow.closing.answers import close_and_report
+
+            with raise_as_airflow_error():
+                run = run_from_params(agency)
+                closed = close_and_report(run, chosen["period"], chosen["by"], chosen["note"])
+                request_export(run, assets, outlet_events)
+            return closed
+
+        ask = AskToClose(
+            task_id="ask",
+            subject="{{ ti.xcom_pull(task_ids='choose')['subject'] }}",
+            body="{{ ti.xcom_pull(task_ids='choose')['body'] }}",
+            response_timeout=timedelta(hours=SCHEDULE_SETTINGS.closing.approval_hours),
+            pool=NO_POOL,
+        )
+
+        @task(outlets=[assets.marts, assets.export, assets.answered], **PRIORITY_FINISH_STARTED)
+        def close_approved(chosen: dict[str, str], answer: dict[str, Any], *, outlet_events: Any) -> dict[str, str]:
+            """Close the publication that was shown; where another one is current, ask again."""
+            from amkpi.interfaces.airflow.closing.answers import close_and_report, login
+
+            with raise_as_airflow_error():
+                run = run_from_params(agency)
+                closed = close_and_report(
+                    run, chosen["period"], login(answer), "approved in Airflow", chosen["publication_id"]
+                )
+                request_export(run, assets, outlet_events)
+            return closed
+
+        chosen = choose()
+        close_approved(chosen, ask.output)
+        by_hand_or_not(chosen) >> [close_by_hand(chosen), ask]
+
+    define()
 
 
-close_period()
+for each in agencies_served():
+    close_period(each)

@@ -23,37 +23,40 @@ from __future__ import annotations
 from airflow.sdk import dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from amkpi.interfaces.airflow.assets import EXPORT_DUE
-from amkpi.interfaces.airflow.task_defaults import WITHOUT_POOL
+from amkpi.interfaces.airflow.assets import assets_of
+from amkpi.interfaces.airflow.names import ServedAgency, agencies_served
+from amkpi.interfaces.airflow.task_defaults import dag_arguments, default_args
 from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, run_from_params
 
 
-@dag(
-    dag_id="amkpi_export_marts",
-    schedule=EXPORT_DUE,
-    catchup=False,
-    max_active_runs=1,
-    # It only reads the published file. A DAG of its own, so that no build waits for a database that is down.
-    default_args=WITHOUT_POOL,
-    tags=["amkpi", "marts"],
-    doc_md=__doc__,
-)
-def export_marts() -> None:
-    @task
-    def export() -> dict[str, str]:
-        """Write what the settings want. Skips itself where they want nothing."""
-        from amkpi.pipeline import exports
+def export_marts(agency: ServedAgency) -> None:
+    """The DAG of an agency; None: the only one of this Airflow."""
 
-        with raise_as_airflow_error():
-            run = run_from_params()
-            if not exports.is_wanted(run):
-                raise AirflowSkipException("neither postgres_url nor publish_parquet is set")
-            lines = exports.export(run, log).lines
-        for line in lines:
-            log(line)
-        return dict(line.split(": ", 1) for line in lines)
+    @dag(
+        **dag_arguments("export_marts", agency, __doc__, "marts"),
+        schedule=assets_of(agency).export_due,
+        # It only reads the published file. A DAG of its own, so that no build waits for a database that is down.
+        default_args=default_args(agency, writes=False),
+    )
+    def define() -> None:
+        @task
+        def export() -> dict[str, str]:
+            """Write what the settings want. Skips itself where they want nothing."""
+            from amkpi.pipeline import exports
 
-    export()
+            with raise_as_airflow_error():
+                run = run_from_params(agency)
+                if not exports.is_wanted(run):
+                    raise AirflowSkipException("neither postgres_url nor publish_parquet is set")
+                lines = exports.export(run, log).lines
+            for line in lines:
+                log(line)
+            return dict(line.split(": ", 1) for line in lines)
+
+        export()
+
+    define()
 
 
-export_marts()
+for each in agencies_served():
+    export_marts(each)

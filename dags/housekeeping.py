@@ -8,7 +8,8 @@
 - `check_state`: reads every page of every file of HOME/state/, and names each damaged one with its remedy.
 - `prune_publications`: removes publications beyond AMKPI_KEEP_PUBLICATIONS and AMKPI_KEEP_DAILY_DAYS.
 - `clean_airflow`: removes the records and task logs of amkpi's DAGs that are older than AMKPI_KEEP_AIRFLOW_DAYS. 0
-  switches it off. AMKPI_CLEAN_WHOLE_AIRFLOW, which the stack sets, removes those of every DAG.
+  switches it off. AMKPI_CLEAN_WHOLE_AIRFLOW, which the stack sets, removes those of every DAG. With many agencies it is
+  the only task of `amkpi_housekeeping`; the other tasks are in the DAG of each agency.
 
 **When it fails.** The last line of the failed task's log says what, where and how to fix it. The tasks do not wait for
 each other. A backup that failed leaves nothing behind: fix the cause and clear the task. `amkpi restore BACKUP --home
@@ -24,59 +25,80 @@ from __future__ import annotations
 
 from airflow.sdk import dag, task
 
-from amkpi.interfaces.airflow.schedules import AFTER_NIGHTLY
-from amkpi.interfaces.airflow.task_defaults import WITHOUT_POOL
+from amkpi.interfaces.airflow.names import ServedAgency, agencies_served, serves_many
+from amkpi.interfaces.airflow.schedules import after_nightly, common_settings
+from amkpi.interfaces.airflow.task_defaults import ALERT_ARGS, dag_arguments, default_args
 from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, run_from_params
 
 
-@dag(
-    dag_id="amkpi_housekeeping",
-    schedule=AFTER_NIGHTLY,
-    catchup=False,
-    max_active_runs=1,
-    # No task here writes the warehouse. If another run holds HOME's lock, the retries wait for it.
-    default_args=WITHOUT_POOL,
-    tags=["amkpi", "operations"],
-    doc_md=__doc__,
-)
-def housekeeping() -> None:
-    @task
-    def back_up() -> dict[str, int | str]:
-        """Copy what cannot be computed again; then remove the oldest copies."""
-        from amkpi.pipeline import steps
+def housekeeping(agency: ServedAgency) -> None:
+    """The DAG of an agency; None: the only one of this Airflow."""
 
-        with raise_as_airflow_error():
-            report, gone = steps.back_up(run_from_params(), log)
-        return {"folder": str(report.folder), "files": report.files, "linked": report.linked, "removed": gone}
+    @dag(
+        **dag_arguments("housekeeping", agency, __doc__, "operations"),
+        schedule=after_nightly(agency),
+        # No task here writes the warehouse. If another run holds HOME's lock, the retries wait for it.
+        default_args=default_args(agency, writes=False),
+    )
+    def define() -> None:
+        @task
+        def back_up() -> dict[str, int | str]:
+            """Copy what cannot be computed again; then remove the oldest copies."""
+            from amkpi.pipeline import steps
 
-    @task
-    def check_state() -> dict[str, int]:
-        """Read every page of every file of HOME/state/."""
-        from amkpi.pipeline import steps
+            with raise_as_airflow_error():
+                report, gone = steps.back_up(run_from_params(agency), log)
+            return {"folder": str(report.folder), "files": report.files, "linked": report.linked, "removed": gone}
 
-        with raise_as_airflow_error():
-            return {"files": steps.check_state(run_from_params())}
+        @task
+        def check_state() -> dict[str, int]:
+            """Read every page of every file of HOME/state/."""
+            from amkpi.pipeline import steps
 
-    @task
-    def prune_publications() -> dict[str, int]:
-        """Remove the publications beyond the settings."""
-        from amkpi.pipeline import steps
+            with raise_as_airflow_error():
+                return {"files": steps.check_state(run_from_params(agency))}
 
-        with raise_as_airflow_error():
-            return {"removed": steps.prune_publications(run_from_params())}
+        @task
+        def prune_publications() -> dict[str, int]:
+            """Remove the publications beyond the settings."""
+            from amkpi.pipeline import steps
 
-    @task
-    def clean_airflow() -> dict[str, int]:
-        """Remove old records and logs of our DAGs."""
-        from amkpi.interfaces.airflow import housekeeping
+            with raise_as_airflow_error():
+                return {"removed": steps.prune_publications(run_from_params(agency))}
 
-        with raise_as_airflow_error():
-            return {"logs removed": housekeeping.clean(run_from_params())}
+        back_up()
+        check_state()
+        prune_publications()
+        if agency is None:
+            clean_airflow()
 
-    back_up()
-    check_state()
-    prune_publications()
-    clean_airflow()
+    define()
 
 
-housekeeping()
+@task
+def clean_airflow() -> dict[str, int]:
+    """Remove old records and logs of our DAGs."""
+    from amkpi.interfaces.airflow import housekeeping
+
+    with raise_as_airflow_error():
+        return {"logs removed": housekeeping.clean(common_settings() or run_from_params(None).settings)}
+
+
+def housekeeping_of_all() -> None:
+    """The DAG for what many agencies share: Airflow's records."""
+
+    @dag(
+        **dag_arguments("housekeeping", None, __doc__, "operations"),
+        schedule=after_nightly(None),
+        default_args=ALERT_ARGS,
+    )
+    def define() -> None:
+        clean_airflow()
+
+    define()
+
+
+for each in agencies_served():
+    housekeeping(each)
+if serves_many():
+    housekeeping_of_all()

@@ -22,38 +22,42 @@ from typing import Any
 from airflow.sdk import dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from amkpi.interfaces.airflow.assets import RAW, ROWS
+from amkpi.interfaces.airflow.assets import assets_of
+from amkpi.interfaces.airflow.names import ServedAgency, agencies_served
 from amkpi.interfaces.airflow.schedules import SCHEDULE_SETTINGS, load_schedule
-from amkpi.interfaces.airflow.task_defaults import DEFAULT_ARGS, PRIORITY_LOAD
+from amkpi.interfaces.airflow.task_defaults import PRIORITY_LOAD, dag_arguments, default_args
 from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, run_from_params
 
 
-@dag(
-    dag_id="amkpi_load_extracts",
-    schedule=load_schedule(SCHEDULE_SETTINGS),
-    catchup=False,
-    max_active_runs=1,
-    default_args=DEFAULT_ARGS,
-    tags=["amkpi", "ingestion"],
-    doc_md=__doc__,
-)
-def load_extracts() -> None:
-    @task(outlets=[RAW], **PRIORITY_LOAD)
-    def load(*, outlet_events: Any) -> dict[str, int]:
-        """Take what is ready in LANDING. The task is skipped when there is nothing for a build."""
-        from amkpi.pipeline import steps
+def load_extracts(agency: ServedAgency) -> None:
+    """The DAG of an agency; None: the only one of this Airflow."""
+    assets = assets_of(agency)
 
-        with raise_as_airflow_error():
-            report = steps.load(run_from_params(), log)
-        counts = {status: report.count(status) for status in ("loaded", "duplicate", "rejected")}
-        if not report.unprocessed:
-            raise AirflowSkipException(f"no new rows in landing: {counts}")
-        for family, news in report.unprocessed.items():
-            event = {"files": news.files, "rows": news.rows, "extracts": dict(news.extracts)}
-            outlet_events[RAW].add(ROWS[family], extra=event)
-        return {**counts, "rows": report.rows_read}
+    @dag(
+        **dag_arguments("load_extracts", agency, __doc__, "ingestion"),
+        schedule=load_schedule(agency, SCHEDULE_SETTINGS),
+        default_args=default_args(agency),
+    )
+    def define() -> None:
+        @task(outlets=[assets.raw], **PRIORITY_LOAD)
+        def load(*, outlet_events: Any) -> dict[str, int]:
+            """Take what is ready in LANDING. The task is skipped when there is nothing for a build."""
+            from amkpi.pipeline import steps
 
-    load()
+            with raise_as_airflow_error():
+                report = steps.load(run_from_params(agency), log)
+            counts = {status: report.count(status) for status in ("loaded", "duplicate", "rejected")}
+            if not report.unprocessed:
+                raise AirflowSkipException(f"no new rows in landing: {counts}")
+            for family, news in report.unprocessed.items():
+                event = {"files": news.files, "rows": news.rows, "extracts": dict(news.extracts)}
+                outlet_events[assets.raw].add(assets.rows[family], extra=event)
+            return {**counts, "rows": report.rows_read}
+
+        load()
+
+    define()
 
 
-load_extracts()
+for each in agencies_served():
+    load_extracts(each)

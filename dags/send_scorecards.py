@@ -29,12 +29,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, dag, task
+from airflow.sdk import AssetOrTimeSchedule, dag, task
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
-from amkpi.interfaces.airflow.assets import MARTS
-from amkpi.interfaces.airflow.schedules import TIMEZONE
-from amkpi.interfaces.airflow.task_defaults import WITHOUT_POOL
+from amkpi.interfaces.airflow.assets import assets_of
+from amkpi.interfaces.airflow.names import ServedAgency, agencies_served
+from amkpi.interfaces.airflow.schedules import daily
+from amkpi.interfaces.airflow.task_defaults import dag_arguments, default_args
 from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, run_from_params
 
 if TYPE_CHECKING:
@@ -42,58 +43,61 @@ if TYPE_CHECKING:
 
 # What a run returns to Airflow as its counts.
 COUNTED: tuple[MailOutcome, ...] = ("sent", "sent_before", "uncertain")
-AT_SEVEN = CronTriggerTimetable("0 7 * * *", timezone=TIMEZONE)
 
 
-@dag(
-    dag_id="amkpi_send_scorecards",
-    schedule=AssetOrTimeSchedule(timetable=AT_SEVEN, assets=MARTS),
-    catchup=False,
-    max_active_runs=1,
-    # It only reads the published file, so it does not need the slot of the writer.
-    default_args=WITHOUT_POOL,
-    tags=["amkpi", "scorecards"],
-    doc_md=__doc__,
-)
-def send_scorecards() -> None:
-    @task
-    def send() -> dict[str, int]:
-        """Send what is due, once. Fails when somebody's mail was deferred, so that the retries try again."""
-        from zoneinfo import ZoneInfo
+def send_scorecards(agency: ServedAgency) -> None:
+    """The DAG of an agency; None: the only one of this Airflow."""
 
-        from airflow.sdk import Connection
+    @dag(
+        **dag_arguments("send_scorecards", agency, __doc__, "scorecards"),
+        schedule=AssetOrTimeSchedule(timetable=daily(7, 0, agency), assets=assets_of(agency).marts),
+        # It only reads the published file, so it does not need the slot of the writer.
+        default_args=default_args(agency, writes=False),
+    )
+    def define() -> None:
+        @task
+        def send() -> dict[str, int]:
+            """Send what is due, once. Fails when somebody's mail was deferred, so that the retries try again."""
+            from zoneinfo import ZoneInfo
 
-        from amkpi.scorecards.mail import delivery
-        from amkpi.scorecards.mail.operator_mail import log_lines
-        from amkpi.scorecards.mail.options import options_of
-        from amkpi.scorecards.mail.schedule import due
-        from amkpi.scorecards.mail.smtp import server_of
+            from airflow.sdk import Connection
 
-        reports = []
-        with raise_as_airflow_error():
-            run = run_from_params()
-            if not run.home.current.exists():
-                raise AirflowSkipException("nothing is published yet; the first publication starts this DAG")
-            options = options_of(run.settings)
-            wanted = due(run.now().astimezone(ZoneInfo(run.settings.timezone)), options)
-            if not wanted:
-                raise AirflowSkipException("no scorecards are due")
-            server = server_of(Connection.get("amkpi_smtp"))
-            for each in wanted:
-                reports.append(
-                    delivery.send(run, server, each.grain, each.period, since=each.since, options=options, progress=log)
-                )
-                for line in log_lines(reports[-1]):
-                    log(line)
-        waiting = [report for report in reports if report.count("deferred")]
-        if waiting:
-            raise AirflowException("; ".join(line for report in waiting for line in log_lines(report)))
-        if all(report.held for report in reports):
-            # A retry would not change it, and `amkpi_watch_over` mails the operator the reason.
-            raise AirflowSkipException("; ".join(report.held for report in reports))
-        return {outcome: sum(report.count(outcome) for report in reports) for outcome in COUNTED}
+            from amkpi.scorecards.mail import delivery
+            from amkpi.scorecards.mail.operator_mail import log_lines
+            from amkpi.scorecards.mail.options import options_of
+            from amkpi.scorecards.mail.schedule import due
+            from amkpi.scorecards.mail.smtp import server_of
 
-    send()
+            reports = []
+            with raise_as_airflow_error():
+                run = run_from_params(agency)
+                if not run.home.current.exists():
+                    raise AirflowSkipException("nothing is published yet; the first publication starts this DAG")
+                options = options_of(run.settings)
+                wanted = due(run.now().astimezone(ZoneInfo(run.settings.timezone)), options)
+                if not wanted:
+                    raise AirflowSkipException("no scorecards are due")
+                server = server_of(Connection.get("amkpi_smtp"))
+                for each in wanted:
+                    reports.append(
+                        delivery.send(
+                            run, server, each.grain, each.period, since=each.since, options=options, progress=log
+                        )
+                    )
+                    for line in log_lines(reports[-1]):
+                        log(line)
+            waiting = [report for report in reports if report.count("deferred")]
+            if waiting:
+                raise AirflowException("; ".join(line for report in waiting for line in log_lines(report)))
+            if all(report.held for report in reports):
+                # A retry would not change it, and `amkpi_watch_over` mails the operator the reason.
+                raise AirflowSkipException("; ".join(report.held for report in reports))
+            return {outcome: sum(report.count(outcome) for report in reports) for outcome in COUNTED}
+
+        send()
+
+    define()
 
 
-send_scorecards()
+for each in agencies_served():
+    send_scorecards(each)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import duckdb
 
 from amkpi.core.storage.transactions import transaction
+from amkpi.core.storage.warehouse import table_exists
 from amkpi.ingestion.contracts.extracts import EXTRACTS, FAMILIES, Family
 
 
@@ -30,11 +31,7 @@ def find(connection: duckdb.DuckDBPyConnection) -> dict[Family, Unprocessed]:
     A file without rows changes nothing, except a file of a snapshot: it deletes every key.
     """
     create_table(connection)
-    rows = connection.execute(
-        "select extract, count(*), sum(rows_read)::bigint from raw.ledger"
-        " where status = 'loaded' and (rows_read > 0 or source is not null)"
-        " and delivery > (select coalesce(max(delivery), 0) from raw.processed) group by extract"
-    ).fetchall()
+    rows = _unprocessed(connection)
     found: dict[Family, Unprocessed] = {}
     for family in FAMILIES:
         own = {name: (files, read) for name, files, read in rows if EXTRACTS[name].family == family}
@@ -47,6 +44,15 @@ def find(connection: duckdb.DuckDBPyConnection) -> dict[Family, Unprocessed]:
     return found
 
 
+def is_any(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether there are deliveries that no build has used; for a connection that only reads."""
+    if not table_exists(connection, "raw", "ledger"):
+        return False
+    if table_exists(connection, "raw", "processed"):
+        return bool(_unprocessed(connection))
+    return bool(connection.execute("select 1 from raw.ledger where status = 'loaded' limit 1").fetchone())
+
+
 def mark_processed(connection: duckdb.DuckDBPyConnection) -> None:
     """Record that a build has started with everything that is loaded, whatever the result of that build.
 
@@ -56,6 +62,14 @@ def mark_processed(connection: duckdb.DuckDBPyConnection) -> None:
     with transaction(connection):
         connection.execute("delete from raw.processed")
         connection.execute("insert into raw.processed (delivery) select coalesce(max(delivery), 0) from raw.ledger")
+
+
+def _unprocessed(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int, int]]:
+    return connection.execute(
+        "select extract, count(*), sum(rows_read)::bigint from raw.ledger"
+        " where status = 'loaded' and (rows_read > 0 or source is not null)"
+        " and delivery > (select coalesce(max(delivery), 0) from raw.processed) group by extract"
+    ).fetchall()
 
 
 def create_table(connection: duckdb.DuckDBPyConnection) -> None:

@@ -24,15 +24,21 @@ def secret(name: str) -> str:
     return (SECRETS / name).read_text(encoding="utf-8").strip()
 
 
-def prepare_home() -> None:
-    """Make the folders of HOME, and one for each extract in LANDING.
+def prepare_homes() -> None:
+    """Make the folders of HOME, and one for each extract in LANDING; with AMKPI_AGENCIES, those of each agency.
 
     Senders do not make them, because amkpi might have no right to move files out of a sender's folder.
     Raises AmkpiError for a volume that cannot be written, and for a wrong setting.
     """
+    from amkpi.core.agencies import current_agencies
     from amkpi.core.run import Run
     from amkpi.ingestion.contracts.extracts import EXTRACTS
+    from amkpi.pipeline.agencies import make_folders
 
+    if group := current_agencies():
+        for agency in group.agencies:
+            make_folders(agency)
+        return
     home = Run.prepare().home
     home.make()
     for extract in EXTRACTS:
@@ -43,10 +49,10 @@ def prepare_database() -> None:
     """Create or upgrade Airflow's tables and those of its users, and set the pool and the mail connection."""
     from airflow.utils.db import initdb
 
-    from amkpi.interfaces.airflow.task_defaults import ensure_pool
+    from amkpi.interfaces.airflow.task_defaults import ensure_pools
 
     initdb()
-    ensure_pool()
+    ensure_pools()
     set_mail_server(secret(MAIL))
 
 
@@ -133,7 +139,7 @@ def main() -> None:
     from amkpi.core.errors import AmkpiError
 
     try:
-        prepare_home()
+        prepare_homes()
     except AmkpiError as error:
         sys.exit(f"amkpi: {error}")
     prepare_database()

@@ -18,6 +18,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -33,7 +34,10 @@ VARIABLE = "AMKPI_AGENCIES"
 
 @dataclass(frozen=True)
 class Agency:
-    """One agency of the group. `timezone` and `engine` are None where the agency's own settings decide."""
+    """One agency of the group. `timezone` and `engine` are None where the agency's own settings decide.
+
+    pool: Airflow's, of its one writer. queue: of the worker that has its HOME; None: any worker has it.
+    """
 
     code: str
     name: str
@@ -42,6 +46,7 @@ class Agency:
     timezone: str | None
     engine: str | None
     pool: str
+    queue: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class Agencies:
 
     def of_home(self, home: Home) -> Agency | None:
         """The agency whose HOME this is, None if it is none of the group's."""
+        if same := next((agency for agency in self.agencies if agency.home.root == home.root), None):
+            return same
         root = home.root.resolve()
         return next((agency for agency in self.agencies if agency.home.root.resolve() == root), None)
 
@@ -84,6 +91,7 @@ class _Agency(_Table):
     timezone: str | None = None
     engine: Literal["duckdb", "spark"] | None = None
     pool: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,200}$")
+    queue: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,200}$")
 
     @field_validator("timezone")
     @classmethod
@@ -105,6 +113,35 @@ def agencies_file(environment: Mapping[str, str] | None = None) -> Path | None:
     """The file that AMKPI_AGENCIES names, None where it is not set. environment: `os.environ` when None."""
     name = (os.environ if environment is None else environment).get(VARIABLE, "")
     return Path(name) if name else None
+
+
+def group_agencies() -> Agencies:
+    """The agencies of AMKPI_AGENCIES, for a command that needs them. Raises AmkpiError where it is not set."""
+    found = current_agencies()
+    if found is None:
+        raise AmkpiError(f"no agencies given: set {VARIABLE} to the path of agencies.toml")
+    return found
+
+
+def current_agencies(environment: Mapping[str, str] | None = None) -> Agencies | None:
+    """The agencies of the file that AMKPI_AGENCIES names, None where it is not set. Read again when it has changed.
+
+    Raises AmkpiError.
+    """
+    file = agencies_file(environment)
+    if file is None:
+        return None
+    try:
+        status = file.expanduser().stat()
+    except OSError:
+        return read_agencies(file)  # which says why
+    return _read_again(file, (status.st_mtime_ns, status.st_size, status.st_ino))
+
+
+# With 500 agencies it takes 50 ms, and every look at the settings of one needs it.
+@lru_cache(maxsize=4)
+def _read_again(file: Path, stamp: tuple[int, int, int]) -> Agencies:
+    return read_agencies(file)
 
 
 def read_agencies(file: Path) -> Agencies:
@@ -144,6 +181,7 @@ def _agency(given: _Agency, folder: Path) -> Agency:
         timezone=given.timezone,
         engine=given.engine,
         pool=given.pool or f"amkpi_{given.code}",
+        queue=given.queue,
     )
 
 

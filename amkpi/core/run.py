@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from amkpi.core.agencies import Agency
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.settings import Settings, load_settings
@@ -54,7 +55,23 @@ class Run:
         if not given_home:
             raise AmkpiError("no home given: use --home DIR, or set AMKPI_HOME")
         given_landing = landing or os.environ.get("AMKPI_LANDING")
-        place = Home.at(Path(given_home), Path(given_landing) if given_landing else None)
+        return cls._at(Home.at(Path(given_home), Path(given_landing) if given_landing else None), as_of)
+
+    @classmethod
+    def of_agency(cls, agency: Agency, as_of: str | None = None) -> Run:
+        """The run of an agency of agencies.toml. AMKPI_HOME and AMKPI_LANDING do not count.
+
+        Its HOME must exist: a worker on another machine would else begin a second one there. Raises AmkpiError.
+        """
+        if not agency.home.root.is_dir():
+            raise AmkpiError(
+                f"no folder {agency.home.root} on this machine for the agency {agency.code}: create it, or let its"
+                " tasks run where it is (`queue` in agencies.toml)"
+            )
+        return cls._at(agency.home, as_of)
+
+    @classmethod
+    def _at(cls, place: Home, as_of: str | None) -> Run:
         settings = load_settings(place)
         text = as_of or os.environ.get("AMKPI_AS_OF")
         try:

@@ -1,4 +1,4 @@
-"""Settings in groups: `AMKPI_*` variables, then HOME/amkpi.toml, then the defaults.
+"""Settings in groups: agencies.toml for its agencies, `AMKPI_*` variables, then HOME/amkpi.toml, then the defaults.
 
 Each setting has a name in its group (`retention.publications`: the table [retention] of the file, the variable
 AMKPI_RETENTION__PUBLICATIONS) and a flat name (`keep_publications`, AMKPI_KEEP_PUBLICATIONS). Both are accepted. An
@@ -28,6 +28,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from amkpi.core.agencies import Agencies, current_agencies
 from amkpi.core.catalogue import YAML_LOADER
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
@@ -168,14 +169,19 @@ def _project(text: str) -> dict[str, Any]:
 def load_settings(home: Home, environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings of this home.
 
-    environment: the variables to read, `os.environ` when None. Raises AmkpiError that names the setting and the fix.
+    environment: the variables to read, `os.environ` when None; with AMKPI_AGENCIES, what that file says of this home
+    goes before them. Raises AmkpiError that names the setting and the fix.
     """
+    environment = os.environ if environment is None else environment
     in_file = _resolve((str(home.settings_file), name, value) for name, value in _flattened(_read_file(home)))
     variables = _resolve(
         (variable, variable.removeprefix(ENV_PREFIX).lower().replace(DELIMITER, "."), text)
-        for variable, text in sorted((os.environ if environment is None else environment).items())
+        for variable, text in sorted(environment.items())
         if variable.startswith(ENV_PREFIX) and variable.removeprefix(ENV_PREFIX) not in NOT_SETTINGS
     )
+    agencies = current_agencies(environment)
+    if agencies is not None:
+        variables |= _of_agency(agencies, home, variables)
     source = EnvSettingsSource(Settings)
     source.env_vars = {_variable(path).lower(): given.value for path, given in variables.items()}
     values: dict[str, Any] = {}
@@ -196,6 +202,33 @@ def load_settings(home: Home, environment: Mapping[str, str] | None = None) -> S
             raise AmkpiError(f"{where}: setting {name}: {problem['msg']}") from None
         form = _form(path, name)
         raise AmkpiError(f"{where}: setting {name} = {problem['input']!r}: {problem['msg']}{form}") from error
+
+
+def _of_agency(
+    group: Agencies, home: Home, variables: Mapping[tuple[str, ...], _Given]
+) -> dict[tuple[str, ...], _Given]:
+    """What agencies.toml says of this home, and the variables that would make two agencies write into one place.
+
+    Raises AmkpiError for a database that all would share.
+    """
+    agency = group.of_home(home)
+    if agency is None:
+        return {}
+    found: dict[tuple[str, ...], _Given] = {}
+    for folder in (("storage", "backup_dir"), ("build", "lake")):
+        if (given := variables.get(folder)) and given.value:
+            found[folder] = _Given(given.origin, given.name, f"{given.value.rstrip('/')}/{agency.code}")
+    for database in (("postgres", "url"), ("postgres", "url_file")):
+        if (given := variables.get(database)) and given.value:
+            raise AmkpiError(
+                f"{given.origin}: all agencies of {group.file} would write into one database: remove the variable, and"
+                f" give each agency a database of its own in its amkpi.toml ({home.settings_file})"
+            )
+    of_file: dict[tuple[str, ...], str | None] = {("timezone",): agency.timezone, ("build", "engine"): agency.engine}
+    for path, value in of_file.items():
+        if value is not None:
+            found[path] = _Given(str(group.file), f"{path[-1]} of the agency {agency.code}", value)
+    return found
 
 
 def _form(path: tuple[str, ...], name: str) -> str:

@@ -245,14 +245,15 @@ def _disk_problems(run: Run) -> list[str]:
 
 def print_status_json(status: Status) -> None:
     """Print a status as JSON: the fields of `Status`, dates and moments in ISO 8601."""
-    terminal.print_json(_plain(asdict(status)))
+    terminal.print_json(plain(asdict(status)))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON has it: dates and moments in ISO 8601, paths as text."""
     if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
+        return {name: plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, date):
         return value.isoformat()
     return str(value) if isinstance(value, Path) else value

@@ -210,3 +210,39 @@ def test_a_number_that_is_wrong_says_nothing_of_lists(tmp_path: Path) -> None:
     with pytest.raises(AmkpiError) as raised:
         load_settings(Home.at(tmp_path), {})
     assert "write" not in str(raised.value)
+
+
+def a_group(folder: Path) -> dict[str, str]:
+    """The environment of a group with two agencies."""
+    (folder / "agencies.toml").write_text(
+        '[group]\nname = "g"\nreporting_currency = "VND"\n'
+        '[[agencies]]\ncode = "a"\nname = "A"\nhome = "a"\ntimezone = "Europe/Paris"\nengine = "spark"\n'
+        '[[agencies]]\ncode = "b"\nname = "B"\nhome = "b"\n'
+    )
+    return {"AMKPI_AGENCIES": str(folder / "agencies.toml")}
+
+
+def test_agencies_toml_goes_before_variables_and_these_before_the_file_of_the_home(tmp_path: Path) -> None:
+    environment = {**a_group(tmp_path), "AMKPI_TIMEZONE": "Asia/Bangkok"}
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "amkpi.toml").write_text(f'timezone = "UTC"\noperator_email = "{name}@x.example"\n')
+    found = {name: load_settings(Home.at(tmp_path / name), environment) for name in ("a", "b", "c")}
+    assert {name: each.timezone for name, each in found.items()} == {
+        "a": "Europe/Paris",
+        "b": "Asia/Bangkok",
+        "c": "Asia/Bangkok",
+    }
+    assert [each.build.engine for each in found.values()] == ["spark", "duckdb", "duckdb"]
+    assert [each.mail.operator for each in found.values()] == ["a@x.example", "b@x.example", "c@x.example"]
+
+
+def test_a_variable_makes_no_two_agencies_write_into_one_place(tmp_path: Path) -> None:
+    environment = {**a_group(tmp_path), "AMKPI_BACKUP_DIR": "/backups/", "AMKPI_LAKE": "s3://lake"}
+    a, b, other = (load_settings(Home.at(tmp_path / name), environment) for name in ("a", "b", "other"))
+    assert (a.storage.backup_dir, b.storage.backup_dir) == ("/backups/a", "/backups/b")
+    assert (a.build.lake, b.build.lake) == ("s3://lake/a", "s3://lake/b")
+    assert other.storage.backup_dir == "/backups/", "a home outside of the group has the folder to itself"
+    for variable in ("AMKPI_POSTGRES_URL", "AMKPI_POSTGRES_URL_FILE"):
+        with pytest.raises(AmkpiError, match=f"^{variable}: all agencies of .* would write into one database"):
+            load_settings(Home.at(tmp_path / "a"), {**environment, variable: "postgresql://u:secret@h/d"})

@@ -39,12 +39,12 @@ def airflow() -> None:
     from airflow.configuration import conf
     from airflow.utils.db import initdb
 
-    from amkpi.interfaces.airflow.task_defaults import ensure_pool
+    from amkpi.interfaces.airflow.task_defaults import ensure_pools
 
     found = conf.get("database", "sql_alchemy_conn")
     assert found == DATABASE, f"Airflow was imported before this conftest: the tests would write into {found}"
     initdb()
-    ensure_pool()
+    ensure_pools()
 
 
 @pytest.fixture

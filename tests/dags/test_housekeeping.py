@@ -145,7 +145,7 @@ def test_of_a_stranger_s_dag_no_run_record_or_log_goes_without_the_setting(
 
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD", f"printf %s {os.environ[CONNECTION]}")
     monkeypatch.setenv(CONNECTION, "airflow-db-not-allowed:///")
-    assert housekeeping.clean(run_from_params()) >= 1
+    assert housekeeping.clean(run_from_params(None).settings) >= 1
     assert histories() == {"payroll": before["payroll"], "amkpi_load_extracts": (0, 0, 0, 0)}
     assert (logs / "dag_id=payroll" / "run_id=1" / "attempt=1.log").exists()
     assert not (logs / "dag_id=amkpi_load_extracts" / "run_id=1" / "attempt=1.log").exists()

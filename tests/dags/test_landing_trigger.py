@@ -355,7 +355,7 @@ def test_trigger_and_sweep_each_work_without_the_other(given: dict[str, str], cr
 
     from amkpi.interfaces.airflow.schedules import load_schedule, schedule_settings
 
-    timetable = DAG("any", schedule=load_schedule(schedule_settings(given))).timetable
+    timetable = DAG("any", schedule=load_schedule(None, schedule_settings(given))).timetable
     assets = getattr(timetable, "asset_condition", None)
     names = [asset.name for asset in getattr(assets, "objects", [assets])] if assets is not None else []
     assert names == (["amkpi_landing"] if watched else [])

@@ -42,8 +42,8 @@ def without_outlet(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "dags", folder, ignore=shutil.ignore_patterns("__pycache__"))
     file = folder / "load_extracts.py"
     text = file.read_text(encoding="utf-8")
-    assert "outlets=[RAW], " in text
-    file.write_text(text.replace("outlets=[RAW], ", ""), encoding="utf-8")
+    assert "outlets=[assets.raw], " in text
+    file.write_text(text.replace("outlets=[assets.raw], ", ""), encoding="utf-8")
     return folder
 
 

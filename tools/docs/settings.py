@@ -20,7 +20,7 @@ _WHERE_AND_WHEN = {
     "LANDING": ("`--landing`", "where extracts arrive; HOME/landing if it is not given"),
     "AS_OF": ("`--as-of`", "the run's date, YYYY-MM-DD; today in the setting `timezone` if it is not given"),
     "MCP_TOKEN": ("", "what a client of `amkpi mcp --http` sends as its bearer token; a new one is printed without it"),
-    "AGENCIES": ("", "the file agencies.toml of a group with many agencies"),
+    "AGENCIES": ("", "the file agencies.toml of a group: many agencies in one Airflow"),
     "WAREHOUSE": ("", "the DuckDB file that dbt builds in, for dbt by hand; the pipeline sets it itself"),
 }
 _INTRO = f"""\
@@ -31,7 +31,12 @@ the table of its group: `publications` of `[retention]`. Its variable has two un
 
 An unknown name is an error, so a typo never leaves a default in force. Settings that can change a result are part of
 the publication id: after a change the next run publishes anew, and nothing has to be deleted or run twice. The others
-are marked in the column *results*."""
+are marked in the column *results*.
+
+In a group, `agencies.toml` goes before all of them for the time zone and the engine of an agency, and a variable counts
+for every agency: what is one agency's own (`operator_email`) belongs into its `HOME/amkpi.toml`. The folders of the
+variables {ENV_PREFIX}BACKUP_DIR and {ENV_PREFIX}LAKE get a folder for each agency, and an address of PostgreSQL cannot
+be a variable there ([operations/agencies.md](operations/agencies.md))."""
 _EXAMPLE_INTRO = "The defaults as `amkpi.toml`, to copy lines from:"
 _KPI_INTRO = "These are dbt variables. Their defaults are in `dbt_project/dbt_project.yml`."
 _COMMENT = re.compile(r"^  # (.+)$")

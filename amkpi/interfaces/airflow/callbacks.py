@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from amkpi.core.errors import AmkpiError, AuditBlocked
-from amkpi.interfaces.airflow.names import PREFIX, short_name
+from amkpi.interfaces.airflow.names import agency_of, name_for, short_name
 from amkpi.interfaces.airflow.task_run import log, run_from_params
 
 if TYPE_CHECKING:
     from amkpi.alerts.texts import IncidentType
+    from amkpi.core.agencies import Agency
+    from amkpi.core.run import Run
     from amkpi.scorecards.mail.smtp import Server
 
 
@@ -34,7 +36,7 @@ def on_task_start(context: Any) -> None:
     from amkpi.alerts import notify
 
     with _logged_errors(context):
-        notify.task_started(run_from_params(), _task(context), context["run_id"])
+        notify.task_started(_run(context), _task(context), context["run_id"])
 
 
 def on_task_failure(context: Any) -> None:
@@ -48,7 +50,7 @@ def on_task_failure(context: Any) -> None:
     cause: tuple[IncidentType, str] = ("publication-blocked", "") if blocked else ("task-failed", _task(context))
     what = " ".join(str(error).split()) or type(error).__name__
     with _logged_errors(context):
-        notify.raise_incident(run_from_params(), Incident(*cause, what), mail_server, log, _task(context))
+        notify.raise_incident(_run(context), Incident(*cause, what), mail_server, log, _task(context))
 
 
 def on_task_success(context: Any) -> None:
@@ -59,17 +61,22 @@ def on_task_success(context: Any) -> None:
     if _task(context) == "build_marts.publish":
         ended.append(("publication-blocked", ""))
     with _logged_errors(context):
-        notify.resolve(run_from_params(), ended, mail_server, log, _task(context))
+        notify.resolve(_run(context), ended, mail_server, log, _task(context))
 
 
-def has_failed(task: str, run_id: str) -> bool:
-    """Whether a task (`dag.task`, without the prefix) of that run has failed in Airflow, with no retry left."""
+def has_failed(agency: Agency | None, task: str, run_id: str) -> bool:
+    """Whether an agency's task (`dag.task`, without the prefix) has failed in that run, with no retry left."""
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
     name, task_id = task.split(".")
-    dag_id = f"{PREFIX}{name}"
+    dag_id = name_for(name, agency)
     states = RuntimeTaskInstance.get_task_states(dag_id=dag_id, task_ids=[task_id], run_ids=[run_id])
     return bool(states.get(run_id, {}).get(task_id) == "failed")
+
+
+def _run(context: Any) -> Run:
+    """The run of the agency of the task. Raises AmkpiError."""
+    return run_from_params(agency_of(context["ti"].dag_id))
 
 
 def _task(context: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from airflow.dag_processing.bundles.local import LocalDagBundle
 
 from amkpi.core.paths import DAGS
-from amkpi.interfaces.airflow.task_defaults import make_missing_pool
+from amkpi.interfaces.airflow.task_defaults import make_missing_pools
 
 
 class PackagedDagBundle(LocalDagBundle):  # type: ignore[misc]
@@ -19,7 +19,7 @@ class PackagedDagBundle(LocalDagBundle):  # type: ignore[misc]
         super().__init__(path=str(DAGS), **kwargs)
 
     def initialize(self) -> None:
-        """Make the pool of our tasks where it is missing; only the DAG processor itself may open Airflow's database."""
+        """Make the pools that are missing; only the DAG processor itself may open Airflow's database."""
         if os.environ.get("_AIRFLOW_PROCESS_CONTEXT") == "server":
-            make_missing_pool(logging.getLogger(__name__))
+            make_missing_pools(logging.getLogger(__name__))
         super().initialize()

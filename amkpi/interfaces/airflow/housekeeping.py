@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amkpi.core.errors import AmkpiError
+from amkpi.core.run import utc_now
 from amkpi.interfaces.airflow.names import dag_ids
 
 if TYPE_CHECKING:
-    from amkpi.core.run import Run
+    from amkpi.core.settings import Settings
 
 # Airflow hides its database from tasks by these variables. A process that a task starts without them finds the database
 # where the scheduler does: by `AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD`, or in airflow.cfg.
@@ -29,19 +30,24 @@ _TABLES_BY_DAG = (
 _HIDING = ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__SQL_ALCHEMY_CONN")
 
 
-def clean(run: Run) -> int:
+def clean(settings: Settings, moment: datetime | None = None) -> int:
     """Remove old records and task logs, as the settings say; returns how many logs. Raises AmkpiError.
 
-    Removes nothing where `keep_airflow_days` is 0.
+    Removes nothing where `keep_airflow_days` is 0. moment: now when None.
     """
     from airflow.configuration import conf
 
-    kept, moment = run.settings.retention, run.now()
+    kept, moment = settings.retention, moment or utc_now()
     if not kept.airflow_days:
         return 0
     folder = Path(conf.get("logging", "base_log_folder"))
     ours = dag_ids()
-    clean_records(kept.airflow_days, moment, None if kept.whole_airflow else ours)
+    if kept.whole_airflow:
+        clean_records(kept.airflow_days, moment, None)
+    else:
+        # The names of 3,000 DAGs would be more than one argument of a command may have.
+        for start in range(0, len(ours), 1000):
+            clean_records(kept.airflow_days, moment, ours[start : start + 1000])
     folders = [folder] if kept.whole_airflow else [folder / f"dag_id={dag_id}" for dag_id in ours]
     return sum(clean_logs(each, kept.airflow_days, moment) for each in folders)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from amkpi.core.agencies import current_agencies
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.ingestion import landing
@@ -22,27 +23,34 @@ from amkpi.ingestion.landing import LandingFile
 from amkpi.interfaces.airflow.landing_poller import LandingPoller
 
 STATE = "notified"
+# Of all agencies together: a poll lists a dozen folders, about a millisecond of CPU.
+POLLS_PER_SECOND = 50
 
 
 class LandingTrigger(BaseEventTrigger):  # type: ignore[misc]
     """Emits events for the asset that it watches, as long as it runs. Its memory is in Airflow's asset state store.
 
     landing: the folder; None: the one of AMKPI_LANDING or AMKPI_HOME in the triggerer. poll_seconds: the time between
-    two polls. A folder that is missing or cannot be read is logged once and polled again. The trigger never ends by
+    two polls. agency: the code of the agency of agencies.toml whose LANDING it is; among many agencies the polls are
+    further apart. A folder that is missing or cannot be read is logged once and polled again. The trigger never ends by
     itself.
     """
 
-    def __init__(self, landing: str | None = None, poll_seconds: float = 1.0) -> None:
+    def __init__(self, landing: str | None = None, poll_seconds: float = 1.0, agency: str | None = None) -> None:
         super().__init__()
-        self.landing, self.poll_seconds = landing, poll_seconds
+        self.landing, self.poll_seconds, self.agency = landing, poll_seconds, agency
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and arguments from which Airflow makes it again in the triggerer."""
-        return f"{__name__}.{type(self).__name__}", {"landing": self.landing, "poll_seconds": self.poll_seconds}
+        arguments = {"landing": self.landing, "poll_seconds": self.poll_seconds}
+        if self.agency is not None:
+            arguments["agency"] = self.agency
+        return f"{__name__}.{type(self).__name__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll for ever, and yield an event when one is due. Raises AmkpiError where no folder is given."""
         folder, settle_seconds = self._where(os.environ)
+        pause = self._pause(os.environ)
         poller = LandingPoller(settle_seconds, await self._read_memory())
         last_problem = ""
         while True:
@@ -66,22 +74,36 @@ class LandingTrigger(BaseEventTrigger):  # type: ignore[misc]
                 yield TriggerEvent({"files_ready": count})
             if poller.memory != saved:
                 await self._save_memory(poller.memory)
-            await asyncio.sleep(self.poll_seconds)
+            await asyncio.sleep(pause)
 
     def _where(self, environment: Mapping[str, str]) -> tuple[Path, float]:
         """The folder, and how long a file must stay as it is. Raises AmkpiError."""
         from amkpi.core.settings import Settings, load_settings
 
-        given, root = self.landing or environment.get("AMKPI_LANDING"), environment.get("AMKPI_HOME")
-        if not given and not root:
-            raise AmkpiError("no landing folder given: set AMKPI_HOME or AMKPI_LANDING for the triggerer")
-        home = Home.at(Path(root or "."), Path(given) if given else None)
+        home = self._home(environment)
         try:
             return home.landing, load_settings(home, dict(environment)).landing.settle_seconds
         except AmkpiError as error:
             default: float = Settings.model_fields["landing"].default.settle_seconds
             self.log.error("%s; the trigger uses settle_seconds = %s", error, default)
             return home.landing, default
+
+    def _pause(self, environment: Mapping[str, str]) -> float:
+        """Seconds between two polls."""
+        group = current_agencies(environment)
+        return self.poll_seconds if group is None else max(self.poll_seconds, len(group.agencies) / POLLS_PER_SECOND)
+
+    def _home(self, environment: Mapping[str, str]) -> Home:
+        """The home whose LANDING it is. Raises AmkpiError."""
+        if self.agency is not None:
+            group = current_agencies(environment)
+            if group is None:
+                raise AmkpiError(f"the trigger is of the agency {self.agency}: set AMKPI_AGENCIES for the triggerer")
+            return group.of_code(self.agency).home
+        given, root = self.landing or environment.get("AMKPI_LANDING"), environment.get("AMKPI_HOME")
+        if not given and not root:
+            raise AmkpiError("no landing folder given: set AMKPI_HOME or AMKPI_LANDING for the triggerer")
+        return Home.at(Path(root or "."), Path(given) if given else None)
 
     async def _read_memory(self) -> dict[str, Any]:
         kept = await self.asset_state_store.aget(STATE) if self.asset_state_store is not None else None

@@ -3,37 +3,67 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from amkpi.core.agencies import Agency, current_agencies
+from amkpi.core.errors import AmkpiError
 from amkpi.interfaces.airflow.callbacks import on_task_failure, on_task_start, on_task_success
-from amkpi.interfaces.airflow.names import PREFIX
+from amkpi.interfaces.airflow.names import PREFIX, name_for
 
 # One slot: DuckDB lets one process write. Without the pool, two of three writers failed on the lock.
 POOL = f"{PREFIX}warehouse"
-
-DEFAULT_ARGS: Mapping[str, Any] = {
-    "owner": "amkpi",
-    "pool": POOL,
-    # Waits of 1, 2 and 4 minutes: longer than an `amkpi run` by hand, which holds the lock.
-    "retries": 3,
-    "retry_delay": timedelta(minutes=1),
-    "retry_exponential_backoff": 2.0,  # a number since Airflow 3; True would mean 1, a constant wait
-    "max_retry_delay": timedelta(minutes=15),
-    "execution_timeout": timedelta(hours=1),
-    "on_execute_callback": on_task_start,
-    "on_failure_callback": on_task_failure,
-    "on_success_callback": on_task_success,
-    "on_skipped_callback": on_task_success,
-}
 # For tasks that do not write the warehouse.
-WITHOUT_POOL: Mapping[str, Any] = {**DEFAULT_ARGS, "pool": "default_pool"}
-# For the task that sends the alerts. It has no callbacks, because its own failure cannot be mailed.
+NO_POOL = "default_pool"
+POOL_DESCRIPTION = "the one writer of the DuckDB warehouse"
+
+
+def default_args(agency: Agency | None, *, writes: bool = True) -> Mapping[str, Any]:
+    """The arguments of the tasks of an agency; None: of the only one of this Airflow.
+
+    writes: they write the warehouse, and so wait for the agency's one slot.
+    """
+    of_agency = {"queue": agency.queue} if agency is not None and agency.queue is not None else {}
+    return {
+        "owner": "amkpi",
+        "pool": pool_of(agency) if writes else NO_POOL,
+        # Waits of 1, 2 and 4 minutes: longer than an `amkpi run` by hand, which holds the lock.
+        "retries": 3,
+        "retry_delay": timedelta(minutes=1),
+        "retry_exponential_backoff": 2.0,  # a number since Airflow 3; True would mean 1, a constant wait
+        "max_retry_delay": timedelta(minutes=15),
+        "execution_timeout": timedelta(hours=1),
+        "on_execute_callback": on_task_start,
+        "on_failure_callback": on_task_failure,
+        "on_success_callback": on_task_success,
+        "on_skipped_callback": on_task_success,
+        **of_agency,
+    }
+
+
+# For the tasks that send the alerts. They have no callbacks, because their own failure cannot be mailed.
 ALERT_ARGS: Mapping[str, Any] = {
-    **{name: value for name, value in WITHOUT_POOL.items() if not name.startswith("on_")},
+    **{name: value for name, value in default_args(None, writes=False).items() if not name.startswith("on_")},
     "retries": 1,
 }
+
+
+def dag_arguments(name: str, agency: Agency | None, doc: str | None, *tags: str) -> dict[str, Any]:
+    """What every DAG has. name: of its file. doc: of its file. tags: of this DAG."""
+    of_agency = {} if agency is None else {"description": agency.name}
+    own_tags = (
+        [] if agency is None else [f"agency:{agency.code}", *([f"region:{agency.region}"] if agency.region else [])]
+    )
+    return {
+        "dag_id": name_for(name, agency),
+        "catchup": False,
+        "max_active_runs": 1,
+        "tags": ["amkpi", *tags, *own_tags],
+        "doc_md": doc,
+        **of_agency,
+    }
+
 
 # The order of tasks that wait for the one slot. A build that has started is finished first, because a load between
 # build and audit makes the build stale. A load goes before a build that has not started: the build then has its rows
@@ -43,33 +73,52 @@ PRIORITY_LOAD: Mapping[str, Any] = {"priority_weight": 5, "weight_rule": "absolu
 PRIORITY_LOW: Mapping[str, Any] = {"priority_weight": 1, "weight_rule": "absolute"}
 
 
-def ensure_pool() -> None:
-    """Create the pool of one slot in Airflow's database, or correct it."""
+def pool_of(agency: Agency | None) -> str:
+    """The pool of an agency's one writer."""
+    return POOL if agency is None else agency.pool
+
+
+def pools() -> Sequence[str]:
+    """The pools that our tasks need. Raises AmkpiError where agencies.toml is wrong."""
+    group = current_agencies()
+    return [POOL] if group is None else [pool_of(agency) for agency in group.agencies]
+
+
+def ensure_pools() -> None:
+    """Create the pools of one slot in Airflow's database, or correct them. Raises AmkpiError."""
     from airflow.models.pool import Pool
 
-    Pool.create_or_update_pool(
-        POOL, slots=1, description="the one writer of the DuckDB warehouse", include_deferred=False
-    )
+    for pool in pools():
+        Pool.create_or_update_pool(pool, slots=1, description=POOL_DESCRIPTION, include_deferred=False)
 
 
-def make_missing_pool(log: logging.Logger) -> None:
-    """Create the pool where it is missing. One that exists stays as it is; more slots are told in one line.
+def make_missing_pools(log: logging.Logger) -> None:
+    """Create the pools that are missing. One that exists stays as it is; more slots are told in one line.
 
-    Without the pool Airflow starts no task of ours and tells nobody.
+    Without its pool Airflow starts no task and tells nobody.
     """
     from airflow.models.pool import Pool
     from airflow.utils.session import create_session
     from sqlalchemy import select
     from sqlalchemy.exc import SQLAlchemyError
 
-    command = f"airflow pools set {POOL} 1 'the one writer of the DuckDB warehouse'"
     try:
+        needed = pools()
         with create_session() as session:
-            slots = session.scalar(select(Pool.slots).where(Pool.pool == POOL))
-        if slots is None:
-            ensure_pool()
-            log.info("the pool %s was missing, and is made with one slot", POOL)
-        elif slots != 1:
-            log.warning("the pool %s has %s slots, but one process may write: run `%s`", POOL, slots, command)
+            found = {pool.pool: pool.slots for pool in session.scalars(select(Pool))}
+            for pool in needed:
+                if pool not in found:
+                    session.add(
+                        Pool(pool=pool, slots=1, description=POOL_DESCRIPTION, include_deferred=False, team_name=None)
+                    )
+                    log.info("the pool %s was missing, and is made with one slot", pool)
+                elif found[pool] != 1:
+                    command = f"airflow pools set {pool} 1 '{POOL_DESCRIPTION}'"
+                    log.warning(
+                        "the pool %s has %s slots, but one process may write: run `%s`", pool, found[pool], command
+                    )
+    except AmkpiError as error:
+        log.error("no task of an agency starts without its pool: %s", error)
     except SQLAlchemyError as error:
+        command = f"airflow pools set {POOL} 1 '{POOL_DESCRIPTION}'"
         log.error("no task starts without the pool %s: run `%s`; %s", POOL, command, " ".join(str(error).split())[:200])

@@ -13,25 +13,29 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from amkpi.core.errors import AmkpiError, AuditBlocked, NothingLoaded
 
 if TYPE_CHECKING:
+    from amkpi.core.agencies import Agency
     from amkpi.core.run import Run
+    from amkpi.interfaces.airflow.assets import Assets
 
 Result = TypeVar("Result")
 
 log = logging.getLogger(__name__).info
 
 
-def run_from_params(params: Mapping[str, Any] | None = None) -> Run:
-    """The run of AMKPI_HOME, AMKPI_LANDING and `as_of`; without `as_of`, AMKPI_AS_OF counts.
+def run_from_params(agency: Agency | None, params: Mapping[str, Any] | None = None) -> Run:
+    """The run of an agency and `as_of`; without `as_of`, AMKPI_AS_OF counts.
 
-    params: the params of a DAG that publishes, or what an earlier task of the same run returned (`Run.to_xcom`). A date
-    before that of the current publication makes a historical publication, unless the param `current` is set: somebody
-    may have published a later date by hand. Raises AmkpiError.
+    agency: of agencies.toml; None: the one of AMKPI_HOME and AMKPI_LANDING. params: those of a DAG that publishes, or
+    what an earlier task of the same run returned (`Run.to_xcom`). A date before that of the current publication makes
+    a historical publication, unless the param `current` is set: somebody may have published a later date by hand.
+    Raises AmkpiError.
     """
     from amkpi.core.run import Run
     from amkpi.pipeline import steps  # DuckDB and Arrow take a second to import: not while Airflow reads DAG files
 
     given = params or {}
-    run = Run.prepare(as_of=given.get("as_of") or None)
+    as_of = given.get("as_of") or None
+    run = Run.prepare(as_of=as_of) if agency is None else Run.of_agency(agency, as_of)
     if "historical" in given:
         return replace(run, historical=given["historical"])
     return replace(run, historical=params is not None and not given.get("current") and steps.is_past(run))
@@ -50,9 +54,11 @@ def run_step(step: Callable[..., Result], run: Run, *arguments: Any) -> Result:
     return step(run, *arguments, log)
 
 
-def request_export(run: Run, outlet_events: Any) -> None:
-    """Wake `amkpi_export_marts` if the settings want an export. outlet_events: of a task with the outlet `EXPORT`."""
-    from amkpi.interfaces.airflow.assets import EXPORT, EXPORT_DUE
+def request_export(run: Run, assets: Assets, outlet_events: Any) -> None:
+    """Wake `amkpi_export_marts` if the settings want an export.
+
+    assets: of the agency. outlet_events: of a task with the outlet `assets.export`.
+    """
     from amkpi.pipeline import exports
 
     try:
@@ -61,7 +67,7 @@ def request_export(run: Run, outlet_events: Any) -> None:
         # The marts are published. What is wrong with the settings of the export is told by its own task.
         wanted = True
     if wanted:
-        outlet_events[EXPORT].add(EXPORT_DUE)
+        outlet_events[assets.export].add(assets.export_due)
 
 
 @contextmanager

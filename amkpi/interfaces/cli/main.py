@@ -26,7 +26,7 @@ from amkpi.interfaces.cli.commands import (
     serve,
     sources,
 )
-from amkpi.interfaces.cli.options import as_of_option, examples, home_option, landing_option
+from amkpi.interfaces.cli.options import agency_option, as_of_option, examples, home_option, landing_option
 
 
 class _Commands(click.Group):
@@ -49,6 +49,7 @@ class _Commands(click.Group):
 \b
 Environment:
   AMKPI_HOME, AMKPI_LANDING, AMKPI_AS_OF  the options of the same name
+  AMKPI_AGENCIES                          agencies.toml, for --agency and agencies
   AMKPI_...                               any setting: docs/settings.md
   NO_COLOR, FORCE_COLOR                   no colours; colours in a file or pipe too
   PYTHONIOENCODING                        the encoding of the output
@@ -56,15 +57,16 @@ Environment:
 )
 @click.version_option(__version__, prog_name="amkpi", message="%(prog)s %(version)s")
 @home_option
+@agency_option
 @landing_option
 @as_of_option
 @click.pass_context
-def app(context: click.Context, home: Path | None, landing: Path | None, as_of: str | None) -> None:
+def app(context: click.Context, home: Path | None, agency: str | None, landing: Path | None, as_of: str | None) -> None:
     """The KPIs of an agency's account people, from extracts to published marts.
 
-    --home, --landing and --as-of may stand before or after the command; after it they win.
+    --home, --agency, --landing and --as-of may stand before or after the command; after it they win.
     """
-    given = {"home": home, "landing": landing, "as_of": as_of}
+    given = {"home": home, "agency": agency, "landing": landing, "as_of": as_of}
     context.default_map = _defaults(app, {name: value for name, value in given.items() if value is not None})
 
 
@@ -78,7 +80,7 @@ def _defaults(group: click.Group, values: dict[str, Any]) -> dict[str, Any]:
 
 for command in (
     *(run.run, run.load, run.build, run.audit, run.publish),
-    *(inspection.status, inspection.query, inspection.explain, inspection.quarantine),
+    *(inspection.status, inspection.agencies, inspection.query, inspection.explain, inspection.quarantine),
     *(mail.scorecards, mail.addresses, mail.alerts, mail.alarms),
     *(pages.pages, serve.serve, assist.ui, assist.mcp),
     *(closing.close, closing.reopen, forget.forget),

@@ -20,6 +20,9 @@ home_option = click.option("--home", type=FOLDER, metavar="DIR", help="The agenc
 landing_option = click.option(
     "--landing", type=FOLDER, metavar="DIR", help="Where extracts arrive.  [env: AMKPI_LANDING; default: HOME/landing]"
 )
+agency_option = click.option(
+    "--agency", metavar="CODE", help="The agency of agencies.toml, instead of --home.  [needs AMKPI_AGENCIES]"
+)
 as_of_option = click.option("--as-of", metavar="YYYY-MM-DD", help="The run's date.  [env: AMKPI_AS_OF; default: today]")
 
 
@@ -45,15 +48,25 @@ current_option = click.option(
 
 
 def with_run(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that takes a Run as its first argument: --home, --landing and --as-of say which."""
+    """A command that takes a Run as its first argument: --home or --agency, --landing and --as-of say which."""
 
     @home_option
+    @agency_option
     @landing_option
     @as_of_option
     @functools.wraps(command)
-    def prepared(*, home: Path | None, landing: Path | None, as_of: str | None, **others: Any) -> None:
+    def prepared(
+        *, home: Path | None, agency: str | None, landing: Path | None, as_of: str | None, **others: Any
+    ) -> None:
+        from amkpi.core.agencies import group_agencies
         from amkpi.core.run import Run
 
-        command(Run.prepare(home, landing, as_of), **others)
+        if agency is None:
+            run = Run.prepare(home, landing, as_of)
+        elif home is None and landing is None:
+            run = Run.of_agency(group_agencies().of_code(agency), as_of)
+        else:
+            raise click.UsageError("--agency says where HOME and LANDING are: leave out --home and --landing")
+        command(run, **others)
 
     return prepared

@@ -39,7 +39,8 @@ def demo_environment(variables: Mapping[str, str], home: Home, dags: Path) -> di
     others = {
         name: value
         for name, value in variables.items()
-        if not name.startswith("AIRFLOW_") and name not in {"AMKPI_HOME", "AMKPI_LANDING", "AMKPI_AS_OF"}
+        if not name.startswith("AIRFLOW_")
+        and name not in {"AMKPI_HOME", "AMKPI_LANDING", "AMKPI_AS_OF", "AMKPI_AGENCIES"}
     }
     return others | {
         "AMKPI_HOME": str(home.root),

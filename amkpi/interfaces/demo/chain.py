@@ -32,10 +32,10 @@ def start_airflow() -> None:
     """Create Airflow's database and the pool of the DAGs."""
     from airflow.utils.db import initdb
 
-    from amkpi.interfaces.airflow.task_defaults import ensure_pool
+    from amkpi.interfaces.airflow.task_defaults import ensure_pools
 
     initdb()
-    ensure_pool()
+    ensure_pools()
 
 
 def run_chain(folder: Path, screen: Screen) -> None:
@@ -144,11 +144,12 @@ def _are_connected(bag: Any) -> bool:
 
     It detects a missing outlet even when there were no new files.
     """
-    from amkpi.interfaces.airflow.assets import RAW, ROWS
+    from amkpi.interfaces.airflow.assets import assets_of
 
+    assets = assets_of(None)
     emitted = {outlet.name for task in bag.dags[FIRST].tasks for outlet in task.outlets}
     awaited = {asset.name for asset in bag.dags[WAITS_FOR_FIRST].timetable.asset_condition.objects}
-    return RAW.name in emitted and awaited >= {asset.name for asset in ROWS.values()}
+    return assets.raw.name in emitted and awaited >= {asset.name for asset in assets.rows.values()}
 
 
 def _no_longer_due(dag_id: str) -> None:

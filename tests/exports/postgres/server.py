@@ -60,8 +60,8 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def running(bin_: Path) -> Iterator[Server]:
-    """Start a server, and remove it afterwards."""
+def running(bin_: Path, options: str = "") -> Iterator[Server]:
+    """Start a server, and remove it afterwards. options: of `postgres`, over those of every test."""
     # A short path: the one of a socket may have 107 characters. The folders of pytest are root's alone.
     folder = Path(tempfile.mkdtemp(prefix="amkpi-pg-", dir="/tmp"))
     as_user: dict[str, Any] = {}
@@ -80,7 +80,7 @@ def running(bin_: Path) -> Iterator[Server]:
 
     try:
         run("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-        run("pg_ctl", "-l", str(folder / "log"), "-o", f"{_OPTIONS} -k {folder}", "-w", "-t", "30", "start")
+        run("pg_ctl", "-l", str(folder / "log"), "-o", f"{_OPTIONS} {options} -k {folder}", "-w", "-t", "30", "start")
         try:
             yield Server(folder)
         finally:

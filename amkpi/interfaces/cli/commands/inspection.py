@@ -1,4 +1,4 @@
-"""Commands that only look: status, query, explain, quarantine."""
+"""Commands that only look: status, agencies, query, explain, quarantine."""
 
 from __future__ import annotations
 
@@ -42,6 +42,33 @@ def status(run: Run, form: str) -> None:
         current.print_status_json(found)
     else:
         current.show_status(found)
+
+
+@click.command(epilog=examples("amkpi agencies", "amkpi agencies --make"))
+@click.option("--make", is_flag=True, help="First make the folders of HOME and LANDING that are missing.")
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+@click.pass_context
+def agencies(context: click.Context, make: bool, form: str) -> None:
+    """Show the agencies of AMKPI_AGENCIES: the last publication of each, and what needs attention.
+
+    The exit code is 1 if any of them has a problem. `amkpi status --agency CODE` shows one of them.
+    """
+    from dataclasses import asdict
+
+    from amkpi.core import terminal
+    from amkpi.core.agencies import group_agencies
+    from amkpi.pipeline import agencies as group
+    from amkpi.pipeline.status import plain
+
+    agencies = group_agencies()
+    for each in agencies.agencies if make else ():
+        group.make_folders(each)
+    found = group.read_agencies_status(agencies)
+    if form == "json":
+        terminal.print_json(plain([asdict(each) for each in found]))
+    else:
+        group.show_agencies(found)
+    context.exit(int(any(each.problems for each in found)))
 
 
 @click.command(

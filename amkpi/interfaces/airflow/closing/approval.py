@@ -7,6 +7,7 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from amkpi.interfaces.airflow.names import agency_of
 from amkpi.interfaces.airflow.task_run import raise_as_airflow_error, run_from_params
 
 
@@ -18,11 +19,13 @@ class AskToClose(ApprovalOperator):  # type: ignore[misc]  # Airflow's operators
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
         """Take the answer. Airflow skips the next tasks after a refusal and keeps no result, so it is stored here."""
-        from amkpi.interfaces.airflow.closing import remember_if_refused
+        from amkpi.interfaces.airflow.closing.answers import remember_if_refused
 
         if "chosen_options" in event:
             with raise_as_airflow_error():
-                remember_if_refused(run_from_params(), context["ti"].xcom_pull(task_ids="choose")["period"], event)
+                ti = context["ti"]
+                run = run_from_params(agency_of(ti.dag_id))
+                remember_if_refused(run, ti.xcom_pull(task_ids="choose")["period"], event)
         return super().execute_complete(context, event)
 
     def process_trigger_event_error(self, event: dict[str, Any]) -> None:

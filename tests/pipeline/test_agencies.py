@@ -1,0 +1,112 @@
+"""`amkpi agencies` and `--agency`: each agency with its own status, and what waits in one of them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from amkpi.alerts.store import AlertStore, Incident
+from amkpi.core.home import Home
+from amkpi.interfaces.cli.main import main
+from amkpi.pipeline.waiting import is_anything_waiting
+
+FILE = """
+[group]
+name = "Sao Mai"
+reporting_currency = "VND"
+
+[[agencies]]
+code = "hanoi"
+name = "Sao Mai Hà Nội"
+region = "North"
+home = "homes/hanoi"
+
+[[agencies]]
+code = "saigon"
+name = "Sao Mai Sài Gòn"
+home = "homes/saigon"
+landing = "share/saigon"
+"""
+
+
+@pytest.fixture
+def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a group whose homes are not made yet. AMKPI_HOME is set, as in the image."""
+    (tmp_path / "agencies.toml").write_text(FILE, encoding="utf-8")
+    monkeypatch.setenv("AMKPI_AGENCIES", str(tmp_path / "agencies.toml"))
+    monkeypatch.setenv("AMKPI_HOME", str(tmp_path / "nobody"))
+    return tmp_path
+
+
+def test_the_agencies_are_shown_with_what_needs_attention(group: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["agencies"]) == 1
+    assert "hanoi: no folder" in capsys.readouterr().out
+    assert main(["agencies", "--make"]) == 0
+    assert (group / "homes" / "hanoi" / "landing" / "clients").is_dir()
+    assert (group / "share" / "saigon" / "clients").is_dir()
+    (group / "share" / "saigon" / "clients" / "a.csv").write_text("x")
+    AlertStore(Home.at(group / "homes" / "saigon")).raise_(
+        Incident("task-failed", "build_marts.build", "why"), datetime(2026, 10, 17, tzinfo=UTC)
+    )
+    capsys.readouterr()
+    assert main(["agencies", "--format", "json"]) == 1
+    hanoi, saigon = json.loads(capsys.readouterr().out)
+    assert (hanoi["code"], hanoi["region"], hanoi["as_of"], hanoi["problems"]) == ("hanoi", "North", None, [])
+    assert (saigon["waiting"], saigon["problems"]) == (1, ["task-failed build_marts.build: why"])
+    assert main(["agencies"]) == 1
+    assert "saigon: task-failed build_marts.build: why" in capsys.readouterr().out
+    assert not (group / "nobody").exists()
+
+
+def test_a_command_is_for_the_agency_that_is_named(group: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["agencies", "--make"])
+    (group / "share" / "saigon" / "a.csv").write_text("x")
+    for arguments in (["status", "--agency", "saigon"], ["--agency", "saigon", "status"]):
+        capsys.readouterr()
+        assert main([*arguments, "--format", "json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["home"], found["waiting"]) == (str(group / "homes" / "saigon"), ["a.csv"])
+
+
+def test_an_agency_is_named_alone_and_rightly(
+    group: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["status", "--agency", "hanoi", "--home", str(group)]) == 2
+    assert main(["status", "--agency", "hue"]) == 1
+    assert "no agency hue; known are hanoi, saigon" in capsys.readouterr().err
+    monkeypatch.delenv("AMKPI_AGENCIES")
+    for arguments in (["status", "--agency", "hanoi"], ["agencies"]):
+        assert main(arguments) == 1
+        assert "set AMKPI_AGENCIES" in capsys.readouterr().err
+
+
+def test_a_file_or_a_loaded_row_without_a_build_waits(tmp_path: Path) -> None:
+    home = Home.at(tmp_path)
+    home.make()
+    assert not is_anything_waiting(home)
+    (home.landing / "a.csv").write_text("x")
+    assert is_anything_waiting(home)
+    (home.landing / "a.csv").unlink()
+    with duckdb.connect(str(home.warehouse)) as connection:
+        connection.execute("create schema raw")
+        connection.execute(
+            "create table raw.ledger (extract text, status text, rows_read int, source text, delivery int)"
+        )
+        connection.execute("insert into raw.ledger values ('clients', 'rejected', 0, null, 1)")
+    assert not is_anything_waiting(home)
+    with duckdb.connect(str(home.warehouse)) as connection:
+        connection.execute("insert into raw.ledger values ('clients', 'loaded', 5, null, 2)")
+    assert is_anything_waiting(home)
+    with duckdb.connect(str(home.warehouse)) as connection:
+        connection.execute("create table raw.processed (delivery bigint)")
+        connection.execute("insert into raw.processed values (1)")
+    assert is_anything_waiting(home)
+    with duckdb.connect(str(home.warehouse)) as connection:
+        connection.execute("update raw.processed set delivery = 2")
+    assert not is_anything_waiting(home)
+    home.warehouse.write_bytes(b"no database")
+    assert is_anything_waiting(home), "a load says what is wrong with the file"
