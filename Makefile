@@ -61,9 +61,14 @@ wheel: $(STAMP) ## dist/amkpi-*.whl, to be installed without this checkout
 run: $(if $(filter spark,$(ENGINE)),$(SPARK_STAMP),$(STAMP)) ## run the sample agency through the real DAGs, in ./demo; ENGINE=spark: on Spark
 	$(if $(filter spark,$(ENGINE)),AMKPI_ENGINE=spark $(SPARK_BIN),$(BIN))/python -m amkpi.interfaces.demo --home $(DEMO_HOME)
 
+# The homes of the tests are in memory where there is room for them: DuckDB waits for the disk after each of its steps.
+SHM_FREE := $(shell df --output=avail -k /dev/shm 2>/dev/null | tail -1)
+RAM_FREE := $(shell awk '/^MemAvailable/ {print $$2}' /proc/meminfo 2>/dev/null)
+TEST_TMP := $(shell test "$(SHM_FREE)" -gt 8000000 -a "$(RAM_FREE)" -gt 12000000 2>/dev/null && echo TMPDIR=/dev/shm)
+
 .PHONY: test
 test: $(STAMP) ## run every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -q
+	$(TEST_TMP) $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -q
 
 # pytest leaves out a file that is named beside its folder and has no name of a test.
 .PHONY: test-spark
