@@ -89,6 +89,7 @@ lint: $(STAMP) docs-check ## run ruff, mypy, sqlfluff and docs-check
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	cd dbt_project && AMKPI_WAREHOUSE=:memory: ../$(BIN)/sqlfluff lint -q models
+	cd dbt_project/group && AMKPI_WAREHOUSE=:memory: ../../$(BIN)/sqlfluff lint -q models
 
 .PHONY: docs
 docs: $(STAMP) ## write the generated pages of docs/

@@ -16,6 +16,7 @@ LAYERS: dict[str, str] = {
     "explain": "`amkpi explain`: a value with the records, exclusions and target behind it",
     "scorecards": "mails and PDFs for leadership: their content, their recipients, and what was sent",
     "pages": "the pages of one publication, as each reader may see them",
+    "group": "the group's view: the publications of many agencies, added up from their records",
     "alerts": "incidents, and the mails about them to the operator",
     "pipeline": "the steps that commands and DAG tasks share",
     "sample_agency": "the sample agency: a realistic history, written as extracts",

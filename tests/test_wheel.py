@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 # Top folders that are a link in amkpi/, and a plain folder in the wheel.
 LINKED = ("dags", "dbt_project", "expectations", "ingestion")
-NOT_IN_THE_WHEEL = {"amkpi/dbt_project/.sqlfluff"}
+NOT_IN_THE_WHEEL = {"amkpi/dbt_project/.sqlfluff", "amkpi/dbt_project/group/.sqlfluff"}
 
 
 def tracked_files(*folders: str) -> list[str]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from amkpi.core.errors import AmkpiError
 from amkpi.core.storage import permissions
@@ -26,7 +27,7 @@ class Home:
     warehouse_name: str = "warehouse.duckdb"
 
     @classmethod
-    def at(cls, root: Path, landing: Path | None = None) -> Home:
+    def at(cls, root: Path, landing: Path | None = None) -> Self:
         """HOME at `root`; LANDING defaults to HOME/landing."""
         root = root.expanduser().absolute()
         return cls(root, landing.expanduser().absolute() if landing else root / "landing")

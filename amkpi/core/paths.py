@@ -11,5 +11,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1]
 IS_CHECKOUT = (PACKAGE / "dbt_project").is_symlink()
 DBT_PROJECT = (PACKAGE / "dbt_project").resolve()
+# The project of the group's view.
+DBT_GROUP_PROJECT = DBT_PROJECT / "group"
 DAGS = (PACKAGE / "dags").resolve()
 SHIPPED_MAPPINGS = (PACKAGE / "ingestion" / "mappings" / "shipped").resolve()

@@ -35,14 +35,21 @@ RESULT_SOURCES = (
     "publishing/publications.py",
     "transform/**/*.py",
 )
+# Those that the rows of a group's publication depend on besides.
+GROUP_SOURCES = (
+    "dbt_project/group/*.yml",
+    "dbt_project/group/models/**/*.sql",
+    "dbt_project/group/models/**/*.yml",
+    "group/build/*.py",
+)
 
 
 @cache
-def pipeline_version() -> str:
+def pipeline_version(sources: tuple[str, ...] = RESULT_SOURCES) -> str:
     """The version with a hash of the source files that change results: different code never gives the same id."""
     digest = hashlib.sha256()
     # Only the code that builds and publishes: another text on the terminal or on a page makes no new publication.
-    for pattern in RESULT_SOURCES:
+    for pattern in sources:
         for path in sorted(PACKAGE.glob(pattern)):
             digest.update(path.relative_to(PACKAGE).as_posix().encode())
             digest.update(path.read_bytes())

@@ -136,7 +136,7 @@ def publish(
     partial.replace(target)
     if not historical:
         mark.unlink(missing_ok=True)
-        _switch(home, target)
+        switch(home, target)
     permissions.share(home.published, settings.storage.published_group)
     published_hashes.record(home, target)
     retention.prune(home, settings, moment)
@@ -150,9 +150,9 @@ def _base(home: Home, connection: duckdb.DuckDBPyConnection) -> Path | None:
     return file if file is not None and file.is_file() and not published_hashes.is_damaged(home, file) else None
 
 
-def _switch(home: Home, target: Path) -> None:
-    """Switch `current.duckdb` to the file in one atomic step."""
-    link = home.published / ".current.duckdb.new"
+def switch(home: Home, target: Path) -> None:
+    """Switch the link that readers open to the file in one atomic step."""
+    link = home.published / f".{home.current.name}.new"
     link.unlink(missing_ok=True)
     link.symlink_to(target.name)
     link.replace(home.current)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -157,10 +158,11 @@ def run_dbt(
     progress: Callable[[str], None],
     engine: Engine = Engine.DUCKDB,
     variables: Mapping[str, str] = MappingProxyType({}),
+    project_folder: Path = DBT_PROJECT,
 ) -> tuple[int, int]:
     """Run dbt in this process, on the warehouse or on the open session of Spark; returns how many models and tests ran.
 
-    variables: dbt variables besides those of the run. Raises as `build` does.
+    variables: dbt variables besides those of the run. project_folder: of the dbt project. Raises as `build` does.
     """
     # dbt takes seconds to import: only here, where it is needed, and once.
     if _preload_thread is not None:
@@ -183,8 +185,8 @@ def run_dbt(
     target.mkdir(parents=True, exist_ok=True)
     # The cache is of the project on DuckDB, and lacks the tests that a build does not run; `dbt test` needs them.
     is_cached = engine is Engine.DUCKDB and arguments[0] != "test"
-    project = manifest_cache.load(home) if is_cached else None
-    if arguments[0] == "build" and project is None:
+    project = manifest_cache.load(home, project_folder) if is_cached else None
+    if arguments[0] == "build" and project is None and project_folder == DBT_PROJECT:
         arguments = [*arguments, "--exclude", *manifest_cache.TESTS_OF_THE_PROJECT]
     options = [
         *arguments,
@@ -198,7 +200,7 @@ def run_dbt(
         "--log-level-file", "info",
         "--log-path", str(target),
         "--target-path", str(target),
-        "--project-dir", str(DBT_PROJECT),
+        "--project-dir", str(project_folder),
         "--profiles-dir", str(DBT_PROJECT),
         "--target", engine,
         "--vars", json.dumps(dbt_variables(settings, as_of) | profile_variables(home, settings) | dict(variables)),
@@ -215,7 +217,7 @@ def run_dbt(
         logging.raiseExceptions = shown
     _release_warehouse()
     if is_cached and project is None and result.exception is None:
-        manifest_cache.save(home)
+        manifest_cache.save(home, project_folder)
     if result.exception is not None:
         raise AmkpiError(f"dbt could not run: {one_line(str(result.exception))}") from result.exception
     nodes = list(getattr(result.result, "results", []))

@@ -18,7 +18,7 @@ from typing import Any
 
 from amkpi.core.home import Home
 from amkpi.core.paths import DBT_PROJECT, IS_CHECKOUT
-from amkpi.core.publication_id import pipeline_version
+from amkpi.core.publication_id import GROUP_SOURCES, RESULT_SOURCES, pipeline_version
 
 # Generic tests of keys and columns, as dbt selects them. A build runs none of them: each would take 0.05 s. The row
 # checks and the models give these properties, and the tests of the project (tests/dbt_project) show that they hold.
@@ -34,9 +34,9 @@ _OF_DBT = "partial_parse.msgpack"
 _last: tuple[tuple[Path, int, int], Any] | None = None
 
 
-def load(home: Home) -> Any | None:
-    """The cached project as dbt's Manifest; None if dbt has to parse it."""
-    return next(filter(None, map(_read, _places(home))), None)
+def load(home: Home, project: Path = DBT_PROJECT) -> Any | None:
+    """The cached project as dbt's Manifest; None if dbt has to parse it. project: its folder."""
+    return next(filter(None, map(_read, _places(home, project))), None)
 
 
 def _read(place: Path) -> Any | None:
@@ -58,10 +58,10 @@ def _read(place: Path) -> Any | None:
     return manifest
 
 
-def save(home: Home) -> None:
+def save(home: Home, project: Path = DBT_PROJECT) -> None:
     """Store what dbt has just parsed: for all homes in a checkout, else for this home."""
     content = _for_builds((home.dbt_target / _OF_DBT).read_bytes())
-    for place in _places(home):
+    for place in _places(home, project):
         # A checkout may be read-only, as in the image. Without a cache, the next build parses again.
         with suppress(OSError):
             place.parent.mkdir(exist_ok=True)
@@ -89,12 +89,13 @@ def _for_builds(parsed: bytes) -> bytes:
     return content if isinstance(content, bytes) else content.encode()
 
 
-def _places(home: Home) -> tuple[Path, ...]:
+def _places(home: Home, project: Path) -> tuple[Path, ...]:
     """Where the cache may be; its name is a hash of the code, the engine and the warehouse file that it is for.
 
     In a checkout it may be in the project's folder, for all homes. An installed package is never written to.
     """
-    basis = [pipeline_version(), version("dbt-core"), version("dbt-duckdb"), home.warehouse.stem, str(DBT_PROJECT)]
+    code = pipeline_version(RESULT_SOURCES if project == DBT_PROJECT else RESULT_SOURCES + GROUP_SOURCES)
+    basis = [code, version("dbt-core"), version("dbt-duckdb"), home.warehouse.stem, str(project)]
     name = f"parsed_{hashlib.sha256('|'.join(basis).encode()).hexdigest()[:16]}.msgpack"
     of_home = home.dbt_target / name
-    return (DBT_PROJECT / "target" / name, of_home) if IS_CHECKOUT else (of_home,)
+    return (project / "target" / name, of_home) if IS_CHECKOUT else (of_home,)

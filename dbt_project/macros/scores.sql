@@ -1,3 +1,48 @@
+-- How far values meet their targets. `relation` has kpi_number, subject_id, period_id, value, previous_value,
+-- is_lower_better, target and weight; gives them without is_lower_better, with attainment and status.
+{% macro met_targets(relation) %}
+(
+    with met as (
+        select
+            *,
+            case
+                when value is null or target is null then null
+                when is_lower_better then {{ round_to_even('2 - value / nullif(target, 0)', 9) }}
+                else {{ round_to_even('value / nullif(target, 0)', 9) }}
+            end as raw_attainment
+        from {{ relation }}
+    ),
+
+    final as (
+        select
+            kpi_number,
+            subject_id,
+            period_id,
+            value,
+            target,
+            case
+                when raw_attainment is null then null
+                when raw_attainment < 0 or raw_attainment < {{ var('attainment_floor') }} then 0
+                else {{ least_of('raw_attainment', as_double(var('attainment_cap'))) }}
+            end as attainment,
+            weight,
+            previous_value
+        from met
+    )
+
+    select
+        *,
+        case
+            when value is null then 'no_data'
+            when attainment is null then 'no_target'
+            when attainment >= 1 then 'on_target'
+            when attainment >= {{ as_double('0.9') }} then 'at_risk'
+            else 'off_target'
+        end as status
+    from final
+)
+{% endmacro %}
+
 -- The weighted score and rating of scorecard lines. `lines` has subject_id, period_id, target, attainment and weight;
 -- `condition` says which of its rows. Gives subject_id, period_id, weighted_score, rating, weight_covered, kpis_scored.
 {% macro weighted_scores(lines, condition) %}

@@ -40,43 +40,16 @@ values_and_targets as (
         on kpi_values.kpi_number = targets.kpi_number
         and holders.target_group_id = targets.target_group_id
         and kpi_values.period_id = targets.period_id
-),
-
-met as (
-    select
-        *,
-        case
-            when value is null or target is null then null
-            when is_lower_better then {{ round_to_even('2 - value / nullif(target, 0)', 9) }}
-            else {{ round_to_even('value / nullif(target, 0)', 9) }}
-        end as raw_attainment
-    from values_and_targets
-),
-
-final as (
-    select
-        kpi_number,
-        subject_id,
-        period_id,
-        value,
-        target,
-        case
-            when raw_attainment is null then null
-            when raw_attainment < 0 or raw_attainment < {{ var('attainment_floor') }} then 0
-            else {{ least_of('raw_attainment', as_double(var('attainment_cap'))) }}
-        end as attainment,
-        weight,
-        previous_value
-    from met
 )
 
 select
-    *,
-    case
-        when value is null then 'no_data'
-        when attainment is null then 'no_target'
-        when attainment >= 1 then 'on_target'
-        when attainment >= {{ as_double('0.9') }} then 'at_risk'
-        else 'off_target'
-    end as status
-from final
+    kpi_number,
+    subject_id,
+    period_id,
+    value,
+    target,
+    attainment,
+    weight,
+    previous_value,
+    status
+from {{ met_targets('values_and_targets') }} as lines
