@@ -55,7 +55,7 @@ LONGEST = [
         "pages/browser", "pages", "ingestion/test_faults.py", "pipeline/test_against_oracle.py",
         "dbt_project/test_models.py", "pipeline/test_formats_agree.py", "publishing/test_publications.py",
         "scorecards/test_mails.py", "scorecards/mail/test_delivery.py", "dbt_project/test_ninth_kpi.py",
-        "test_wheel.py", "scorecards/restatements/test_mart.py", "scorecards/test_sizes.py",
+        "group", "test_wheel.py", "scorecards/restatements/test_mart.py", "scorecards/test_sizes.py",
         "ingestion/test_loader.py",
     )
 ]  # fmt: skip

@@ -84,6 +84,8 @@ def _publication(folder: Path, connection: duckdb.DuckDBPyConnection) -> Publica
     for mart in (*_MARTS, "kpi_evidence"):
         if not any((folder / mart).glob("*.parquet")):
             raise AmkpiError(f"no Parquet files in {folder / mart}: remove {folder}, and run this again")
+        # Raises duckdb.Error for a file that is cut off.
+        connection.execute(f"select count(*) from read_parquet({literal(str(folder / mart / '*.parquet'))})")
     ((identity, as_of, published_at, currency),) = connection.execute(
         "select publication_id, as_of, published_at, reporting_currency"
         f" from read_parquet({literal(str(folder / 'publication' / '*.parquet'))})"

@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import click
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
@@ -39,6 +40,13 @@ ENDINGS = {".csv": "csv", ".json": "json", ".md": "markdown", ".parquet": "parqu
 _STREAMED: dict[str, Form] = {"csv": "csv", "json": "json", "parquet": "parquet"}
 # A greater whole number is another one in a sheet, whose numbers are doubles.
 _MOST_EXACT = 2**53
+
+
+def query_as_given(run: Run, sql: str, form: str | None, output: Path | None) -> None:
+    """`show_query` as a command is given it. sql: `-` stands for standard input. form: None for that of the output."""
+    if form is None:
+        form = ENDINGS.get(output.suffix.lower(), "table") if output else "table"
+    show_query(run, click.get_text_stream("stdin", encoding="utf-8").read() if sql == "-" else sql, form, output)
 
 
 def show_query(run: Run, sql: str, form: str, output: Path | None) -> None:

@@ -96,11 +96,9 @@ def query(run: Run, sql: str, form: str | None, output: Path | None) -> None:
     no file, network or setting. The settings query_seconds and query_memory_limit (AMKPI_QUERY_SECONDS,
     AMKPI_QUERY_MEMORY_LIMIT) limit it.
     """
-    from amkpi.interfaces.cli.query_output import ENDINGS, show_query
+    from amkpi.interfaces.cli.query_output import query_as_given
 
-    if form is None:
-        form = ENDINGS.get(output.suffix.lower(), "table") if output else "table"
-    show_query(run, click.get_text_stream("stdin", encoding="utf-8").read() if sql == "-" else sql, form, output)
+    query_as_given(run, sql, form, output)
 
 
 @click.command(

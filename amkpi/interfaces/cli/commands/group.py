@@ -1,0 +1,97 @@
+"""Commands of a group of agencies: its build, its mails, queries on its marts."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from amkpi.core.errors import AmkpiError
+from amkpi.interfaces.cli.commands.inspection import QUERY_FORMATS
+from amkpi.interfaces.cli.options import FOLDER, examples
+
+if TYPE_CHECKING:
+    from amkpi.core.agencies import Agencies
+    from amkpi.core.run import Run
+
+
+def with_agencies(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that takes the agencies of a group as its first argument: --agencies says which file has them."""
+
+    @click.option(
+        "--agencies", "file", type=FOLDER, metavar="FILE", help="The agencies of the group.  [env: AMKPI_AGENCIES]"
+    )
+    @functools.wraps(command)
+    def prepared(*, file: Path | None, **others: Any) -> None:
+        from amkpi.core.agencies import agencies_file, read_agencies
+
+        given = file or agencies_file()
+        if given is None:
+            raise AmkpiError("no agencies given: use --agencies FILE, or set AMKPI_AGENCIES")
+        command(read_agencies(given), **others)
+
+    return prepared
+
+
+@click.group(epilog=examples("amkpi group build --agencies agencies.toml", 'amkpi group query "from group_kpi_values"'))
+def group() -> None:
+    """The KPIs of a group of agencies."""
+
+
+@group.command(epilog=examples("amkpi group build", "amkpi group build --agencies /srv/group/agencies.toml"))
+@with_agencies
+def build(agencies: Agencies) -> None:
+    """Add up what the agencies have published, and publish it.
+
+    It reads fx_rates.csv and group_targets.csv beside the file of the agencies, and writes below group/ there.
+    """
+    from amkpi.core.terminal import counted
+    from amkpi.group.build.build import build as build_group
+    from amkpi.interfaces.cli import console
+
+    with console.step("group") as (progress, result):
+        report = build_group(agencies, progress)
+        missing = f", {len(report.missing)} missing" if report.missing else ""
+        of = f"{counted(len(report.sources) - len(report.missing), 'agency', 'agencies')}{missing}"
+        new = "published" if report.is_new else "nothing changed"
+        result(f"{of}, as of {report.as_of:%d/%m/%Y}: {report.publication_id} {new}")
+    console.show_findings(report.warnings)
+
+
+@group.command(
+    epilog=examples(
+        "amkpi group query \"from group_kpi_values where level = 'group'\"",
+        'amkpi group query "from group_agencies" --format csv > agencies.csv',
+    )
+)
+@click.argument("sql", metavar="SQL")
+@click.option(
+    "--format",
+    "form",
+    type=QUERY_FORMATS,
+    help="How to give the rows.  [default: by the ending of --output; else table]",
+)
+@click.option(
+    "--output", type=FOLDER, metavar="FILE", help="The file to write. xlsx and parquet need it on a terminal."
+)
+@with_agencies
+def query(agencies: Agencies, sql: str, form: str | None, output: Path | None) -> None:
+    """Query the group's published marts with SQL.
+
+    SQL: as for `amkpi query`.
+    """
+    from amkpi.interfaces.cli.query_output import query_as_given
+
+    query_as_given(group_run(agencies), sql, form, output)
+
+
+def group_run(agencies: Agencies) -> Run:
+    """The group in the place of an agency."""
+    from amkpi.core.run import Run
+    from amkpi.group.home import group_home, group_settings
+
+    settings = group_settings(agencies)
+    return Run(group_home(agencies), settings, settings.today())
