@@ -3,6 +3,7 @@
 [group]
 name = "Sao Mai Group"
 reporting_currency = "VND"
+leadership = [{address = "Trần Minh <minh@saomai.vn>", language = "vi"}]   # who gets the group's scorecards
 
 [[agencies]]
 code = "hanoi"              # in the names of DAGs, pools and folders: it never changes
@@ -27,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
+from amkpi.core.language.translation import Language
 
 # The environment variable that names the file.
 VARIABLE = "AMKPI_AGENCIES"
@@ -50,6 +52,14 @@ class Agency:
 
 
 @dataclass(frozen=True)
+class Reader:
+    """Who gets the group's scorecards. address: `name@group.vn`, or `Name <name@group.vn>`."""
+
+    address: str
+    language: Language
+
+
+@dataclass(frozen=True)
 class Agencies:
     """The group and its agencies, in the order of the file."""
 
@@ -57,6 +67,7 @@ class Agencies:
     group_name: str
     reporting_currency: str
     agencies: tuple[Agency, ...]
+    leadership: tuple[Reader, ...] = ()
 
     def of_code(self, code: str) -> Agency:
         """The agency of this code. Raises AmkpiError that names the known codes."""
@@ -77,9 +88,15 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class _Reader(_Table):
+    address: str = Field(pattern=r"^[^@\n]+@[^@\n]+$")
+    language: Language = "vi"
+
+
 class _Group(_Table):
     name: str = Field(min_length=1)
     reporting_currency: str = Field(pattern=r"^[A-Z]{3}$")
+    leadership: list[_Reader] = []
 
 
 class _Agency(_Table):
@@ -167,7 +184,8 @@ def read_agencies(file: Path) -> Agencies:
     _check_none_twice(file, "home", (str(each.home.root.resolve()) for each in agencies))
     _check_none_twice(file, "landing", (str(each.home.landing.resolve()) for each in agencies))
     _check_none_twice(file, "pool", (each.pool for each in agencies))
-    return Agencies(file, parsed.group.name, parsed.group.reporting_currency, agencies)
+    readers = tuple(Reader(each.address, each.language) for each in parsed.group.leadership)
+    return Agencies(file, parsed.group.name, parsed.group.reporting_currency, agencies, readers)
 
 
 def _agency(given: _Agency, folder: Path) -> Agency:

@@ -23,8 +23,14 @@ PUBLISHED = (("hanoi", "North", "VND", AS_OF, 11), ("boston", "South", "USD", da
 AGENCIES = """[group]
 name = "Sao Mai Group"
 reporting_currency = "VND"
+leadership = [{address = "Trần Minh <minh@saomai.vn>"}, {address = "an@saomai.vn", language = "en"}]
 """
-RATES = "currency,rate_date,rate\nUSD,2020-01-01,23000\nUSD,2026-02-10,25000.5\nUSD,2026-08-01,26000\n"
+# Another rate each month: a cancellation has not the rate of its signing.
+RATES = "currency,rate_date,rate\n" + "".join(
+    f"USD,{year}-{month:02}-01,{23000 + 12.5 * (12 * (year - 2020) + month)}\n"
+    for year in range(2020, 2027)
+    for month in range(1, 13)
+)
 TARGETS = """level,code,kpi,period_grain,valid_from,target,weight
 group,,client_revenue,,2024-01-01,1000000,40
 group,,client_satisfaction,,2024-01-01,0.8,20

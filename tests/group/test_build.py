@@ -55,7 +55,7 @@ def test_every_input_is_part_of_the_id(make_group: Callable[[], Group]) -> None:
 
     found = [identity()]
     for name, old, new in (
-        ("fx_rates.csv", "26000", "26001"),
+        ("fx_rates.csv", "USD,2026-01-01", "USD,2026-01-02"),
         ("group_targets.csv", "0.9", "0.8"),
         ("agencies.toml", 'region = "North"', 'region = "Centre"'),
         ("agencies.toml", "Sao Mai Group", "Sao Mai"),
@@ -76,7 +76,7 @@ def test_every_input_is_part_of_the_id(make_group: Callable[[], Group]) -> None:
 def test_a_rate_that_is_missing_blocks_and_names_currency_and_day(make_group: Callable[[], Group]) -> None:
     copy = make_group()
     before = copy.current.resolve()
-    (copy.root / "fx_rates.csv").write_text("currency,rate_date,rate\nUSD,2026-02-10,25000.5\n")
+    (copy.root / "fx_rates.csv").write_text("currency,rate_date,rate\nUSD,2026-09-10,25000.5\n")
     first = min(row["rate_date"] for row in copy.rows("from group_kpi_evidence where currency = 'USD'"))
     done = amkpi(None, "group", "build", "--agencies", str(copy.root / "agencies.toml"))
     assert done.code == 3

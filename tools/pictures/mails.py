@@ -45,11 +45,12 @@ def pictures(
     parsed = message_from_bytes(mail.read_bytes(), policy=default)
     page = parsed.get_body(("html",))
     chart = next((part for part in parsed.walk() if part.get_content_type() == "image/png"), None)
-    if page is None or chart is None:
+    if page is None:
         return
     with tempfile.TemporaryDirectory() as work:
         place = Path(work)
-        (place / "chart.png").write_bytes(chart.get_content())
+        if chart is not None:
+            (place / "chart.png").write_bytes(chart.get_content())
         (place / "mail.html").write_text(page.get_content().replace("cid:chart", "chart.png"), encoding="utf-8")
         for width in widths:
             (place / "frame.html").write_text(_FRAME.format(below=_BELOW, width=width), encoding="utf-8")

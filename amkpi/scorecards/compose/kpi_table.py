@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from amkpi.core.catalogue import Kpi, kpis
 from amkpi.core.language import formatting
+from amkpi.core.language.formatting import Formatter
 from amkpi.core.language.terms import STATUS
+from amkpi.core.language.translation import Language, Translation
+from amkpi.core.language.translator import Message
 from amkpi.scorecards.context import PERIODS_SHOWN, ReaderContext
 from amkpi.scorecards.facts import KpiValue, ScopeMember, ScorecardLine
 from amkpi.scorecards.model import SIGNS, Card, KpiLine, Point
@@ -13,6 +18,17 @@ from amkpi.scorecards.scores import ShownScore
 # The attainments from which a KPI is at risk, and on target.
 STATUS_EDGES = (0.9, 1.0)
 NO_LINE = ScorecardLine(None, None, None, None, "no_data")
+
+
+class Wording(Protocol):
+    """How a reader's texts and figures are written."""
+
+    @property
+    def language(self) -> Language: ...
+    @property
+    def figures(self) -> Formatter: ...
+    def t(self, text: str | Message, /, **values: object) -> str: ...
+    def choose(self, text: Translation) -> str: ...
 
 
 def card(context: ReaderContext, member: ScopeMember) -> Card:
@@ -87,7 +103,7 @@ def kpi_line(context: ReaderContext, member: ScopeMember, kpi: Kpi) -> KpiLine:
     """One KPI of a scorecard."""
     line = context.line(member, kpi) or NO_LINE
     value = context.value(member, kpi) or KpiValue(None, None, None, 0, False, kpi.no_data_reason, 0)
-    movement, movement_text = _movement(context, kpi, line)
+    movement, movement_text = movement_of(context, kpi, line)
     trend = _trend(context, member, kpi)
     actual, target = context.figures.pair(value.value, line.target, kpi.unit)
     return KpiLine(
@@ -102,13 +118,13 @@ def kpi_line(context: ReaderContext, member: ScopeMember, kpi: Kpi) -> KpiLine:
         sign=SIGNS[line.status],
         movement=movement,
         movement_text=movement_text,
-        basis=_basis(context, kpi, value),
+        basis=basis_of(context, kpi, value),
         trend=trend,
         trend_text="; ".join(f"{point.period} {point.text}" for point in trend),
     )
 
 
-def _movement(context: ReaderContext, kpi: Kpi, line: ScorecardLine) -> tuple[str, str]:
+def movement_of(context: Wording, kpi: Kpi, line: ScorecardLine) -> tuple[str, str]:
     """Better or worse than the period before, and by how much in the KPI's own unit: a code and its text.
 
     Empty while the period runs: the marts have no change then.
@@ -124,7 +140,7 @@ def _movement(context: ReaderContext, kpi: Kpi, line: ScorecardLine) -> tuple[st
     return "worse", t("worse by {amount}", amount=amount)
 
 
-def _basis(context: ReaderContext, kpi: Kpi, value: KpiValue) -> str:
+def basis_of(context: Wording, kpi: Kpi, value: KpiValue) -> str:
     """The sample of a value (n of N), or why there is no value."""
     t, figures = context.t, context.figures
     if value.value is None:

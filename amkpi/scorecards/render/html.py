@@ -18,7 +18,12 @@ _UNQUOTED = re.compile(r' (class|role|scope|align|valign|width|height|cellspacin
 
 def html(card: Scorecard) -> str:
     """The mail's HTML. Styles are inside the tags; rules that only some clients support stay in the head."""
-    page = _inliner().inline(rendered("mail.html.j2", card, escaped=True))
+    return styled(rendered("mail.html.j2", card, escaped=True))
+
+
+def styled(page: str) -> str:
+    """A page of a template with the styles of mails inside its tags."""
+    page = _inliner().inline(page)
     # Classes that only served the inlining are a seventh of the mail.
     page = re.sub(r' class="([^"]*)"', _only_used_classes, page)
     page = re.sub(r' style="[^"]*"', _without_spaces, page)

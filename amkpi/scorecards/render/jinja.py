@@ -16,17 +16,20 @@ CHART_ID = "chart"
 
 def rendered(template: str, card: Scorecard, escaped: bool) -> str:
     """A template filled with a scorecard. escaped: as HTML."""
-    page: str = (
-        _environment(escaped)
-        .get_template(template)
-        .render(
-            card=card,
-            main=card.cards[0],
-            labels=card.labels,
-            language=card.recipient.language,
-            chart_id=CHART_ID,
-        )
+    return filled(
+        template,
+        escaped,
+        card=card,
+        main=card.cards[0],
+        labels=card.labels,
+        language=card.recipient.language,
+        chart_id=CHART_ID,
     )
+
+
+def filled(template: str, escaped: bool, **values: Any) -> str:
+    """A template filled with values. escaped: as HTML."""
+    page: str = _environment(escaped).get_template(template).render(values)
     return page
 
 

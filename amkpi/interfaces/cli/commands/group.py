@@ -63,6 +63,31 @@ def build(agencies: Agencies) -> None:
 
 @group.command(
     epilog=examples(
+        "amkpi group scorecards --grain quarter", "amkpi group scorecards --period 2026-09 --outbox ./mails"
+    )
+)
+@click.option(
+    "--grain", metavar="GRAIN", default="month", show_default=True, help="month, quarter, year or trailing_12m."
+)
+@click.option("--period", metavar="2026-09", help="The period.  [default: the newest that is over]")
+@click.option("--outbox", type=FOLDER, metavar="DIR", help="Where the mails are written.  [default: group/outbox]")
+@with_agencies
+def scorecards(agencies: Agencies, grain: str, period: str | None, outbox: Path | None) -> None:
+    """Write the group's scorecards as mails into an outbox.
+
+    One for each reader of `leadership` in the file of the agencies.
+    """
+    from amkpi.core.terminal import counted
+    from amkpi.group.mail.outbox import write_to_outbox
+    from amkpi.interfaces.cli import console
+
+    with console.step("mails") as (progress, result):
+        files = write_to_outbox(agencies, outbox, grain, period, progress)
+        result(f"{counted(len(files), 'mail', 'mails')} in {files[0].parent}")
+
+
+@group.command(
+    epilog=examples(
         "amkpi group query \"from group_kpi_values where level = 'group'\"",
         'amkpi group query "from group_agencies" --format csv > agencies.csv',
     )
