@@ -17,6 +17,7 @@ from amkpi.ingestion.contracts.extracts import EXTRACTS
 from tools.docs import (
     architecture,
     extracts,
+    group,
     kpis,
     lineage,
     mappings,
@@ -44,6 +45,7 @@ PAGES: dict[str, Callable[[], str]] = {
 PARTS: dict[str, Callable[[], str]] = {
     "operations/architecture.md": architecture.pictures,
     "../README.md": kpis.questions,
+    "group.md": group.tables,
     "mappings.md": mappings.reference,
     "operations/backup.md": state_files.lost,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -42,8 +43,13 @@ class Mart:
 @cache
 def marts() -> Mapping[str, Mart]:
     """The marts, as their .yml files declare them: name -> mart."""
+    return declared_in(MODELS / "marts")
+
+
+def declared_in(folder: Path) -> Mapping[str, Mart]:
+    """The marts that the .yml files of a folder declare: name -> mart."""
     found = {}
-    for path in sorted((MODELS / "marts").rglob("*.yml")):
+    for path in sorted(folder.rglob("*.yml")):
         # The unit tests below the models are most of the file.
         declared, _, _ = path.read_text(encoding="utf-8").partition("\nunit_tests:")
         for model in yaml.load(declared, Loader=YAML_LOADER)["models"]:

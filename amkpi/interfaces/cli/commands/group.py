@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from amkpi.core.errors import AmkpiError
 from amkpi.interfaces.cli.commands.inspection import QUERY_FORMATS
 from amkpi.interfaces.cli.options import FOLDER, examples
 
@@ -26,12 +25,9 @@ def with_agencies(command: Callable[..., None]) -> Callable[..., None]:
     )
     @functools.wraps(command)
     def prepared(*, file: Path | None, **others: Any) -> None:
-        from amkpi.core.agencies import agencies_file, read_agencies
+        from amkpi.core.agencies import group_agencies, read_agencies
 
-        given = file or agencies_file()
-        if given is None:
-            raise AmkpiError("no agencies given: use --agencies FILE, or set AMKPI_AGENCIES")
-        command(read_agencies(given), **others)
+        command(read_agencies(file) if file else group_agencies(), **others)
 
     return prepared
 
