@@ -9,6 +9,10 @@ ENGINE ?= duckdb
 SPARK_VENV := .venv-spark
 SPARK_BIN := $(SPARK_VENV)/bin
 SPARK_STAMP := $(SPARK_VENV)/.ready
+# The stack with Celery, for the proof of many agencies.
+CELERY_VENV := .venv-celery
+CELERY_BIN := $(CELERY_VENV)/bin
+CELERY_STAMP := $(CELERY_VENV)/.ready
 DEMO_HOME ?= $(CURDIR)/demo
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DO_NOT_TRACK := 1
@@ -41,11 +45,13 @@ $(SPARK_STAMP): $(STAMP) requirements/spark.lock
 	@touch $@
 
 .PHONY: lock
-lock: $(STAMP) ## update the lock files from pyproject.toml: dev.lock, and with its versions stack.lock for the image and spark.lock
+lock: $(STAMP) ## update the lock files from pyproject.toml: dev.lock, and with its versions stack.lock and celery.lock for the image, and spark.lock
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --extra dev ../pyproject.toml -o dev.lock
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --extra stack -c dev.lock ../pyproject.toml -o stack.lock
+	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --extra celery -c stack.lock ../pyproject.toml -o celery.lock
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --extra spark -c dev.lock ../pyproject.toml -o spark.lock
 
@@ -114,7 +120,7 @@ format: $(STAMP) ## format the Python code with ruff
 
 .PHONY: clean
 clean: ## remove .venv, ./demo and caches
-	rm -rf $(VENV) $(SPARK_VENV) $(DEMO_HOME) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build dist dbt_project/target
+	rm -rf $(VENV) $(SPARK_VENV) $(CELERY_VENV) $(DEMO_HOME) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build dist dbt_project/target
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: bench
@@ -145,6 +151,17 @@ down: ## stop the stack; its data stays in the volumes
 .PHONY: logs
 logs: ## follow the logs of the stack's containers
 	docker compose logs --follow --tail 100
+
+$(CELERY_STAMP): $(STAMP) requirements/celery.lock
+	$(PYTHON) -m venv --clear $(CELERY_VENV)
+	$(BIN)/uv pip install -q --python $(CELERY_BIN)/python --require-hashes --no-build -r requirements/dev.lock
+	$(BIN)/uv pip install -q --python $(CELERY_BIN)/python --require-hashes --no-build -r requirements/celery.lock
+	$(BIN)/uv pip install -q --python $(CELERY_BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: test-agencies
+test-agencies: $(CELERY_STAMP) ## run many agencies in one Airflow, AGENCIES=200, and Celery with two workers (needs PostgreSQL; not part of make test)
+	$(CELERY_BIN)/python -m pytest tests/stack/agencies/proof.py -n 0 -q -x
 
 .PHONY: test-stack
 test-stack: $(STAMP) ## build the stack, kill its parts, and print the results (needs root; not part of make test)

@@ -110,7 +110,7 @@ def test_the_oracle_imports_nothing_of_the_project() -> None:
 
 
 def test_the_lock_has_hashes_and_no_addresses() -> None:
-    for name in ("dev.lock", "stack.lock", "spark.lock", "uv.lock"):
+    for name in ("dev.lock", "stack.lock", "celery.lock", "spark.lock", "uv.lock"):
         text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
         pins = re.findall(r"^[a-z0-9][\w.\-\[\]]*==\S+", text, re.M)
         assert pins
@@ -122,9 +122,9 @@ def test_the_lock_has_hashes_and_no_addresses() -> None:
 def test_the_image_and_the_environment_of_spark_have_the_versions_that_are_tested() -> None:
     pins = {
         name: dict(re.findall(r"^([a-z0-9][\w.\-\[\]]*)==(\S+)", (ROOT / "requirements" / name).read_text(), re.M))
-        for name in ("dev.lock", "stack.lock", "spark.lock")
+        for name in ("dev.lock", "stack.lock", "celery.lock", "spark.lock")
     }
-    for lock in ("stack.lock", "spark.lock"):
+    for lock in ("stack.lock", "celery.lock", "spark.lock"):
         both = pins["dev.lock"].keys() & pins[lock].keys()
         assert len(both) > 100
         assert {name: pins[lock][name] for name in both} == {name: pins["dev.lock"][name] for name in both}

@@ -129,7 +129,8 @@ def test_only_who_publishes_can_write_what_is_published() -> None:
         for source, _, mode in map(parts, service.get("volumes", []))
         if source == "published"
     }
-    assert modes == {"init": "rw", "scheduler": "rw", "reader": "ro", "pages": "ro"}
+    workers = {"worker-1": "rw", "worker-2": "rw"}
+    assert modes == {"init": "rw", "scheduler": "rw", **workers, "reader": "ro", "pages": "ro"}
     # A reader sees nothing else of the agency.
     assert [parts(mount)[0] for mount in SERVICES["reader"]["volumes"]] == ["published"]
     # The pages also have their own sessions, and nothing else.
@@ -150,7 +151,11 @@ def test_every_secret_is_a_file_and_whoever_uses_one_says_so() -> None:
     assert {name for service in SERVICES.values() for name in service.get("secrets", [])} == declared.keys()
     # The administrator's password is the init's alone; the pages send mails too.
     held_by = {"admin_password": ["init"], "amkpi_smtp": ["init", "pages"], "pages_oidc": ["pages"]}
-    held_by |= {"marts_admin_password": ["init", "marts-db"], "marts_url": ["init", "scheduler"]}
+    held_by |= {
+        "marts_admin_password": ["init", "marts-db"],
+        "marts_url": ["init", "scheduler", "worker-1", "worker-2"],
+    }
+    held_by |= {"redis_password": ["redis"], "celery_broker": ["scheduler", "worker-1", "worker-2"]}
     for name, holders in held_by.items():
         assert [service for service, held in SERVICES.items() if name in held.get("secrets", [])] == holders
 
@@ -177,7 +182,13 @@ def test_airflow_reads_its_secrets_from_files_that_its_services_have() -> None:
 def test_the_example_names_every_variable_of_the_compose_file() -> None:
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     example = (ROOT / "stack" / "example.env").read_text(encoding="utf-8")
-    for_images = {"BASE_IMAGE", "POSTGRES_IMAGE", "MAIL_IMAGE", "SECRETS_DIR"}  # where no registry can be reached
+    for_images = {
+        "BASE_IMAGE",
+        "POSTGRES_IMAGE",
+        "REDIS_IMAGE",
+        "MAIL_IMAGE",
+        "SECRETS_DIR",
+    }  # where no registry can be reached
     wanted = set(re.findall(r"\$\{([A-Z_]+)", text)) - for_images
     assert wanted
     assert wanted <= set(re.findall(r"^# ([A-Z_]+)=", example, re.M))
@@ -185,7 +196,9 @@ def test_the_example_names_every_variable_of_the_compose_file() -> None:
 
 def test_the_image_is_named_by_the_version_of_what_is_in_it() -> None:
     built = [name for name, service in SERVICES.items() if f":-amkpi:{__version__}}}" in service["image"]]
-    assert built == ["init", "api-server", "scheduler", "dag-processor", "triggerer", "reader", "pages"]
+    assert built == [
+        "init", "api-server", "scheduler", "dag-processor", "triggerer", "worker-1", "worker-2", "reader", "pages",
+    ]  # fmt: skip
 
 
 def test_the_image_runs_the_python_of_its_lock_as_nobody_special() -> None:
@@ -194,5 +207,28 @@ def test_the_image_runs_the_python_of_its_lock_as_nobody_special() -> None:
     assert base
     assert PINNED.match(base[1])
     assert base[1] in SERVICES["init"]["build"]["args"]["BASE_IMAGE"]
-    assert "--require-hashes --no-build -r /build/stack.lock" in text
+    assert "--require-hashes --no-build -r /build/${LOCK}.lock" in text
+    assert "\nARG LOCK=stack\n" in text
     assert re.findall(r"^USER (\S+)$", text, re.M)[-1] == SERVICES["scheduler"]["user"]
+
+
+def test_the_workers_of_celery_are_off_unless_wanted_and_share_what_the_scheduler_has() -> None:
+    """HOME's lock keeps two workers apart only where both open the same volume on one machine."""
+    for name in ("redis", "worker-1", "worker-2"):
+        assert SERVICES[name]["profiles"] == ["celery"]
+    for name in ("worker-1", "worker-2"):
+        assert SERVICES[name]["volumes"] == SERVICES["scheduler"]["volumes"]
+    assert SERVICES["redis"]["networks"] == ["back"]
+    assert SERVICES["init"]["build"]["args"]["LOCK"] == "${STACK_LOCK:-stack}"
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(ROOT / "stack" / "airflow" / "airflow.cfg", encoding="utf-8")
+    assert settings["core"]["executor"] == "LocalExecutor"
+    assert settings["celery"]["broker_url_cmd"] == "cat /run/secrets/celery_broker"
+
+
+def test_with_many_agencies_every_service_that_reads_dags_has_the_file() -> None:
+    over = yaml.safe_load((ROOT / "stack" / "agencies.yml").read_text(encoding="utf-8"))["services"]
+    assert over.keys() == {"init", "scheduler", "worker-1", "worker-2", "dag-processor", "triggerer"}
+    for name, service in over.items():
+        assert service["environment"] == {"AMKPI_AGENCIES": "/agency/agencies.toml"}, name
+        assert [mount.split("}:")[1] for mount in service["volumes"]] == ["/agency/agencies.toml:ro"], name

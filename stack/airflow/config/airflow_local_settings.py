@@ -1,13 +1,15 @@
 """Airflow imports this file by its name in each of its processes, before anything is started.
 
-In the scheduler it imports the modules that tasks need. LocalExecutor forks its workers, and these fork their tasks,
-so a task starts with dbt and Great Expectations in memory. A new process would need about 10 s of two cores for them.
+Where tasks are started it imports the modules that they need: in the scheduler, whose LocalExecutor forks its workers,
+and in a Celery worker. These fork their tasks, so a task starts with dbt and Great Expectations in memory. A new
+process would need about 10 s of two cores for them.
 """
 
 from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 
 # Slow imports: modules of the pipeline, and libraries that its steps import inside functions.
@@ -25,7 +27,8 @@ OF_TASKS = (
     "amkpi.scorecards.mail.delivery",
 )
 
-if sys.argv[1:2] == ["scheduler"]:
+uses_celery = os.environ.get("AIRFLOW__CORE__EXECUTOR") == "CeleryExecutor"
+if sys.argv[1:] and sys.argv[1] == ("celery" if uses_celery else "scheduler"):
     for name in OF_TASKS:
         importlib.import_module(name)
     # Great Expectations logs each key that it looks up, which would be half of this container's log. Airflow's setting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import os
 import secrets
 import signal
@@ -30,6 +31,31 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process has started, and those that they have started."""
+    parents: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                parents.setdefault(parent, []).append(int(folder.name))
+    found, look = [], [pid]
+    while look:
+        children = parents.get(look.pop(), [])
+        found += children
+        look += children
+    return found
+
+
+def _pss(pid: int) -> float:
+    """MB of a process; 0 when it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 @dataclass
@@ -123,9 +149,11 @@ class Airflow:
         raise TimeoutError(f"no API server after {seconds} s: {self.folder}/api-server.log")
 
     def kill(self, name: str) -> None:
-        """End a component with SIGKILL, as the kernel would: its children die with it or are left alone."""
+        """End a component and all that it has started with SIGKILL, as a container goes."""
         process = self.processes.pop(name)
-        process.kill()
+        for pid in (process.pid, *descendants(process.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.wait()
 
     def stop(self) -> None:
@@ -141,26 +169,12 @@ class Airflow:
 
     def memory(self) -> dict[str, float]:
         """MB that each component uses, with its children; memory that processes share is counted once (PSS)."""
-        mine = {name: process.pid for name, process in self.processes.items()}
-        used = dict.fromkeys([*mine, "database"], 0.0)
-        session = {pid: name for name, pid in mine.items()}
-        for folder in Path("/proc").iterdir():
-            if not folder.name.isdigit():
-                continue
-            try:
-                sid = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[3])
-                command = (folder / "cmdline").read_text()
-                name = session.get(sid) or ("database" if self._is_of_database(command, folder) else None)
-                if name is None:
-                    continue
-                lines = (folder / "smaps_rollup").read_text().splitlines()
-            except OSError:
-                continue  # it has ended
-            used[name] += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+        used = {}
+        for name, process in self.processes.items():
+            used[name] = sum(map(_pss, (process.pid, *descendants(process.pid))))
+        postmaster = int((self.database.folder / "data" / "postmaster.pid").read_text().split()[0])
+        used["database"] = sum(map(_pss, (postmaster, *descendants(postmaster))))
         return used
-
-    def _is_of_database(self, command: str, folder: Path) -> bool:
-        return (folder / "cwd").readlink() == self.database.folder / "data" and "postgres" in command
 
     def cpu(self) -> dict[str, float]:
         """Seconds of CPU that each component has used, with those of its children that have ended."""
