@@ -10,6 +10,7 @@ from email.utils import format_datetime
 from amkpi.alerts.incidents import CurrentPublication, moment, translator_of
 from amkpi.alerts.store import Alert
 from amkpi.alerts.texts import FAMILIES, TEXTS
+from amkpi.core.agencies import current_agencies
 from amkpi.core.language import formatting
 from amkpi.core.run import Run
 from amkpi.scorecards.mail.messages import OutgoingMail, sender_address
@@ -41,10 +42,13 @@ def message(run: Run, alert: Alert, current: CurrentPublication | None) -> Outgo
 
 
 def subject_line(run: Run, alert: Alert) -> str:
-    """The subject: `[amkpi] Task failed: load_extracts.load`."""
+    """The subject: `[amkpi] Task failed: load_extracts.load`; of an agency of a group `[amkpi hanoi] …`."""
+    group = current_agencies()
+    agency = group.of_home(run.home) if group else None
+    sender = "amkpi" if agency is None else f"amkpi {agency.code}"
     t, incident = translator_of(run.settings).t, alert.incident
     subject = t(TEXTS[incident.type].subject, about=FAMILIES.get(incident.about, incident.about))
-    return f"[amkpi] {t('Resolved: {subject}', subject=subject) if alert.resolved else subject}"
+    return f"[{sender}] {t('Resolved: {subject}', subject=subject) if alert.resolved else subject}"
 
 
 def _body(run: Run, alert: Alert, current: CurrentPublication | None) -> str:

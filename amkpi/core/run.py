@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from amkpi.core.agencies import Agency
+from amkpi.core.agencies import Agency, current_agencies
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.settings import Settings, load_settings
@@ -54,6 +54,10 @@ class Run:
         given_home = home or os.environ.get("AMKPI_HOME")
         if not given_home:
             raise AmkpiError("no home given: use --home DIR, or set AMKPI_HOME")
+        group = None if home else current_agencies()
+        if group is not None and group.of_home(Home.at(Path(given_home))) is None:
+            # The image sets AMKPI_HOME. A load there would begin an agency that nobody has.
+            raise AmkpiError(f"AMKPI_HOME is no agency of {group.file}: use --agency CODE, or --home DIR")
         given_landing = landing or os.environ.get("AMKPI_LANDING")
         return cls._at(Home.at(Path(given_home), Path(given_landing) if given_landing else None), as_of)
 

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
@@ -174,6 +175,22 @@ def test_a_mail_has_what_happened_what_readers_see_and_where_the_runbook_is(
     resolve(watched.run, [("task-failed", "load_extracts.load")], server)
     assert postbox.subjects[1] == "[amkpi] Đã hết: Tác vụ thất bại: load_extracts.load"
     assert "Đến lúc\r\n  17/10/2026 12:00" in postbox.taken[1].get_content()
+
+
+def test_an_operator_of_many_agencies_sees_whose_alert_it_is(
+    watched: Agency, server: Callable[[], Server], postbox: Postbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "agencies.toml").write_text(
+        '[group]\nname = "g"\nreporting_currency = "VND"\n[[agencies]]\ncode = "hanoi"\nname = "H"\n'
+        f'home = "{watched.run.home.root}"\n'
+    )
+    monkeypatch.setenv("AMKPI_AGENCIES", str(tmp_path / "agencies.toml"))
+    raise_incident(watched.run, FAILED, server)
+    resolve(watched.run, [("task-failed", "load_extracts.load")], server)
+    assert postbox.subjects == [
+        "[amkpi hanoi] Task failed: load_extracts.load",
+        "[amkpi hanoi] Resolved: Task failed: load_extracts.load",
+    ]
 
 
 def test_an_alert_that_cannot_be_sent_is_sent_once_by_the_next_check(

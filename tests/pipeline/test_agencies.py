@@ -76,6 +76,8 @@ def test_an_agency_is_named_alone_and_rightly(
     group: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert main(["status", "--agency", "hanoi", "--home", str(group)]) == 2
+    assert main(["status"]) == 1
+    assert "AMKPI_HOME is no agency of" in capsys.readouterr().err
     assert main(["status", "--agency", "hue"]) == 1
     assert "no agency hue; known are hanoi, saigon" in capsys.readouterr().err
     monkeypatch.delenv("AMKPI_AGENCIES")
