@@ -98,7 +98,11 @@ def _build(
         return GroupReport(identity, target, False, as_of, sources)
     with open_warehouse(home, settings) as connection:
         create_sources(connection, sources, rates, targets)
-    run_dbt(home, settings, as_of, ["build", "--full-refresh"], progress, project_folder=DBT_GROUP_PROJECT)
+    if settings.build.engine == "spark":
+        from amkpi.transform.spark.build import build_on_spark as run_models
+    else:
+        run_models = run_dbt
+    run_models(home, settings, as_of, ["build", "--full-refresh"], progress, project_folder=DBT_GROUP_PROJECT)
     with open_warehouse(home, settings) as connection:
         findings = audit(connection)
         blocking = tuple(each for each in findings if each.blocks)

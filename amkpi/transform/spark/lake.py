@@ -28,9 +28,13 @@ _AS = {"HUGEINT": "decimal(38, 0)", "UBIGINT": "decimal(20, 0)"}
 
 
 class Lake:
-    """The lake of one agency. prefix: before its databases in Spark, which others may use too."""
+    """The lake of one agency. prefix: before its databases in Spark, which others may use too.
 
-    def __init__(self, home: Home, settings: Settings) -> None:
+    project: the folder of the dbt project whose tables it holds.
+    """
+
+    def __init__(self, home: Home, settings: Settings, project: Path = DBT_PROJECT) -> None:
+        self._project = project
         agency = f"amkpi_{hashlib.sha256(str(home.root.resolve()).encode()).hexdigest()[:8]}"
         self._given = settings.build.lake
         # A folder that is given may be the lake of other agencies too.
@@ -68,7 +72,7 @@ class Lake:
 
     def write_rows(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Write every table that a model reads and dbt does not make, from the warehouse."""
-        for schema, table in source_tables():
+        for schema, table in source_tables(self._project):
             folder = self.root / "rows" / schema / table
             folder.mkdir(parents=True)
             types = connection.execute(
@@ -82,8 +86,8 @@ class Lake:
 
     def show_to(self, session: Any) -> None:
         """Make the databases of the agency in Spark: those of the rows with their tables, those of the models empty."""
-        sources = list(source_tables())
-        for schema in dict.fromkeys([schema for schema, _ in sources] + model_schemas()):
+        sources = list(source_tables(self._project))
+        for schema in dict.fromkeys([schema for schema, _ in sources] + model_schemas(self._project)):
             session.sql(f"drop database if exists {self.prefix}{schema} cascade")
             session.sql(f"create database {self.prefix}{schema} location '{(self.built / schema).as_uri()}'")
         for schema, table in sources:
@@ -92,7 +96,8 @@ class Lake:
 
     def hide_from(self, session: Any) -> None:
         """Drop the databases of the agency in Spark; they may be on a server that others use."""
-        for schema in dict.fromkeys([schema for schema, _ in source_tables()] + model_schemas()):
+        sources = source_tables(self._project)
+        for schema in dict.fromkeys([schema for schema, _ in sources] + model_schemas(self._project)):
             session.sql(f"drop database if exists {self.prefix}{schema} cascade")
 
 
@@ -102,14 +107,14 @@ def _path(given: str) -> Path:
     return Path(unquote(url.path) if url.scheme == "file" else given)
 
 
-def source_tables() -> Iterator[tuple[str, str]]:
+def source_tables(project: Path = DBT_PROJECT) -> Iterator[tuple[str, str]]:
     """(schema, table) of every source of the models, as their ymls list them."""
-    for path in sorted((DBT_PROJECT / "models" / "staging").glob("sources*.yml")):
+    for path in sorted((project / "models").rglob("sources*.yml")):
         for source in yaml.safe_load(path.read_text(encoding="utf-8"))["sources"]:
             yield from ((source["name"], table["name"]) for table in source["tables"])
 
 
-def model_schemas() -> list[str]:
+def model_schemas(project: Path = DBT_PROJECT) -> list[str]:
     """The schemas of the models, as dbt_project.yml names them."""
 
     def found(config: dict[str, Any]) -> Iterator[str]:
@@ -119,5 +124,5 @@ def model_schemas() -> list[str]:
             elif isinstance(value, dict):
                 yield from found(value)
 
-    project = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
-    return list(dict.fromkeys(found(project["models"])))
+    content = yaml.safe_load((project / "dbt_project.yml").read_text(encoding="utf-8"))
+    return list(dict.fromkeys(found(content["models"])))

@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from amkpi.core.errors import AmkpiError
+from amkpi.core.paths import DBT_GROUP_PROJECT
 from amkpi.ingestion.tables import create_tables
 from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.transform.dbt_runner import create_audit_tables
@@ -97,3 +98,10 @@ def test_a_lake_that_is_no_folder_is_told_without_its_key(agency: Agency, url: s
 
 def test_the_schemas_of_the_models_are_those_of_the_project() -> None:
     assert model_schemas() == ["intermediate", "staging", "kpis", "marts"]
+
+
+def test_the_lake_of_a_group_has_the_sources_and_schemas_of_its_own_project() -> None:
+    assert model_schemas(DBT_GROUP_PROJECT) == ["intermediate", "marts"]
+    sources = set(source_tables(DBT_GROUP_PROJECT))
+    assert ("sources", "agency_evidence") in sources
+    assert {schema for schema, _ in sources} == {"sources", "audit"}
