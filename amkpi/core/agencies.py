@@ -61,13 +61,18 @@ class Reader:
 
 @dataclass(frozen=True)
 class Agencies:
-    """The group and its agencies, in the order of the file."""
+    """The group and its agencies, in the order of the file.
+
+    leadership: who gets the group's scorecards. most_days_behind: an agency whose publication is more days older than
+    the newest one does not hold back the date of the group.
+    """
 
     file: Path
     group_name: str
     reporting_currency: str
     agencies: tuple[Agency, ...]
     leadership: tuple[Reader, ...] = ()
+    most_days_behind: int = 7
 
     def of_code(self, code: str) -> Agency:
         """The agency of this code. Raises AmkpiError that names the known codes."""
@@ -97,6 +102,7 @@ class _Group(_Table):
     name: str = Field(min_length=1)
     reporting_currency: str = Field(pattern=r"^[A-Z]{3}$")
     leadership: list[_Reader] = []
+    most_days_behind: int = Field(default=7, ge=0)
 
 
 class _Agency(_Table):
@@ -185,7 +191,8 @@ def read_agencies(file: Path) -> Agencies:
     _check_none_twice(file, "landing", (str(each.home.landing.resolve()) for each in agencies))
     _check_none_twice(file, "pool", (each.pool for each in agencies))
     readers = tuple(Reader(each.address, each.language) for each in parsed.group.leadership)
-    return Agencies(file, parsed.group.name, parsed.group.reporting_currency, agencies, readers)
+    group = parsed.group
+    return Agencies(file, group.name, group.reporting_currency, agencies, readers, group.most_days_behind)
 
 
 def _agency(given: _Agency, folder: Path) -> Agency:

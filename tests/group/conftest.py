@@ -23,6 +23,7 @@ PUBLISHED = (("hanoi", "North", "VND", AS_OF, 11), ("boston", "South", "USD", da
 AGENCIES = """[group]
 name = "Sao Mai Group"
 reporting_currency = "VND"
+most_days_behind = 31
 leadership = [{address = "Trần Minh <minh@saomai.vn>"}, {address = "an@saomai.vn", language = "en"}]
 """
 # Another rate each month: a cancellation has not the rate of its signing.

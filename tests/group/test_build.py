@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from amkpi.core.errors import AmkpiError
 from amkpi.group.build import build as building
 from amkpi.group.build.audit import audit
 from tests.command_line import amkpi
+from tests.conftest import AS_OF
 from tests.group.conftest import RATES, Group
 
 pytestmark = pytest.mark.slow
@@ -98,6 +100,17 @@ def test_an_agency_that_cannot_be_read_is_named_and_the_others_are_counted(
     assert sources["boston"].publication is None
     assert "month.parquet" in str(sources["boston"].problem)
     assert sources["saigon"].problem == "nothing is published yet"
+
+
+def test_an_agency_that_is_far_behind_does_not_hold_back_the_group(group: Group) -> None:
+    sources = building.find_sources(group.agencies)
+    assert [building.common_day(sources, days) for days in (31, 17, 16, 0)] == [
+        date(2026, 9, 30),
+        date(2026, 9, 30),
+        AS_OF,
+        AS_OF,
+    ]
+    assert building.common_day([], 7) is None
 
 
 def test_a_group_without_any_publication_is_refused(tmp_path: Path) -> None:

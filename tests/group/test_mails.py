@@ -82,7 +82,7 @@ def test_the_mails_show_what_the_marts_have(group: Group, tmp_path: Path) -> Non
     assert "* Internal collaboration: –\n  Within one agency only" in english[1]
     for text in english[1:]:
         assert "1 agency has no publication, and nothing of it is counted: Saigon" in text
-        assert "Every agency has its data to 30/09/2026. 1 agency has later days" in text
+        assert "The group's figures are as of 30/09/2026. 1 agency has later days" in text
     # The agencies are called `Hanoi <Ltd>`, …
     assert "Hanoi &lt;Ltd&gt;" in english[2]
     assert "<Ltd>" not in english[2]
@@ -153,3 +153,10 @@ def test_a_kpi_better_than_before_and_its_target_are_said() -> None:
         "Against Q2/2026: 1 better, 1 worse.",
     )
     assert re.search(r"better by 250,000", parts(message(card, Options()))[1])
+
+
+def test_an_agency_that_is_far_behind_is_named_with_its_date() -> None:
+    states = list(facts(3).agencies)
+    states[1] = replace(states[1], behind_since=date(2026, 6, 30))
+    warnings = compose(facts(3, agencies=tuple(states)), EN).warnings
+    assert warnings == ("1 agency is far behind, and what it recorded later is not counted: Agency 001 (30/06/2026).",)

@@ -130,6 +130,13 @@ CHECKS = (
         "Their days after the last common one are counted. Run `amkpi run` for the others, then build the group again.",
         blocks=False,
     ),
+    Check(
+        "no_agency_is_far_behind",
+        "group_agencies",
+        "select agency || ' as of ' || as_of as what from marts.group_agencies where is_behind",
+        "What they recorded later is not counted. Run `amkpi run` for them, then build the group again.",
+        blocks=False,
+    ),
 )
 
 

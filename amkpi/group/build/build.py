@@ -44,8 +44,8 @@ from amkpi.transform.dbt_runner import run_dbt
 class GroupReport:
     """A publication of the group: its id and file, whether it is new, its date, and the agencies.
 
-    as_of: the last day that every agency has. warnings: what the audit found that does not block; empty for a
-    publication that was there already.
+    as_of: the last day that every agency has, but those that are far behind. warnings: what the audit found that does
+    not block; empty for a publication that was there already.
     """
 
     publication_id: str
@@ -59,11 +59,6 @@ class GroupReport:
     def missing(self) -> tuple[Source, ...]:
         """The agencies of which nothing is counted."""
         return tuple(source for source in self.sources if source.publication is None)
-
-    @property
-    def ahead(self) -> tuple[Source, ...]:
-        """The agencies that have days after the common one."""
-        return tuple(each for each in self.sources if each.publication and each.publication.as_of > self.as_of)
 
 
 def build(agencies: Agencies, progress: Progress = silent, now: Callable[[], datetime] = utc_now) -> GroupReport:
@@ -84,7 +79,7 @@ def _build(
     folder = agencies.file.parent
     rates, targets = read_rates(folder), read_targets(folder, agencies)
     sources = find_sources(agencies)
-    as_of = common_day(sources)
+    as_of = common_day(sources, agencies.most_days_behind)
     if as_of is None:
         first = sources[0]
         raise AmkpiError(
@@ -141,7 +136,7 @@ def _publication_id(
         ]
         for source in sources
     ]  # fmt: skip
-    basis = [agencies.group_name, counted, list(map(str, rates)), list(map(str, targets)),
+    basis = [agencies.group_name, agencies.most_days_behind, counted, list(map(str, rates)), list(map(str, targets)),
              settings.fingerprint_fields(), _version()]  # fmt: skip
     return hashlib.sha256(json.dumps(basis).encode()).hexdigest()[:16]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +93,16 @@ def _publication(folder: Path, connection: duckdb.DuckDBPyConnection) -> Publica
     return Publication(folder, identity, as_of, published_at, currency)
 
 
-def common_day(sources: Iterable[Source]) -> date | None:
-    """The last day that is in the publication of every agency; None if no agency has one."""
-    return min((source.publication.as_of for source in sources if source.publication), default=None)
+def common_day(sources: Iterable[Source], most_days_behind: int) -> date | None:
+    """The last day that is in the publication of every agency; None if no agency has one.
+
+    One that is more days behind the newest is not asked: the whole group would stand still with it.
+    """
+    days = [source.publication.as_of for source in sources if source.publication]
+    if not days:
+        return None
+    oldest = max(days) - timedelta(days=most_days_behind)
+    return min(day for day in days if day >= oldest)
 
 
 def create_sources(

@@ -299,11 +299,19 @@ def _warnings(context: _Context) -> Iterator[str]:
             len(missing),
             names=_names(context, missing),
         )
+    behind = [agency for agency in facts.agencies if agency.behind_since is not None]
+    if behind:
+        yield context.n(
+            "{n} agency is far behind, and what it recorded later is not counted: {names}.",
+            "{n} agencies are far behind, and what they recorded later is not counted: {names}.",
+            len(behind),
+            names=_names(context, behind),
+        )
     ahead = [agency for agency in facts.agencies if agency.is_ahead]
     if ahead:
         yield context.n(
-            "Every agency has its data to {day}. {n} agency has later days, which are counted: {names}.",
-            "Every agency has its data to {day}. {n} agencies have later days, which are counted: {names}.",
+            "The group's figures are as of {day}. {n} agency has later days, which are counted: {names}.",
+            "The group's figures are as of {day}. {n} agencies have later days, which are counted: {names}.",
             len(ahead),
             day=formatting.day(facts.as_of),
             names=_names(context, ahead),
@@ -323,7 +331,10 @@ def _warnings(context: _Context) -> Iterator[str]:
 
 
 def _names(context: _Context, agencies: Sequence[AgencyState]) -> str:
-    names = [plain(agency.name) for agency in agencies[:_MOST_NAMES]]
+    names = [
+        f"{plain(agency.name)} ({formatting.day(agency.behind_since)})" if agency.behind_since else plain(agency.name)
+        for agency in agencies[:_MOST_NAMES]
+    ]
     if len(agencies) > _MOST_NAMES:
         names.append(context.n("and {n} more", "and {n} more", len(agencies) - _MOST_NAMES))
     return ", ".join(names)

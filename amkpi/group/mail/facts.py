@@ -20,13 +20,14 @@ GROUP: Place = ("group", None)
 
 @dataclass(frozen=True)
 class AgencyState:
-    """A row of group_agencies."""
+    """A row of group_agencies. behind_since: its date, where that is far before the group's."""
 
     code: str
     name: str
     region: str
     is_missing: bool
     is_ahead: bool
+    behind_since: date | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class GroupFacts:
 
     @property
     def is_provisional(self) -> bool:
-        """Whether the period is not over on the last day that every agency has."""
+        """Whether the period is not over on the date of the group."""
         return self.as_of < self.period.end
 
 
@@ -94,7 +95,14 @@ def read_facts(connection: duckdb.DuckDBPyConnection, grain: str, period: str | 
         published_at=publication["published_at"],
         period=chosen,
         agencies=tuple(
-            AgencyState(row["agency"], row["name"], row["region"], row["is_missing"], row["is_ahead"])
+            AgencyState(
+                row["agency"],
+                row["name"],
+                row["region"],
+                row["is_missing"],
+                row["is_ahead"],
+                row["as_of"] if row["is_behind"] else None,
+            )
             for row in _rows(connection, "from group_agencies order by agency")
         ),
         values=values,

@@ -1,5 +1,5 @@
 -- Grain: period_grain × period_start. The periods of regions and of the group: those of the agencies that have begun on
--- the last day that every agency has.
+-- the date of the group.
 with periods as (
     select distinct
         period_grain,
