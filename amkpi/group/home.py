@@ -35,8 +35,15 @@ class GroupHome(Home):
 
 
 def group_home(agencies: Agencies) -> GroupHome:
-    """The folder of the group of a file agencies.toml."""
-    return GroupHome.at(agencies.file.parent / "group")
+    """The folder of the group of a file agencies.toml. Raises AmkpiError where it is that of an agency."""
+    home = GroupHome.at(agencies.file.parent / "group")
+    agency = agencies.of_home(home)
+    if agency is not None:
+        raise AmkpiError(
+            f"{agencies.file}: agency {agency.code}: home: {home.root} is the folder of the group; give the agency"
+            " another one"
+        )
+    return home
 
 
 def group_settings(agencies: Agencies) -> Settings:

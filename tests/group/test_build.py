@@ -121,6 +121,13 @@ def test_a_group_without_any_publication_is_refused(tmp_path: Path) -> None:
         group.build()
 
 
+def test_a_folder_of_the_group_that_is_an_agencys_home_is_refused(tmp_path: Path) -> None:
+    group = Group(tmp_path)
+    group.write({"hanoi": "North", "group": "North"})
+    with pytest.raises(AmkpiError, match=r"agency group: home: .*/group is the folder of the group"):
+        group.build()
+
+
 def test_the_parquet_files_of_an_older_publication_are_not_taken(make_group: Callable[[], Group]) -> None:
     copy = make_group()
     published = copy.root / "hanoi" / "published"

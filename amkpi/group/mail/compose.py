@@ -183,7 +183,9 @@ def _lead(context: _Context, lines: Sequence[GroupLine]) -> Iterator[str]:
 
 
 def _line(context: _Context, kpi: Kpi) -> GroupLine:
-    value = context.facts.values[GROUP, kpi.name]
+    # A KPI that no agency has published yet.
+    nothing = KpiValue(None, None, None, 0, False, None, 0)
+    value = context.facts.values.get((GROUP, kpi.name), nothing)
     line = context.facts.lines.get((GROUP, kpi.name), NO_LINE)
     is_compared = value.null_reason != "not_across_agencies"
     actual, target = context.figures.pair(value.value, line.target, kpi.unit)
@@ -260,7 +262,7 @@ def _row(context: _Context, place: Place, name: str, depth: int, unit: object) -
         place[1] or "",
         name,
         depth,
-        "" if number is None else formatting.score(number, context.language),
+        "–" if number is None else formatting.score(number, context.language),
         (score and score.rating) or "",
         "" if has_values else context.t("no figures"),
         tuple(cells),
