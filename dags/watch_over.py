@@ -28,7 +28,7 @@ from airflow.sdk import dag, task
 
 from amkpi.interfaces.airflow.assets import SWEEP, landing_asset
 from amkpi.interfaces.airflow.schedules import EVERY_TEN_MINUTES, SCHEDULE_SETTINGS
-from amkpi.interfaces.airflow.task_defaults import ALERT_ARGS, dag_arguments
+from amkpi.interfaces.airflow.task_defaults import ALERT_ARGS, PRIORITY_WATCH, dag_arguments
 from amkpi.interfaces.airflow.task_run import raise_as_airflow_error
 from amkpi.interfaces.airflow.watching import AgencyPart, look_at, look_at_each, parts_by_queue, waiting_of
 
@@ -62,7 +62,8 @@ def watch_over() -> None:
 
 def of_queue(task_id: str, queue: str | None) -> dict[str, Any]:
     """The arguments of a task that runs where the HOMEs of its agencies are."""
-    return {"task_id": task_id} if queue is None else {"task_id": f"{task_id}_{queue}", "queue": queue}
+    where = {"task_id": task_id} if queue is None else {"task_id": f"{task_id}_{queue}", "queue": queue}
+    return {**where, **PRIORITY_WATCH}
 
 
 def look_at_part(queue: str | None) -> Any:

@@ -109,6 +109,8 @@ def test_each_agency_has_one_writer_and_the_queue_of_its_machine(dags: dict[str,
     assert queues == {"hanoi": {"default"}, "sai_gon": {"south"}}
     for name, pool in (("load_extracts", "amkpi_hanoi"), ("build_marts", "amkpi_hanoi")):
         assert {task.pool for task in dags[f"amkpi_{name}__hanoi"].tasks} == {pool}
+    load = dags["amkpi_load_extracts__hanoi"].get_task("load")
+    assert all(task.priority_weight > load.priority_weight for task in dags["amkpi_watch_over"].tasks)
     watching = {task.task_id: task.queue for task in dags["amkpi_watch_over"].tasks}
     assert watching == {"look": "default", "sweep": "default", "look_south": "south", "sweep_south": "south"}
 

@@ -71,6 +71,8 @@ def dag_arguments(name: str, agency: Agency | None, doc: str | None, *tags: str)
 PRIORITY_FINISH_STARTED: Mapping[str, Any] = {"priority_weight": 10, "weight_rule": "absolute"}
 PRIORITY_LOAD: Mapping[str, Any] = {"priority_weight": 5, "weight_rule": "absolute"}
 PRIORITY_LOW: Mapping[str, Any] = {"priority_weight": 1, "weight_rule": "absolute"}
+# Among many agencies hundreds of tasks may wait for a worker: who tells of failures does not wait behind them.
+PRIORITY_WATCH: Mapping[str, Any] = {"priority_weight": 20, "weight_rule": "absolute"}
 
 
 def pool_of(agency: Agency | None) -> str:
