@@ -36,7 +36,7 @@ from airflow.sdk import AssetOrTimeSchedule, Param, dag, task
 from amkpi.interfaces.airflow.assets import assets_of
 from amkpi.interfaces.airflow.names import ServedAgency, agencies_served
 from amkpi.interfaces.airflow.schedules import nightly
-from amkpi.interfaces.airflow.task_defaults import PRIORITY_FINISH_STARTED, PRIORITY_LOW, dag_arguments, default_args
+from amkpi.interfaces.airflow.task_defaults import PRIORITY_FINISH_STARTED, build_priority, dag_arguments, default_args
 from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, request_export, run_from_params, run_step
 
 
@@ -59,7 +59,7 @@ def build_marts(agency: ServedAgency) -> None:
         },
     )
     def define() -> None:
-        @task(**PRIORITY_LOW)
+        @task(**build_priority(agency))
         def build(*, params: Any) -> dict[str, Any]:
             """Build for a date. The later tasks get the date from this one: it stays the same after midnight."""
             from amkpi.pipeline import steps

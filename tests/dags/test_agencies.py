@@ -221,11 +221,28 @@ def test_what_fails_for_one_agency_leaves_the_others_their_turn(
 def test_the_sweep_starts_the_load_of_those_where_something_waits(
     dags: dict[str, Any], group: Agencies, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
     monkeypatch.setattr("amkpi.alerts.notify.monitor", lambda *given: [])
     (home / "share" / "saigon" / "clients.csv").write_text("x")
     take_due()
     hurry(dags["amkpi_watch_over"]).test()
     assert take_due() == {"amkpi_load_extracts__sai_gon"}
+    # A run that has its turn to come needs no other one.
+    monkeypatch.setattr("amkpi.pipeline.steps.load", loads())
+    queued = hurry(dags["amkpi_load_extracts__sai_gon"]).test()
+    with create_session() as session:
+        session.execute(update(DagRun).where(DagRun.id == queued.id).values(state="queued"))
+    hurry(dags["amkpi_watch_over"]).test()
+    assert take_due() == set()
+
+
+def test_a_build_goes_before_the_loads_of_other_agencies(dags: dict[str, Any]) -> None:
+    load = dags["amkpi_load_extracts__hanoi"].get_task("load").priority_weight
+    build, audit, _ = dags["amkpi_build_marts__sai_gon"].topological_sort()
+    assert load < build.priority_weight < audit.priority_weight
 
 
 def test_a_task_that_starts_reads_its_own_dag_alone(group: Agencies) -> None:

@@ -21,12 +21,14 @@ class LandingPoller:
     """Decides when files in LANDING need an event: when they are ready and new, and again while they stay.
 
     A file is ready when it was changed at least `settle_seconds` ago, or when it has been the same for that long since
-    the poller first saw it: the clock of a sender can be wrong. `memory` is the state that the previous poller saved.
-    It prevents duplicate and missed events across restarts.
+    the poller first saw it: the clock of a sender can be wrong. first_wait: seconds until the second event for files
+    that stay. `memory` is the state that the previous poller saved. It prevents duplicate and missed events across
+    restarts.
     """
 
     settle_seconds: float
     memory: dict[str, Any] = field(default_factory=dict)
+    first_wait: float = FIRST_WAIT
     _since: dict[Stamp, float] = field(default_factory=dict)
     _notified: frozenset[Stamp] | None = None
 
@@ -46,14 +48,14 @@ class LandingPoller:
         if notified is None:  # the first poll after a start
             notified = ready if self.memory.get("files") == _digest(ready) else frozenset()
         if ready - notified:
-            self._trigger(ready, now, FIRST_WAIT)
+            self._trigger(ready, now, self.first_wait)
             return len(ready)
         # A file that disappears and comes back is new.
         self._notified = notified & ready
         if not ready:
             self.memory = {}
         elif now >= self.memory.get("again_at", now):
-            self._trigger(ready, now, min(2 * self.memory.get("wait", FIRST_WAIT / 2), LONGEST_WAIT))
+            self._trigger(ready, now, min(2 * self.memory.get("wait", self.first_wait / 2), LONGEST_WAIT))
             return len(ready)
         return 0
 

@@ -20,7 +20,7 @@ from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.ingestion import landing
 from amkpi.ingestion.landing import LandingFile
-from amkpi.interfaces.airflow.landing_poller import LandingPoller
+from amkpi.interfaces.airflow.landing_poller import FIRST_WAIT, LONGEST_WAIT, LandingPoller
 
 STATE = "notified"
 # Of all agencies together: a poll lists a dozen folders, about a millisecond of CPU.
@@ -51,7 +51,9 @@ class LandingTrigger(BaseEventTrigger):  # type: ignore[misc]
         """Poll for ever, and yield an event when one is due. Raises AmkpiError where no folder is given."""
         folder, settle_seconds = self._where(os.environ)
         pause = self._pause(os.environ)
-        poller = LandingPoller(settle_seconds, await self._read_memory())
+        # Among many agencies a file may wait for its turn: each further event would be one more run that finds nothing.
+        first_wait = min(FIRST_WAIT * pause / self.poll_seconds, LONGEST_WAIT)
+        poller = LandingPoller(settle_seconds, await self._read_memory(), first_wait)
         last_problem = ""
         while True:
             saved = poller.memory

@@ -71,8 +71,16 @@ def dag_arguments(name: str, agency: Agency | None, doc: str | None, *tags: str)
 PRIORITY_FINISH_STARTED: Mapping[str, Any] = {"priority_weight": 10, "weight_rule": "absolute"}
 PRIORITY_LOAD: Mapping[str, Any] = {"priority_weight": 5, "weight_rule": "absolute"}
 PRIORITY_LOW: Mapping[str, Any] = {"priority_weight": 1, "weight_rule": "absolute"}
+# Among many agencies a build goes before the loads of the others, which come without end: with 200 files at once they
+# kept every build waiting.
+PRIORITY_BEFORE_LOADS: Mapping[str, Any] = {"priority_weight": 6, "weight_rule": "absolute"}
 # Among many agencies hundreds of tasks may wait for a worker: who tells of failures does not wait behind them.
 PRIORITY_WATCH: Mapping[str, Any] = {"priority_weight": 20, "weight_rule": "absolute"}
+
+
+def build_priority(agency: Agency | None) -> Mapping[str, Any]:
+    """When a build that has not started takes its turn."""
+    return PRIORITY_LOW if agency is None else PRIORITY_BEFORE_LOADS
 
 
 def pool_of(agency: Agency | None) -> str:

@@ -9,6 +9,7 @@ from typing import TypeAlias, TypeVar
 from amkpi.core.agencies import Agency, current_agencies, group_agencies
 from amkpi.core.errors import AmkpiError
 from amkpi.interfaces.airflow.callbacks import has_failed, mail_server
+from amkpi.interfaces.airflow.names import name_for
 from amkpi.interfaces.airflow.task_run import log, run_from_params
 
 Result = TypeVar("Result")
@@ -64,7 +65,17 @@ def waiting_of(codes: AgencyPart) -> list[Agency]:
 def _is_waiting(agency: Agency) -> bool:
     from amkpi.pipeline.waiting import is_anything_waiting
 
-    return is_anything_waiting(run_from_params(agency).home)
+    return is_anything_waiting(run_from_params(agency).home) and not _has_runs(agency)
+
+
+def _has_runs(agency: Agency) -> bool:
+    """Whether a load or a build of the agency runs or has its turn to come: then nothing was lost."""
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    return any(
+        RuntimeTaskInstance.get_dr_count(dag_id=name_for(name, agency), states=["queued", "running"])
+        for name in ("load_extracts", "build_marts")
+    )
 
 
 def for_each(act: Callable[[Agency], Result], codes: AgencyPart) -> tuple[dict[str, Result], str]:

@@ -119,6 +119,9 @@ def test_many_files_at_once_are_published_each_in_its_own_agency_though_the_sche
                 say(f"{told} of {COUNT} are published, {time.monotonic() - begin:.0f} s after the drop")
             time.sleep(5)
         say(f"all {COUNT} are published {time.monotonic() - begin:.0f} s after the drop")
+        runs = "select count(*) from dag_run where dag_id like %s"
+        loads, builds = (running.rows(runs, f"{name}%")[0][0] for name in OF_A_FILE[:2])
+        say(f"{loads} loads and {builds} builds were run")
         say(f"most memory: {peak:.0f} MB {show(most)}")
         say(f"CPU: {', '.join(f'{name} {seconds:.0f} s' for name, seconds in running.cpu().items())}")
         failed = running.rows("select dag_id, task_id from task_instance where state = 'failed'")
