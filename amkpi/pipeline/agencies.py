@@ -23,7 +23,8 @@ from amkpi.pipeline.status import read_status
 class AgencyStatus:
     """An agency. as_of and published_at: of its current publication, None before the first one.
 
-    problems: lines for a person to act on, and its open alerts; empty: all is well. waiting: files in LANDING.
+    problems: lines for a person to act on, its open alerts, and a blocked publication; empty: all is well. waiting:
+    files in LANDING.
     """
 
     code: str
@@ -54,6 +55,10 @@ def read_agency(agency: Agency) -> AgencyStatus:
     except AmkpiError as error:
         return AgencyStatus(agency.code, agency.name, agency.region, None, None, 0, (str(error),))
     alerts = (f"{alert.type} {alert.about}: {alert.facts}".replace(" :", ":") for alert in found.alerts)
+    blocked: tuple[str, ...] = ()
+    # Airflow's task raises an alert for it, and a command does not.
+    if found.audit and not found.audit.passed and all(alert.type != "publication-blocked" for alert in found.alerts):
+        blocked = (f"the audit as of {formatting.day(found.audit.as_of)} blocked publication: see {found.audit.page}",)
     shown = found.publication
     return AgencyStatus(
         agency.code,
@@ -62,7 +67,7 @@ def read_agency(agency: Agency) -> AgencyStatus:
         shown.as_of if shown else None,
         shown.published_at if shown else None,
         len(found.waiting),
-        (*found.problems, *alerts),
+        (*found.problems, *blocked, *alerts),
     )
 
 

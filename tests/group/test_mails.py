@@ -80,6 +80,7 @@ def test_the_mails_show_what_the_marts_have(group: Group, tmp_path: Path) -> Non
             assert f"* {kpi.label['en']}: {100 * row['value']:.1f}%" in english[1]
             assert f"* {kpi.label['vi']}: {100 * row['value']:.1f}%".replace(".", ",") in vietnamese[1]
     assert "* Internal collaboration: –\n  Within one agency only" in english[1]
+    assert "( )" not in english[1], "an empty score"
     for text in english[1:]:
         assert "1 agency has no publication, and nothing of it is counted: Saigon" in text
         assert "The group's figures are as of 30/09/2026. 1 agency has later days" in text

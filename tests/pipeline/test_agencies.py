@@ -10,8 +10,15 @@ import duckdb
 import pytest
 
 from amkpi.alerts.store import AlertStore, Incident
+from amkpi.core.agencies import read_agencies
+from amkpi.core.findings import Finding
 from amkpi.core.home import Home
+from amkpi.core.run import Run
+from amkpi.expectations import history
+from amkpi.expectations.context import AuditContext
+from amkpi.ingestion.tables import create_tables
 from amkpi.interfaces.cli.main import main
+from amkpi.pipeline.agencies import read_agency
 from amkpi.pipeline.waiting import is_anything_waiting
 
 FILE = """
@@ -60,6 +67,24 @@ def test_the_agencies_are_shown_with_what_needs_attention(group: Path, capsys: p
     assert main(["agencies"]) == 1
     assert "saigon: task-failed build_marts.build: why" in capsys.readouterr().out
     assert not (group / "nobody").exists()
+
+
+def test_a_blocked_publication_is_a_problem_told_once(group: Path) -> None:
+    main(["agencies", "--make"])
+    (agency, _) = read_agencies(group / "agencies.toml").agencies
+    finding = Finding(
+        suite="marts", expectation="no_loop_in_the_chain_of_managers", table_name="staff", column_name=None,
+        success=False, severity="blocking", observed="A is over A", unexpected_count=1, advice="correct it",
+    )  # fmt: skip
+    with duckdb.connect(str(agency.home.warehouse)) as connection:
+        create_tables(connection)
+    moment = datetime(2026, 10, 17, 12, tzinfo=UTC)
+    context = AuditContext(moment.date(), moment, 0, None)
+    history.record(agency.home, Run.of_agency(agency).settings, "0" * 16, context, [finding])
+    (problem,) = read_agency(agency).problems
+    assert problem.startswith(f"the audit as of 17/10/2026 blocked publication: see {agency.home.audits}")
+    AlertStore(agency.home).raise_(Incident("publication-blocked", "", "A is over A"), moment)
+    assert read_agency(agency).problems == ("publication-blocked: A is over A",)
 
 
 def test_a_command_is_for_the_agency_that_is_named(group: Path, capsys: pytest.CaptureFixture[str]) -> None:
