@@ -89,10 +89,10 @@ class Lake:
         sources = list(source_tables(self._project))
         for schema in dict.fromkeys([schema for schema, _ in sources] + model_schemas(self._project)):
             session.sql(f"drop database if exists {self.prefix}{schema} cascade")
-            session.sql(f"create database {self.prefix}{schema} location '{(self.built / schema).as_uri()}'")
+            session.sql(f"create database {self.prefix}{schema} location {_place(self.built / schema)}")
         for schema, table in sources:
-            place = (self.root / "rows" / schema / table).as_uri()
-            session.sql(f"create table {self.prefix}{schema}.{table} using parquet location '{place}'")
+            place = _place(self.root / "rows" / schema / table)
+            session.sql(f"create table {self.prefix}{schema}.{table} using parquet location {place}")
 
     def hide_from(self, session: Any) -> None:
         """Drop the databases of the agency in Spark; they may be on a server that others use."""
@@ -105,6 +105,12 @@ def _path(given: str) -> Path:
     """The folder that the setting names, by its path or by its file URL."""
     url = urlsplit(given)
     return Path(unquote(url.path) if url.scheme == "file" else given)
+
+
+def _place(folder: Path) -> str:
+    """A folder as a literal of Spark's SQL. Spark takes an address as it is written: %20 is no space."""
+    escaped = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'file://{escaped}'"
 
 
 def source_tables(project: Path = DBT_PROJECT) -> Iterator[tuple[str, str]]:

@@ -29,7 +29,7 @@ from amkpi.core.settings import Settings
 # Recursive queries are Spark's from here on.
 OLDEST_VERSION = (4, 1)
 OLDEST_JAVA = 17
-_SECONDS_TO_START = 120.0
+_SECONDS_TO_START = 300.0
 _SECONDS_TO_ANSWER = 10.0
 # Of Spark Connect, where an address has none.
 _PORT = 15002
