@@ -55,7 +55,7 @@ def mail_everything(agency: Closable) -> None:
         Sending(
             "quarter", "2026-Q1", "closed", "boss", "boss@agency.example", publication.publication_id,
             publication.delivery, publication.pipeline_version, "<m>", "sent", MAILED, "250", 1,
-            tuple(SentFigure(*key, figure=figure) for key, figure in seen.items()),
+            tuple(SentFigure(*key, figure=figure) for key, figure in sorted(seen.items(), key=str)),
             publication.as_of, publication.settings,
         )
     )  # fmt: skip

@@ -1,20 +1,27 @@
 """The proof of the second engine: `make test-spark` builds the same agencies on DuckDB and on Spark, and compares them.
 
 Not part of `make test`: it needs pyspark and Java 17, and takes half an hour on two cores. All tests share one server.
+The variable PROOF_SCALE sets the size of the large agency: 100 is 1.25 million rows.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 
 import pytest
 
 from amkpi.core.errors import AmkpiError
-from amkpi.core.publication_id import publication_id
+from amkpi.core.publication_id import current_file, publication_id
 from amkpi.pipeline import steps
+from amkpi.publishing.closing import verification
 from amkpi.sample_agency import write_sample
+from amkpi.scorecards.mail.options import Options
+from amkpi.scorecards.mail.outbox import write_to_outbox
 from amkpi.transform.dbt_runner import Engine, run_dbt
 from amkpi.transform.spark.lake import Lake
 from amkpi.transform.spark.session import SESSION, check_answers, local_server, spark_session
@@ -23,9 +30,13 @@ from tests.conftest import AS_OF, Agency
 from tests.dbt_project.test_models import unit_tests
 from tests.oracle.agencies import random_agency
 from tests.paths import EXAMPLE
-from tests.transform.spark.parity import compare
+from tests.publishing.closing.conftest import Closable, pass_audit
+from tests.publishing.closing.test_causes import BEFORE
+from tests.scorecards.restatements.test_mart import CHANGES, mail_everything
+from tests.transform.spark.parity import Comparison, compare
 
 pytestmark = pytest.mark.slow
+PUBLISHED = ("marts", "internal", "internal_fresh", "internal_closing")
 Runs = list[Mapping[str, str | bytes]]
 
 
@@ -53,6 +64,12 @@ def sample(folder: Path) -> Runs:
     return [{str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}]
 
 
+def large(folder: Path) -> Runs:
+    """The sample agency with many people: 1.25 million rows, unless PROOF_SCALE says otherwise."""
+    write_sample(folder, scale=float(os.environ.get("PROOF_SCALE", "100")), as_of=AS_OF)
+    return [{str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}]
+
+
 def random(seed: int, dirty: bool = False) -> Callable[[Path], Runs]:
     """A random agency at the edges of the specification."""
     return lambda folder: list(random_agency(seed, as_of=AS_OF, dirty=dirty))
@@ -64,6 +81,7 @@ AGENCIES = {
     "random 11": random(11),
     "random 12, dirty": random(12, dirty=True),
     "random 21": random(21),
+    "large": large,
 }
 
 
@@ -72,7 +90,8 @@ def test_spark_builds_what_duckdb_builds(name: str, tmp_path: Path) -> None:
     duck = Agency.at(tmp_path / "duckdb")
     for files in AGENCIES[name](tmp_path / "extracts"):
         duck.load(files)
-    spark = duck.copy(tmp_path / "spark")
+    # A folder may have any name.
+    spark = duck.copy(tmp_path / "của 'Spark' 100%")
     spark.set(engine="spark")
     duck.build()
     spark.build()
@@ -100,11 +119,66 @@ def test_the_publication_and_all_that_is_made_of_it_are_the_same(tmp_path: Path)
         steps.build(agency.run)
         agency.publish_unaudited()
         published.append(agency.home.current.resolve())
-    found = compare(*published, schemas=("marts", "internal", "internal_fresh", "internal_closing"))
+    found = compare(*published, schemas=PUBLISHED)
     print(f"publication: {found.rows:,} rows, {found.values:,} values")
-    # What differs is which publication it is.
-    assert [line for line in found.differences if not line.startswith("marts.publication.")] == []
+    assert other_than_identity(found) == []
     assert steps.build(spark.run).is_new is False
+
+
+def other_than_identity(found: Comparison) -> list[str]:
+    """What differs in two publications besides which one it is."""
+    of_identity = ("marts.publication.", ".publication_id:", ".told_publication_id:", ".sha256:")
+    return [line for line in found.differences if not any(name in line for name in of_identity)]
+
+
+def test_closings_adjustments_and_restated_mails_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "audit", pass_audit)
+    duck = Closable.at(tmp_path / "duckdb", date(2026, 4, 15))
+    duck.moment = datetime(2026, 4, 15, 1, 0, tzinfo=UTC)
+    spark = duck.copied(tmp_path / "spark")
+    spark.set(engine="spark")
+    mailed_and_closed(duck)
+    # The engine is changed after a closing and a mail: that alone moves no figure.
+    moved = duck.copied(tmp_path / "moved")
+    moved.set(engine="spark")
+    duck.publish(CHANGES, as_of=date(2026, 4, 25))
+    mail = mail_to_the_boss(duck)
+    assert " → " in mail
+    for mart in ("adjustments", "restatements"):
+        assert duck.published(f"select count(*) > 10 from marts.{mart} where cause <> ''") == [(True,)]
+
+    mailed_and_closed(spark)
+    for agency in (spark, moved):
+        agency.publish(CHANGES, as_of=date(2026, 4, 25))
+        found = compare(*(current_file(each.home) for each in (duck, agency)), schemas=PUBLISHED)
+        print(f"closings: {found.rows:,} rows, {found.values:,} values")
+        assert other_than_identity(found) == []
+        assert mail_to_the_boss(agency) == mail
+        verification.verify_rows(agency.home)
+
+
+def mailed_and_closed(agency: Closable) -> None:
+    """Publish, let a mail report the first quarter, and close February: contracts of February are delivered later."""
+    people = BEFORE["staff/a.csv"].splitlines()
+    with_mail = [f"{people[0]},email", *(f"{row},{row.split(',')[0]}@agency.example" for row in people[1:])]
+    agency.publish(BEFORE | {"staff/a.csv": "\n".join(with_mail) + "\n"})
+    mail_everything(agency)
+    agency.close("2026-02")
+
+
+def mail_to_the_boss(agency: Closable) -> str:
+    """The text of the mail on the quarter that was mailed before."""
+    outbox = agency.home.root / "outbox"
+    write_to_outbox(agency.run, outbox, "quarter", "2026-Q1", to=("boss",), options=Options())
+    (file,) = outbox.glob("*.eml")
+    mail = message_from_bytes(file.read_bytes(), policy=default)
+    text = mail.get_body(("plain",))
+    assert text is not None
+    shown = str(text.get_content())
+    for identity in agency.published("select publication_id, closing_sha256 from marts.publication")[0]:
+        assert identity in shown
+        shown = shown.replace(identity, "(its own)")
+    return shown
 
 
 @pytest.mark.parametrize(

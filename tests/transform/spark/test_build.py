@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from amkpi.core.errors import AmkpiError
+from amkpi.core.storage.sql import literal
 from amkpi.transform.dbt_runner import one_line
 from amkpi.transform.spark.build import fetch
 from amkpi.transform.spark.lake import Lake
+from tests.changed_settings import changed
 from tests.conftest import Agency
 from tests.paths import EXAMPLE
 from tests.transform.spark.parity import compare
@@ -37,10 +39,9 @@ def write_as_spark(agency: Agency, lake: Lake) -> None:
             selected = ", ".join(
                 f'"{name}"::{OTHER_TYPES.get(kind, kind)} as "{name}"' for name, kind in zip(names, types, strict=True)
             )
-            connection.execute(
-                f"copy (select {selected} from {schema}.{table} order by hash({table}))"
-                f" to '{folder}/part-00000.snappy.parquet' (format parquet)"
-            )
+            file = literal(str(folder / "part-00000.snappy.parquet"))
+            rows = f"select {selected} from {schema}.{table} order by hash({table})"
+            connection.execute(f"copy ({rows}) to {file} (format parquet)")
 
 
 # Two builds: 8 s of CPU.
@@ -48,7 +49,10 @@ def write_as_spark(agency: Agency, lake: Lake) -> None:
 def test_what_is_fetched_is_as_if_duckdb_had_built_it(agency: Agency, tmp_path: Path) -> None:
     agency.load({f"{path.stem}/{path.name}": path.read_bytes() for path in (EXAMPLE / "landing").glob("*.csv")})
     agency.build()
-    lake = Lake(agency.home, agency.run.settings)
+    # A folder may have any name.
+    folder = tmp_path / "của 'Spark' 100%"
+    folder.mkdir()
+    lake = Lake(agency.home, changed(agency.run.settings, lake=str(folder)))
     lake.make()
     write_as_spark(agency, lake)
     other = agency.copy(tmp_path / "other")
