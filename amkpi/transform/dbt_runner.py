@@ -158,11 +158,12 @@ def run_dbt(
     progress: Callable[[str], None],
     engine: Engine = Engine.DUCKDB,
     variables: Mapping[str, str] = MappingProxyType({}),
-    project_folder: Path = DBT_PROJECT,
+    project_folder: Path | None = None,
 ) -> tuple[int, int]:
     """Run dbt in this process, on the warehouse or on the open session of Spark; returns how many models and tests ran.
 
-    variables: dbt variables besides those of the run. project_folder: of the dbt project. Raises as `build` does.
+    variables: dbt variables besides those of the run. project_folder: of the dbt project; the
+    agencies' when None. Raises as `build` does.
     """
     # dbt takes seconds to import: only here, where it is needed, and once.
     if _preload_thread is not None:
@@ -186,7 +187,7 @@ def run_dbt(
     # The cache is of the project on DuckDB, and lacks the tests that a build does not run; `dbt test` needs them.
     is_cached = engine is Engine.DUCKDB and arguments[0] != "test"
     project = manifest_cache.load(home, project_folder) if is_cached else None
-    if arguments[0] == "build" and project is None and project_folder == DBT_PROJECT:
+    if arguments[0] == "build" and project is None and project_folder in (None, DBT_PROJECT):
         arguments = [*arguments, "--exclude", *manifest_cache.TESTS_OF_THE_PROJECT]
     options = [
         *arguments,
@@ -200,7 +201,7 @@ def run_dbt(
         "--log-level-file", "info",
         "--log-path", str(target),
         "--target-path", str(target),
-        "--project-dir", str(project_folder),
+        "--project-dir", str(project_folder or DBT_PROJECT),
         "--profiles-dir", str(DBT_PROJECT),
         "--target", engine,
         "--vars", json.dumps(dbt_variables(settings, as_of) | profile_variables(home, settings) | dict(variables)),

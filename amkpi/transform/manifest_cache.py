@@ -34,8 +34,8 @@ _OF_DBT = "partial_parse.msgpack"
 _last: tuple[tuple[Path, int, int], Any] | None = None
 
 
-def load(home: Home, project: Path = DBT_PROJECT) -> Any | None:
-    """The cached project as dbt's Manifest; None if dbt has to parse it. project: its folder."""
+def load(home: Home, project: Path | None = None) -> Any | None:
+    """The cached project as dbt's Manifest; None if dbt has to parse it. project: its folder, the agencies' if None."""
     return next(filter(None, map(_read, _places(home, project))), None)
 
 
@@ -58,7 +58,7 @@ def _read(place: Path) -> Any | None:
     return manifest
 
 
-def save(home: Home, project: Path = DBT_PROJECT) -> None:
+def save(home: Home, project: Path | None = None) -> None:
     """Store what dbt has just parsed: for all homes in a checkout, else for this home."""
     content = _for_builds((home.dbt_target / _OF_DBT).read_bytes())
     for place in _places(home, project):
@@ -89,13 +89,14 @@ def _for_builds(parsed: bytes) -> bytes:
     return content if isinstance(content, bytes) else content.encode()
 
 
-def _places(home: Home, project: Path) -> tuple[Path, ...]:
+def _places(home: Home, project: Path | None) -> tuple[Path, ...]:
     """Where the cache may be; its name is a hash of the code, the engine and the warehouse file that it is for.
 
     In a checkout it may be in the project's folder, for all homes. An installed package is never written to.
     """
-    code = pipeline_version(RESULT_SOURCES if project == DBT_PROJECT else RESULT_SOURCES + GROUP_SOURCES)
-    basis = [code, version("dbt-core"), version("dbt-duckdb"), home.warehouse.stem, str(project)]
+    folder = project or DBT_PROJECT
+    code = pipeline_version() if folder == DBT_PROJECT else pipeline_version(RESULT_SOURCES + GROUP_SOURCES)
+    basis = [code, version("dbt-core"), version("dbt-duckdb"), home.warehouse.stem, str(folder)]
     name = f"parsed_{hashlib.sha256('|'.join(basis).encode()).hexdigest()[:16]}.msgpack"
     of_home = home.dbt_target / name
-    return (project / "target" / name, of_home) if IS_CHECKOUT else (of_home,)
+    return (folder / "target" / name, of_home) if IS_CHECKOUT else (of_home,)
