@@ -7,6 +7,8 @@ from pathlib import Path
 
 import duckdb
 
+from amkpi.core.storage.sql import literal
+
 TOLERANCE = 1e-9
 # Schemas that hold what the models made.
 MODELS = ("marts", "intermediate", "kpis", "staging")
@@ -35,7 +37,7 @@ def compare(one: Path, other: Path, schemas: tuple[str, ...] = MODELS) -> Compar
     found: list[str] = []
     with duckdb.connect() as connection:
         for name, path in (("one", one), ("other", other)):
-            connection.execute(f"attach '{path}' as {name} (read_only)")
+            connection.execute(f"attach {literal(str(path))} as {name} (read_only)")
         relations = [_relations(connection, name, schemas) for name in ("one", "other")]
         for relation in sorted(relations[0].keys() | relations[1].keys()):
             columns = relations[0].get(relation)

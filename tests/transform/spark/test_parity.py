@@ -81,7 +81,7 @@ PLANTED = {
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
     """Two files with the same marts."""
-    one, other = tmp_path / "one.duckdb", tmp_path / "other.duckdb"
+    one, other = tmp_path / "one.duckdb", tmp_path / "another '.duckdb"
     with duckdb.connect(str(one)) as connection:
         connection.execute(ROWS)
     shutil.copy(one, other)
