@@ -7,6 +7,7 @@ from pathlib import Path
 from amkpi.core.agencies import Agencies
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
+from amkpi.core.run import Run
 from amkpi.core.settings import Settings, load_settings
 from amkpi.core.storage import permissions
 
@@ -54,3 +55,9 @@ def group_settings(agencies: Agencies) -> Settings:
     settings = load_settings(group_home(agencies))
     currency = agencies.reporting_currency
     return settings.model_copy(update={"kpi": settings.kpi.model_copy(update={"reporting_currency": currency})})
+
+
+def group_run(agencies: Agencies) -> Run:
+    """The group in the place of an agency. Raises AmkpiError."""
+    settings = group_settings(agencies)
+    return Run(group_home(agencies), settings, settings.today())

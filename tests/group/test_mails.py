@@ -49,7 +49,7 @@ def facts(count: int, **changes: object) -> GroupFacts:
     made = GroupFacts(
         "0f" * 8, "Sao Mai", "VND", date(2026, 10, 1), datetime(2026, 10, 2, tzinfo=UTC),
         Period.parse("quarter", "2026-Q3"), states, values, {},
-        {place: Score(float(number), "D") for number, place in enumerate(places)},
+        {place: Score(float(number), "D") for number, place in enumerate(places)}, "0.2.0",
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]
 

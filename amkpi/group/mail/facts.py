@@ -52,6 +52,7 @@ class GroupFacts:
     values: dict[tuple[Place, str], KpiValue]
     lines: dict[tuple[Place, str], ScorecardLine]
     scores: dict[Place, Score]
+    pipeline_version: str
 
     @property
     def is_provisional(self) -> bool:
@@ -108,6 +109,7 @@ def read_facts(connection: duckdb.DuckDBPyConnection, grain: str, period: str | 
         values=values,
         lines=lines,
         scores=scores,
+        pipeline_version=publication["pipeline_version"],
     )
 
 

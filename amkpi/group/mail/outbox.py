@@ -29,10 +29,9 @@ def write_to_outbox(
 
     outbox: group/outbox beside agencies.toml when None. Raises AmkpiError.
     """
-    if not agencies.leadership:
-        raise AmkpiError(f"{agencies.file}: nobody gets the group's scorecards: set leadership in [group]")
     home, settings = group_home(agencies), group_settings(agencies)
     folder, options = outbox or home.outbox, options_of(settings)
+    check_leadership(agencies)
     with published(home, settings) as connection:
         facts = read_facts(connection, grain, period)
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,15 +48,30 @@ def write_to_outbox(
     return files
 
 
+def check_leadership(agencies: Agencies) -> None:
+    """Raise AmkpiError where nobody is to read the group's scorecards."""
+    if not agencies.leadership:
+        raise AmkpiError(f"{agencies.file}: nobody gets the group's scorecards: set leadership in [group]")
+
+
+def message_id(card: GroupScorecard, options: Options) -> str:
+    """The Message-ID: the same for the same reader, period and publication."""
+    return f"<{_digest(card)}@{sender_address(options.mail_from).domain}>"
+
+
+def _digest(card: GroupScorecard) -> str:
+    address = sender_address(card.reader.address).addr_spec
+    basis = [card.grain, card.period, address, card.reader.language, card.publication_id]
+    return hashlib.sha256("\n".join(basis).encode()).hexdigest()[:32]
+
+
 def message(card: GroupScorecard, options: Options) -> bytes:
     """The mail of a scorecard: equal bytes for an equal publication."""
     sender, to = sender_address(options.mail_from), sender_address(card.reader.address)
-    basis = [card.grain, card.period, to.addr_spec, card.reader.language, card.publication_id]
-    digest = hashlib.sha256("\n".join(basis).encode()).hexdigest()[:32]
     mail = EmailMessage(policy=POLICY)
     mail["From"], mail["To"], mail["Subject"] = sender, to, card.subject
     mail["Date"] = format_datetime(card.published_at)
-    mail["Message-ID"] = f"<{digest}@{sender.domain}>"
+    mail["Message-ID"] = message_id(card, options)
     mail["Auto-Submitted"] = "auto-generated"
     if options.reply_to:
         mail["Reply-To"] = sender_address(options.reply_to)
@@ -65,5 +79,5 @@ def message(card: GroupScorecard, options: Options) -> bytes:
     mail.set_content(tidy(filled("group.txt.j2", False, **values)), cte="quoted-printable")
     mail.add_alternative(styled(filled("group.html.j2", True, **values)), subtype="html", cte="base64")
     mail["Content-Language"] = card.reader.language
-    mail.set_boundary(f"=_0_{digest}")
+    mail.set_boundary(f"=_0_{_digest(card)}")
     return mail.as_bytes()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 
 from amkpi.core.errors import AmkpiError
@@ -20,9 +20,22 @@ from amkpi.scorecards.mail.history import History, Sending, State, edition
 from amkpi.scorecards.mail.messages import OutgoingMail, message, sender_address
 from amkpi.scorecards.mail.operator_mail import notify_operator
 from amkpi.scorecards.mail.options import Options
-from amkpi.scorecards.mail.prepare import Prepared, chosen_period, prepare
+from amkpi.scorecards.mail.prepare import chosen_period, prepare
 from amkpi.scorecards.mail.report import DeliveryReport, MailResult, ask_and_resend, server_answer
 from amkpi.scorecards.mail.smtp import NoConnection, Server, Session
+from amkpi.scorecards.model import Scorecard
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A mail that is made when it is to be sent: a PDF takes a second. staff_id: who gets it, address: where."""
+
+    grain: str
+    period: str
+    edition: str
+    staff_id: str
+    address: str
+    make: Callable[[], OutgoingMail]
 
 
 def send(
@@ -45,9 +58,7 @@ def send(
     """
     options = options or Options()
     sender = sender_address(options.mail_from)
-    with _only_sender(run):
-        history = History(run.home.state)
-        _recover(history, run)
+    with only_sender(run) as history:
         with published(run.home, run.settings) as connection:
             publication = read_publication(connection)
             chosen = chosen_period(grain, period, publication)
@@ -55,7 +66,7 @@ def send(
                 "select 1 from scorecards where period_grain = ? and period_start = ? limit 1",
                 [chosen.grain, chosen.start],
             ).fetchone()
-        smtp = _Connection(server, sender.addr_spec)
+        smtp = Connection(server, sender.addr_spec)
         try:
             held = why_held(run, publication, options, since)
             if not held and since is not None and has_scorecards is None:
@@ -65,8 +76,11 @@ def send(
             else:
                 announce(run, lambda: smtp.deliver, progress)
                 prepared = prepare(run, grain, period, tuple(to) or tuple(resend), options)
-                results = _send_all(prepared, history, smtp, run, resend, options, progress, sleep)
-                report = prepared.report(results)
+                drafts = (_draft(card, options) for card in prepared.cards)
+                sent = send_each_once(
+                    drafts, prepared.facts.publication, history, smtp, run, resend, options, progress, sleep
+                )
+                report = prepared.report([*prepared.results, *sent])
             notify_operator(report, history, lambda mail: smtp.deliver(mail)[0], options, run.now())
         finally:
             smtp.close()
@@ -89,28 +103,43 @@ def why_held(run: Run, publication: Publication, options: Options, since: date |
     return "; ".join(found)
 
 
-def _send_all(
-    prepared: Prepared,
+def _draft(card: Scorecard, options: Options) -> Draft:
+    return Draft(
+        card.grain,
+        card.period,
+        edition(card.is_provisional, card.as_of),
+        card.recipient.staff_id,
+        card.recipient.address.addr_spec,
+        lambda: message(card, options),
+    )
+
+
+def send_each_once(
+    drafts: Iterable[Draft],
+    publication: Publication,
     history: History,
-    connection: _Connection,
+    connection: Connection,
     run: Run,
     resend: Sequence[str],
     options: Options,
     progress: Progress,
-    sleep: Callable[[float], None],
+    sleep: Callable[[float], None] = time.sleep,
 ) -> list[MailResult]:
+    """Send each mail that was not sent before, and try again those that the server deferred.
+
+    resend: as for `send`. Raises AmkpiError when a mail names somebody else.
+    """
     known = {(s.grain, s.period, s.edition, s.staff_id): s for s in history.read()}
-    results = list(prepared.results)
+    results: list[MailResult] = []
     waiting: list[tuple[OutgoingMail, int]] = []
-    for card in prepared.cards:
-        staff_id = card.recipient.staff_id
-        before = known.get((card.grain, card.period, edition(card.is_provisional, card.as_of), staff_id))
-        if before and staff_id not in resend:
-            done = _result_of_before(before, card.recipient.address.addr_spec)
+    for draft in drafts:
+        before = known.get((draft.grain, draft.period, draft.edition, draft.staff_id))
+        if before and draft.staff_id not in resend:
+            done = _result_of_before(before, draft.address)
             if done:
                 results.append(done)
                 continue
-        waiting.append((message(card, options), before.tries if before else 0))
+        waiting.append((draft.make(), before.tries if before else 0))
     for round_ in range(options.tries):
         if round_ and waiting:
             if connection.is_unreachable:
@@ -128,7 +157,7 @@ def _send_all(
                 again.append((mail, tries))
                 continue
             mail.check()
-            intent = _intent(mail, prepared.facts.publication, run, tries + 1)
+            intent = _intent(mail, publication, run, tries + 1)
             history.write(intent)
             state, answer = connection.deliver(mail)
             history.write(replace(intent, state=state, at=run.now(), answer=answer))
@@ -186,7 +215,7 @@ def _result_of_before(before: Sending, address: str) -> MailResult | None:
     return None
 
 
-class _Connection:
+class Connection:
     """The connection to the server, opened when it is first needed and again after it broke.
 
     It is tried once for a round of mails: each of thirty attempts at a server that does not answer takes seconds.
@@ -236,12 +265,17 @@ def _recover(history: History, run: Run) -> None:
 
 
 @contextmanager
-def _only_sender(run: Run) -> Iterator[None]:
-    """Let one process send at a time. The operating system releases the lock when the process ends."""
+def only_sender(run: Run) -> Iterator[History]:
+    """Let one process send at a time; gives what was sent. The operating system releases the lock when it ends.
+
+    Raises AmkpiError when another process is sending.
+    """
     run.home.state.mkdir(parents=True, exist_ok=True)
     with (run.home.state / "scorecards.lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise AmkpiError("another process is sending scorecards: wait until it ends") from error
-        yield
+        history = History(run.home.state)
+        _recover(history, run)
+        yield history

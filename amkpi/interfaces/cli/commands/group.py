@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from amkpi.core.errors import AmkpiError
 from amkpi.interfaces.cli.commands.inspection import QUERY_FORMATS
+from amkpi.interfaces.cli.commands.mail import CONNECTION, check_delivered, mail_server, show_counts, show_delivery
 from amkpi.interfaces.cli.options import FOLDER, examples
 
 if TYPE_CHECKING:
     from amkpi.core.agencies import Agencies
-    from amkpi.core.run import Run
 
 
 def with_agencies(command: Callable[..., None]) -> Callable[..., None]:
@@ -59,7 +60,9 @@ def build(agencies: Agencies) -> None:
 
 @group.command(
     epilog=examples(
-        "amkpi group scorecards --grain quarter", "amkpi group scorecards --period 2026-09 --outbox ./mails"
+        "amkpi group scorecards --grain quarter",
+        "amkpi group scorecards --period 2026-09 --outbox ./mails",
+        "amkpi group scorecards --send",
     )
 )
 @click.option(
@@ -67,12 +70,20 @@ def build(agencies: Agencies) -> None:
 )
 @click.option("--period", metavar="2026-09", help="The period.  [default: the newest that is over]")
 @click.option("--outbox", type=FOLDER, metavar="DIR", help="Where the mails are written.  [default: group/outbox]")
+@click.option("--send", is_flag=True, help=f"Send them by {CONNECTION} instead, each period once.")
+@click.option("--resend", metavar="ADDRESS", multiple=True, help="Send again, even if sent or uncertain.")
 @with_agencies
-def scorecards(agencies: Agencies, grain: str, period: str | None, outbox: Path | None) -> None:
-    """Write the group's scorecards as mails into an outbox.
+def scorecards(
+    agencies: Agencies, grain: str, period: str | None, outbox: Path | None, send: bool, resend: tuple[str, ...]
+) -> None:
+    """Write the group's scorecards as mails into an outbox, or send them.
 
-    One for each reader of `leadership` in the file of the agencies.
+    One for each reader of `leadership` in the file of the agencies. With --send the exit code is 1 if anything was
+    deferred, uncertain or refused.
     """
+    if send or resend:
+        _send(agencies, grain, period, resend)
+        return
     from amkpi.core.terminal import counted
     from amkpi.group.mail.outbox import write_to_outbox
     from amkpi.interfaces.cli import console
@@ -80,6 +91,22 @@ def scorecards(agencies: Agencies, grain: str, period: str | None, outbox: Path 
     with console.step("mails") as (progress, result):
         files = write_to_outbox(agencies, outbox, grain, period, progress)
         result(f"{counted(len(files), 'mail', 'mails')} in {files[0].parent}")
+
+
+def _send(agencies: Agencies, grain: str, period: str | None, resend: tuple[str, ...]) -> None:
+    from amkpi.group.home import group_run
+    from amkpi.group.mail.delivery import send
+    from amkpi.interfaces.cli import console
+
+    run = group_run(agencies)
+    server = mail_server(run)
+    with console.step("scorecards") as (progress, result):
+        report = send(agencies, run, server, grain, period, resend, progress=progress)
+        show_counts(report, result)
+    show_delivery(report)
+    if report.held:
+        raise AmkpiError(f"no mail was sent: {report.held}")
+    check_delivered(report.undelivered)
 
 
 @group.command(
@@ -104,15 +131,7 @@ def query(agencies: Agencies, sql: str, form: str | None, output: Path | None) -
 
     SQL: as for `amkpi query`.
     """
+    from amkpi.group.home import group_run
     from amkpi.interfaces.cli.query_output import query_as_given
 
     query_as_given(group_run(agencies), sql, form, output)
-
-
-def group_run(agencies: Agencies) -> Run:
-    """The group in the place of an agency."""
-    from amkpi.core.run import Run
-    from amkpi.group.home import group_home, group_settings
-
-    settings = group_settings(agencies)
-    return Run(group_home(agencies), settings, settings.today())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,8 +53,6 @@ def scorecards(
 
     With --send the exit code is 1 if anything was deferred, uncertain or refused.
     """
-    from amkpi.core import terminal
-
     if due and (period or resend):
         raise click.UsageError("--due chooses the periods itself: leave out --period and --resend")
     undelivered = 0
@@ -62,6 +61,13 @@ def scorecards(
             undelivered += _send(run, of_grain, of_period, to, resend, since)
         else:
             _write(run, of_grain, of_period, to, outbox, since)
+    check_delivered(undelivered)
+
+
+def check_delivered(undelivered: int) -> None:
+    """Raise AmkpiError where so many mails are undelivered."""
+    from amkpi.core import terminal
+
     if undelivered:
         mails = terminal.counted(undelivered, "mail was", "mails were")
         raise AmkpiError(f"{mails} not delivered for certain: see the lines above")
@@ -155,7 +161,7 @@ def _write(
             written = report.count("written")
             result(f"{terminal.counted(written, 'mail', 'mails')} in {target}, {report.grain} {report.period}")
     if report is not None:
-        _show(report)
+        show_delivery(report)
 
 
 def _send(
@@ -171,19 +177,14 @@ def _send(
     from amkpi.interfaces.cli import console
     from amkpi.scorecards.mail.delivery import send
     from amkpi.scorecards.mail.options import options_of
-    from amkpi.scorecards.mail.report import UNDELIVERED
 
     server = mail_server(run)
     with console.step("scorecards") as (progress, result):
         report = send(
             run, server, grain, period, to, resend, since=since, options=options_of(run.settings), progress=progress
         )
-        counts = [f"{report.count('sent')} sent", f"{report.count('sent_before')} sent before"]
-        for outcome in UNDELIVERED:
-            if report.count(outcome):
-                counts.append(f"{report.count(outcome)} {outcome}")
-        result(", ".join(counts), failed=bool(report.undelivered))
-    _show(report)
+        show_counts(report, result)
+    show_delivery(report)
     if report.held and since is not None:
         terminal.warn(f"no mail of {report.period} was sent: {report.held}")
     elif report.held:
@@ -191,7 +192,17 @@ def _send(
     return report.undelivered
 
 
-def _show(report: DeliveryReport) -> None:
+def show_counts(report: DeliveryReport, result: Callable[..., None]) -> None:
+    """End a step with how many mails had which outcome."""
+    from amkpi.scorecards.mail.report import UNDELIVERED
+
+    counts = [f"{report.count('sent')} sent", f"{report.count('sent_before')} sent before"]
+    counts += [f"{report.count(outcome)} {outcome}" for outcome in UNDELIVERED if report.count(outcome)]
+    result(", ".join(counts), failed=bool(report.undelivered))
+
+
+def show_delivery(report: DeliveryReport) -> None:
+    """Name who asked for no mails, and every mail with a problem."""
     from amkpi.core import terminal
 
     without = [result.staff_id for result in report.results if result.outcome == "unsubscribed"]
