@@ -78,7 +78,7 @@ test: $(STAMP) ## run every test
 
 # pytest leaves out a file that is named beside its folder and has no name of a test.
 .PHONY: test-spark
-test-spark: $(SPARK_STAMP) ## build the same agencies on DuckDB and Spark, and compare every value (needs Java 17; half an hour; not part of make test)
+test-spark: $(SPARK_STAMP) ## build the same agencies on DuckDB and Spark, and compare every value (needs Java 17; an hour; not part of make test)
 	$(SPARK_BIN)/python -m pytest -n 0 -q -s $(wildcard tests/transform/spark/test_*.py) tests/transform/spark/proof.py tests/group/spark_proof.py
 
 .PHONY: quick

@@ -1,6 +1,6 @@
 """The proof of the second engine: `make test-spark` builds the same agencies on DuckDB and on Spark, and compares them.
 
-Not part of `make test`: it needs pyspark and Java 17, and takes half an hour on two cores. All tests share one server.
+Not part of `make test`: it needs pyspark and Java 17, and takes an hour on two busy cores. All tests share one server.
 The variable PROOF_SCALE sets the size of the large agency: 100 is 1.25 million rows.
 """
 
