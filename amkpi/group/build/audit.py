@@ -146,7 +146,7 @@ def audit(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
     connection.execute("delete from audit.results")
     for each in findings:
         connection.execute(
-            "insert into audit.results values (?, ?, ?, ?, ?)",
+            "insert into audit.results (name, success, severity, observed, unexpected_count) values (?, ?, ?, ?, ?)",
             [each.expectation, each.success, each.severity, each.observed, each.unexpected_count],
         )
     return findings

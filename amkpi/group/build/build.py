@@ -106,7 +106,8 @@ def _build(
             raise AuditBlocked(f"the audit of the group blocks publication: {said}", blocking)
         connection.execute("delete from audit.publication")
         connection.execute(
-            "insert into audit.publication values (?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into audit.publication (publication_id, as_of, published_at, pipeline_version, reporting_currency,"
+            " group_name, agencies, agencies_missing) values (?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 identity, as_of, moment, _version(), agencies.reporting_currency, agencies.group_name, len(sources),
                 sum(source.publication is None for source in sources),

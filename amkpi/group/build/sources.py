@@ -219,6 +219,8 @@ def _create(connection: duckdb.DuckDBPyConnection, table: str, columns: str, row
     """Make a table with these rows: in one statement, because one for each row takes a millisecond a row."""
     connection.execute(f"create or replace table {table} ({columns})")
     if rows:
-        kinds = [column.rsplit(" ", 1)[1] for column in columns.split(", ")]
-        lists = ", ".join(f"unnest(?::{kind}[])" for kind in kinds)
-        connection.execute(f"insert into {table} select {lists}", [list(column) for column in zip(*rows, strict=True)])
+        named = [column.rsplit(" ", 1) for column in columns.split(", ")]
+        lists = ", ".join(f"unnest(?::{kind}[]) as {name}" for name, kind in named)
+        connection.execute(
+            f"insert into {table} by name select {lists}", [list(column) for column in zip(*rows, strict=True)]
+        )
