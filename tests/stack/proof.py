@@ -376,7 +376,8 @@ def rotate_secrets(stack: Stack) -> None:
     """Rotate every secret that can be, as docs/operations/secrets.md says."""
     folder = Path(stack.variables["SECRETS_DIR"])
     before = {path.name: path.read_text() for path in folder.iterdir()}
-    for name in ("postgres_password", "admin_password", "fernet_key", "jwt_secret", "api_secret_key", "marts_url"):
+    rotated = ("postgres_password", "admin_password", "fernet_key", "jwt_secret", "api_secret_key", "marts_url")
+    for name in (*rotated, "redis_password"):
         (folder / name).unlink()
     engines.run([str(ROOT / "stack" / "make-secrets"), str(folder)], 60)
     kept = {path.name for path in folder.iterdir() if path.read_text() == before[path.name]}
