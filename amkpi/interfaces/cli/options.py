@@ -47,6 +47,28 @@ current_option = click.option(
 )
 
 
+# How `amkpi query` and `amkpi group query` give their rows.
+QUERY_FORMATS = click.Choice(("table", "markdown", "csv", "json", "xlsx", "parquet"))
+
+
+def query_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that takes SQL, and where and how to give its rows: the arguments sql, form and output."""
+    for option in (
+        click.option(
+            "--output", type=FOLDER, metavar="FILE", help="The file to write. xlsx and parquet need it on a terminal."
+        ),
+        click.option(
+            "--format",
+            "form",
+            type=QUERY_FORMATS,
+            help="How to give the rows.  [default: by the ending of --output; else table]",
+        ),
+        click.argument("sql", metavar="SQL"),
+    ):
+        command = option(command)
+    return command
+
+
 def with_run(command: Callable[..., None]) -> Callable[..., None]:
     """A command that takes a Run as its first argument: --home or --agency, --landing and --as-of say which."""
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from amkpi.core.errors import AmkpiError
-from amkpi.interfaces.cli.commands.inspection import QUERY_FORMATS
 from amkpi.interfaces.cli.commands.mail import CONNECTION, check_delivered, mail_server, show_counts, show_delivery
-from amkpi.interfaces.cli.options import FOLDER, examples
+from amkpi.interfaces.cli.options import FOLDER, examples, query_options
 
 if TYPE_CHECKING:
     from amkpi.core.agencies import Agencies
@@ -115,16 +114,7 @@ def _send(agencies: Agencies, grain: str, period: str | None, resend: tuple[str,
         'amkpi group query "from group_agencies" --format csv > agencies.csv',
     )
 )
-@click.argument("sql", metavar="SQL")
-@click.option(
-    "--format",
-    "form",
-    type=QUERY_FORMATS,
-    help="How to give the rows.  [default: by the ending of --output; else table]",
-)
-@click.option(
-    "--output", type=FOLDER, metavar="FILE", help="The file to write. xlsx and parquet need it on a terminal."
-)
+@query_options
 @with_agencies
 def query(agencies: Agencies, sql: str, form: str | None, output: Path | None) -> None:
     """Query the group's published marts with SQL.

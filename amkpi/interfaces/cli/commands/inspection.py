@@ -9,7 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from amkpi.core.errors import AmkpiError
-from amkpi.interfaces.cli.options import FOLDER, examples, with_run
+from amkpi.interfaces.cli.options import FOLDER, examples, query_options, with_run
 
 if TYPE_CHECKING:
     from amkpi.core.language.translation import Language
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from amkpi.explain.evidence import Scope
 
 FORMATS = click.Choice(("table", "csv", "json"))
-QUERY_FORMATS = click.Choice(("table", "markdown", "csv", "json", "xlsx", "parquet"))
 
 
 def _complete_kpi(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -78,16 +77,7 @@ def agencies(context: click.Context, make: bool, form: str) -> None:
         'amkpi query "from kpi_evidence" --format parquet --output evidence.parquet',
     )
 )
-@click.argument("sql", metavar="SQL")
-@click.option(
-    "--format",
-    "form",
-    type=QUERY_FORMATS,
-    help="How to give the rows.  [default: by the ending of --output; else table]",
-)
-@click.option(
-    "--output", type=FOLDER, metavar="FILE", help="The file to write. xlsx and parquet need it on a terminal."
-)
+@query_options
 @with_run
 def query(run: Run, sql: str, form: str | None, output: Path | None) -> None:
     """Query the published marts with SQL.
