@@ -78,8 +78,11 @@ def published_file(home: Home, identity: str) -> Path:
 
 
 def current_file(home: Home) -> Path | None:
-    """The current publication; None before the first."""
-    return home.current.resolve() if home.current.exists() else None
+    """The current publication; None before the first.
+
+    By the path of HOME as it was given: one through a link, or with `..`, names the same file as `published_file`.
+    """
+    return home.published / home.current.resolve().name if home.current.exists() else None
 
 
 def is_current(home: Home, identity: str) -> bool:
