@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -240,6 +241,14 @@ def publish(home: Home, **changes: object) -> Path:
     home.current.unlink(missing_ok=True)
     home.current.symlink_to(file.name)
     return file
+
+
+def run_with(folder: Path, publication: Path) -> Run:
+    """A run in FOLDER whose current publication is a copy of that file."""
+    made = run_of(folder)
+    shutil.copy(publication, made.home.published / publication.name)
+    made.home.current.symlink_to(publication.name)
+    return made
 
 
 def change(file: Path, sql: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,8 +48,4 @@ def publication(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(tmp_path: Path, publication: Path) -> Run:
     """An agency whose marts are published."""
-    made = agency.run_of(tmp_path)
-    file = made.home.published / publication.name
-    shutil.copy(publication, file)
-    made.home.current.symlink_to(file.name)
-    return made
+    return agency.run_with(tmp_path, publication)

@@ -43,9 +43,7 @@ Mails = Mapping[str, EmailMessage]
 @pytest.fixture(scope="session")
 def sent(publication: Path, tmp_path_factory: pytest.TempPathFactory) -> Mails:
     """September's mails of the agency as it is, with the workbook; made once, for those tests that change nothing."""
-    made = agency.run_of(tmp_path_factory.mktemp("mails"))
-    made.home.current.symlink_to(publication)
-    return mails(made, workbook=True)
+    return mails(agency.run_with(tmp_path_factory.mktemp("mails"), publication), workbook=True)
 
 
 def mails(
