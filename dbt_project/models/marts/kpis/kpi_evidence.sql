@@ -3,79 +3,61 @@
 {% set details = ref('int_record_details').include(database=false) %}
 {% set team_paths = ref('int_team_paths').include(database=false) %}
 with
-counted as (
+{% for records in ['int_kpi_records', 'int_client_records'] %}
+-- A record counts in many periods. Its names are looked up once, before it is repeated for each of them.
+{{ records }}_described as (
     select
-        records.kpi,
-        records.staff_id,
-        records.client_id,
-        records.event_date,
-        months.period_grain,
-        months.period_start,
-        records.source_extract,
-        records.source_id,
-        records.numerator,
-        records.denominator,
-        records.state,
-        records.due_date,
-        records.done_date,
-        records.amount
-    from {{ ref('int_kpi_records').include(database=false) }} as records
-    inner join {{ ref('int_period_months').include(database=false) }} as months
-        on records.month_start = months.month_start
+        records.*,
+        details.record_name,
+        details.client_name,
+        details.days_late,
+        details.file_name,
+        details.line_number,
+        details.kind,
+        team_paths.team_path
+    from {{ ref(records).include(database=false) }} as records
+    left join {{ details }} as details
+        on records.source_extract = details.source_extract
+        and records.source_id = details.source_id
+    left join {{ team_paths }} as team_paths
+        on records.staff_id = team_paths.staff_id
+        and records.event_date between team_paths.valid_from and team_paths.valid_to
+){{ ',' if not loop.last }}
 
-    union all
-
-    select
-        kpi,
-        staff_id,
-        client_id,
-        event_date,
-        period_grain,
-        period_start,
-        source_extract,
-        source_id,
-        numerator,
-        denominator,
-        state,
-        due_date,
-        done_date,
-        amount
-    from {{ ref('int_client_records').include(database=false) }}
-)
-
+{% endfor %}
+{% for records, periods in [('int_kpi_records', 'months'), ('int_client_records', 'records')] %}
 select
-    counted.kpi,
-    counted.staff_id,
-    counted.client_id,
-    counted.event_date,
-    counted.period_grain,
-    counted.period_start,
-    counted.source_extract,
-    counted.source_id,
-    {{ as_double('counted.numerator') }} as numerator,
-    {{ as_double('counted.denominator') }} as denominator,
-    details.record_name,
-    details.client_name,
-    counted.state,
-    counted.due_date,
-    counted.done_date,
-    details.days_late,
-    counted.amount,
-    team_paths.team_path,
-    details.file_name,
-    details.line_number,
-    details.kind,
+    records.kpi,
+    records.staff_id,
+    records.client_id,
+    records.event_date,
+    {{ periods }}.period_grain,
+    {{ periods }}.period_start,
+    records.source_extract,
+    records.source_id,
+    {{ as_double('records.numerator') }} as numerator,
+    {{ as_double('records.denominator') }} as denominator,
+    records.record_name,
+    records.client_name,
+    records.state,
+    records.due_date,
+    records.done_date,
+    records.days_late,
+    records.amount,
+    records.team_path,
+    records.file_name,
+    records.line_number,
+    records.kind,
     false as is_closed
-from counted
-left join {{ details }} as details
-    on counted.source_extract = details.source_extract
-    and counted.source_id = details.source_id
-left join {{ team_paths }} as team_paths
-    on counted.staff_id = team_paths.staff_id
-    and counted.event_date between team_paths.valid_from and team_paths.valid_to
+from {{ records }}_described as records
+{% if periods == 'months' %}
+inner join {{ ref('int_period_months').include(database=false) }} as months
+    on records.month_start = months.month_start
+{% endif %}
 
 union all
 
+{% endfor %}
 -- A private KPI has one row for each value: no department, no reviewer, and nothing of its records.
 select
     kpi,
