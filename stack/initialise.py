@@ -31,13 +31,14 @@ def prepare_homes() -> None:
     Raises AmkpiError for a volume that cannot be written, and for a wrong setting.
     """
     from amkpi.core.agencies import current_agencies
+    from amkpi.core.errors import AmkpiError
     from amkpi.core.run import Run
     from amkpi.ingestion.contracts.extracts import EXTRACTS
-    from amkpi.pipeline.agencies import make_folders
+    from amkpi.pipeline.agencies import make_folders_of_each
 
     if group := current_agencies():
-        for agency in group.agencies:
-            make_folders(agency)
+        if failed := make_folders_of_each(group):
+            raise AmkpiError("; ".join(failed))
         return
     home = Run.prepare().home
     home.make()

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
+import duckdb
 from rich import box
 from rich.markup import escape
 from rich.table import Table
@@ -15,6 +16,7 @@ from amkpi.core.agencies import Agencies, Agency
 from amkpi.core.errors import AmkpiError
 from amkpi.core.language import formatting
 from amkpi.core.run import Run
+from amkpi.core.storage.permissions import refusal
 from amkpi.ingestion.contracts.extracts import EXTRACTS
 from amkpi.pipeline.status import read_status
 
@@ -45,15 +47,27 @@ def make_folders(agency: Agency) -> None:
         for extract in EXTRACTS:
             (agency.home.landing / extract).mkdir(exist_ok=True)
     except OSError as error:
-        raise AmkpiError(f"agency {agency.code}: cannot create {error.filename}: {error.strerror}") from error
+        raise AmkpiError(refusal(error) or f"cannot create {error.filename}: {error.strerror}") from error
+
+
+def make_folders_of_each(group: Agencies) -> list[str]:
+    """Make the folders of every agency; returns a line for each where they cannot be made."""
+    failed = []
+    for agency in group.agencies:
+        try:
+            make_folders(agency)
+        except AmkpiError as error:
+            failed.append(f"{agency.code}: {error}")
+    return failed
 
 
 def read_agency(agency: Agency) -> AgencyStatus:
     """Read the status of an agency. What makes it unreadable is its problem: the others are still shown."""
     try:
         found = read_status(Run.of_agency(agency))
-    except AmkpiError as error:
-        return AgencyStatus(agency.code, agency.name, agency.region, None, None, 0, (str(error),))
+    except (AmkpiError, OSError, duckdb.Error) as error:
+        problem = " ".join(str(refusal(error) or error).split())
+        return AgencyStatus(agency.code, agency.name, agency.region, None, None, 0, (problem,))
     alerts = (f"{alert.type} {alert.about}: {alert.facts}".replace(" :", ":") for alert in found.alerts)
     blocked: tuple[str, ...] = ()
     # Airflow's task raises an alert for it, and a command does not.
@@ -88,7 +102,7 @@ def show_agencies(found: Iterable[AgencyStatus]) -> None:
             escape(each.name),
             escape(each.region),
             formatting.day(each.as_of) if each.as_of else "nothing yet",
-            f"{each.published_at:%d/%m/%Y %H:%M}" if each.published_at else "",
+            f"{each.published_at:%d/%m/%Y %H:%M %z}" if each.published_at else "",
             str(each.waiting),
             str(len(each.problems)),
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
@@ -18,7 +20,8 @@ from amkpi.expectations import history
 from amkpi.expectations.context import AuditContext
 from amkpi.ingestion.tables import create_tables
 from amkpi.interfaces.cli.main import main
-from amkpi.pipeline.agencies import read_agency
+from amkpi.pipeline.agencies import AgencyStatus, read_agency, show_agencies
+from amkpi.pipeline.status import Status, read_status
 from amkpi.pipeline.waiting import is_anything_waiting
 
 FILE = """
@@ -67,6 +70,53 @@ def test_the_agencies_are_shown_with_what_needs_attention(group: Path, capsys: p
     assert main(["agencies"]) == 1
     assert "saigon: task-failed build_marts.build: why" in capsys.readouterr().out
     assert not (group / "nobody").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(13, "Permission denied", "/"),
+        OSError(errno.ESTALE, "Stale file handle"),
+        duckdb.IOException('IO Error: Cannot open file\n"kpi.duckdb"'),
+    ],
+)
+def test_an_agency_that_cannot_be_opened_does_not_hide_the_others(
+    group: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    def status(run: Run) -> Status:
+        if run.home.root.name == "hanoi":
+            raise error
+        return read_status(run)
+
+    main(["agencies", "--make"])
+    (group / "share" / "saigon" / "a.csv").write_text("x")
+    capsys.readouterr()
+    monkeypatch.setattr("amkpi.pipeline.agencies.read_status", status)
+    assert main(["agencies", "--format", "json"]) == 1
+    hanoi, saigon = json.loads(capsys.readouterr().out)
+    (problem,) = hanoi["problems"]
+    assert "\n" not in problem
+    assert any(said in problem for said in ("permission denied: /", "Stale file handle", "Cannot open file"))
+    assert (saigon["waiting"], saigon["problems"]) == (1, [])
+
+
+def test_folders_that_cannot_be_made_do_not_keep_the_others_from_theirs(
+    group: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    landing = group / "homes" / "hanoi" / "landing"
+    landing.mkdir(parents=True)
+    (landing / "clients").write_text("a file where a folder must be")
+    assert main(["agencies", "--make"]) == 1
+    shown = capsys.readouterr()
+    assert f"hanoi: cannot create {landing / 'clients'}: File exists" in shown.err
+    assert "saigon" not in shown.err
+    assert (group / "share" / "saigon" / "clients").is_dir()
+
+
+def test_the_moment_of_a_publication_has_the_offset_of_its_zone(capsys: pytest.CaptureFixture[str]) -> None:
+    paris = datetime(2026, 11, 30, 1, 1, tzinfo=ZoneInfo("Europe/Paris"))
+    show_agencies([AgencyStatus("paris", "Sao Mai Paris", "Europe", date(2026, 11, 29), paris, 0, ())])
+    assert "30/11/2026 01:01 +0100" in capsys.readouterr().out
 
 
 def test_a_blocked_publication_is_a_problem_told_once(group: Path) -> None:

@@ -50,7 +50,8 @@ def status(run: Run, form: str) -> None:
 def agencies(context: click.Context, make: bool, form: str) -> None:
     """Show the agencies of AMKPI_AGENCIES: the last publication of each, and what needs attention.
 
-    The exit code is 1 if any of them has a problem. `amkpi status --agency CODE` shows one of them.
+    Moments are in the time zone of each agency. The exit code is 1 if any of them has a problem, or if folders cannot
+    be made. `amkpi status --agency CODE` shows one of them.
     """
     from dataclasses import asdict
 
@@ -60,14 +61,15 @@ def agencies(context: click.Context, make: bool, form: str) -> None:
     from amkpi.pipeline.status import plain
 
     agencies = group_agencies()
-    for each in agencies.agencies if make else ():
-        group.make_folders(each)
+    not_made = group.make_folders_of_each(agencies) if make else []
     found = group.read_agencies_status(agencies)
     if form == "json":
         terminal.print_json(plain([asdict(each) for each in found]))
     else:
         group.show_agencies(found)
-    context.exit(int(any(each.problems for each in found)))
+    for line in not_made:
+        terminal.complain(line)
+    context.exit(int(bool(not_made) or any(each.problems for each in found)))
 
 
 @click.command(
