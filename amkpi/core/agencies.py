@@ -14,17 +14,19 @@ home = "hanoi"              # relative to the folder of this file
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import tomllib
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
@@ -89,32 +91,53 @@ class Agencies:
         return next((agency for agency in self.agencies if agency.home.root.resolve() == root), None)
 
 
+def _like(pattern: str, advice: str) -> AfterValidator:
+    """A text that is like the pattern, else the advice is what a person reads: a pattern tells them nothing."""
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(advice)
+        return text
+
+    return AfterValidator(check)
+
+
+_Text = Annotated[str, _like(r"(?s).+", "must not be empty")]
+_Code = Annotated[
+    str, _like(r"[a-z0-9][a-z0-9_-]{0,39}", "write at most 40 lower-case letters, digits, - and _, such as ho-chi-minh")
+]
+_Word = Annotated[str, _like(r"[A-Za-z0-9_.-]{1,200}", "write letters without accents, digits, -, _ and . only")]
+_Currency = Annotated[str, _like(r"[A-Z]{3}", "write three capital letters, such as VND")]
+_Address = Annotated[str, _like(r"[^@\n]+@[^@\n]+", "write it as minh@saomai.vn or Trần Minh <minh@saomai.vn>")]
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class _Reader(_Table):
-    address: str = Field(pattern=r"^[^@\n]+@[^@\n]+$")
+    address: _Address
     language: Language = "vi"
 
 
 class _Group(_Table):
-    name: str = Field(min_length=1)
-    reporting_currency: str = Field(pattern=r"^[A-Z]{3}$")
+    name: _Text
+    reporting_currency: _Currency
     leadership: list[_Reader] = []
     most_days_behind: int = Field(default=7, ge=0)
 
 
 class _Agency(_Table):
-    code: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
-    name: str = Field(min_length=1)
+    code: _Code
+    name: _Text
     region: str = ""
-    home: str = Field(min_length=1)
-    landing: str | None = Field(default=None, min_length=1)
+    home: _Text
+    landing: _Text | None = None
     timezone: str | None = None
     engine: Literal["duckdb", "spark"] | None = None
-    pool: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,200}$")
-    queue: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,200}$")
+    pool: _Word | None = None
+    queue: _Word | None = None
 
     @field_validator("timezone")
     @classmethod
@@ -130,6 +153,19 @@ class _Agency(_Table):
 class _File(_Table):
     group: _Group
     agencies: list[_Agency] = Field(min_length=1)
+
+
+# The table that stands at a place of the file, whose numbers are left out.
+_TABLES: dict[tuple[str, ...], type[_Table]] = {
+    (): _File, ("group",): _Group, ("group", "leadership"): _Reader, ("agencies",): _Agency,
+}  # fmt: skip
+# How to give what is not there, where `a` and its key do not say it.
+_NEEDED = {
+    "group": "a table [group]",
+    "agencies": "a table [[agencies]] for each agency",
+    "leadership": 'a list: leadership = [{address = "minh@saomai.vn"}]',
+    "address": "an address",
+}
 
 
 def agencies_file(environment: Mapping[str, str] | None = None) -> Path | None:
@@ -156,8 +192,8 @@ def current_agencies(environment: Mapping[str, str] | None = None) -> Agencies |
         return None
     try:
         status = file.expanduser().stat()
-    except OSError:
-        return read_agencies(file)  # which says why
+    except OSError as error:
+        raise AmkpiError(f"{file}: cannot be read: {error.strerror}; {VARIABLE} names this file") from error
     return _read_again(file, (status.st_mtime_ns, status.st_size, status.st_ino))
 
 
@@ -179,17 +215,18 @@ def read_agencies(file: Path) -> Agencies:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise AmkpiError(f"{file}: not valid TOML: {error}") from error
     except OSError as error:
-        raise AmkpiError(f"{file}: cannot be read: {error.strerror}; {VARIABLE} names this file") from error
+        raise AmkpiError(f"{file}: cannot be read: {error.strerror}") from error
     try:
         parsed = _File.model_validate(values)
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise AmkpiError(f"{file}: {_place(problem['loc'], values)}: {problem['msg']}") from error
+        # A key that is misspelt is also missing.
+        first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        raise AmkpiError(f"{file}: {_told(first, values)}") from error
     agencies = tuple(_agency(each, file.parent) for each in parsed.agencies)
-    _check_none_twice(file, "code", (each.code for each in agencies))
-    _check_none_twice(file, "home", (str(each.home.root.resolve()) for each in agencies))
-    _check_none_twice(file, "landing", (str(each.home.landing.resolve()) for each in agencies))
-    _check_none_twice(file, "pool", (each.pool for each in agencies))
+    _check_none_twice(file, "code", agencies, lambda each: each.code)
+    _check_none_twice(file, "home", agencies, lambda each: str(each.home.root.resolve()))
+    _check_none_twice(file, "landing", agencies, lambda each: str(each.home.landing.resolve()))
+    _check_none_twice(file, "pool", agencies, lambda each: each.pool)
     readers = tuple(Reader(each.address, each.language) for each in parsed.group.leadership)
     group = parsed.group
     return Agencies(file, group.name, group.reporting_currency, agencies, readers, group.most_days_behind)
@@ -210,18 +247,51 @@ def _agency(given: _Agency, folder: Path) -> Agency:
     )
 
 
-def _place(path: tuple[int | str, ...], values: Mapping[str, Any]) -> str:
-    """Where in the file: `agency hanoi: timezone`, or the number of an agency without a code."""
+def _told(problem: ErrorDetails, values: Mapping[str, Any]) -> str:
+    """What is wrong, where and how it is mended, in the words of the file."""
+    *above, key = problem["loc"]
+    place = _place(above, values)
+    prefix = f"{place}: " if place else ""
+    match problem["type"]:
+        case "extra_forbidden":
+            known = _keys(above)
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            return f"{prefix}no key {key}; {hint}"
+        case "model_type" if isinstance(key, int):
+            return f"{_place(problem['loc'], values)}: must be a table of {', '.join(_keys(problem['loc']))}"
+        case "missing" | "too_short" | "list_type" | "model_type":
+            return f"{prefix}needs {_NEEDED.get(str(key), f'a {key}')}"
+        case "value_error":
+            advice = str(problem["ctx"]["error"])
+        case _:
+            advice = problem["msg"].replace("Input should be", "must be")
+    return f"{'group.' if place == 'group' else prefix}{key} {problem['input']!r}: {advice}"
+
+
+def _keys(path: Sequence[int | str]) -> list[str]:
+    """The keys of the table at this place."""
+    return list(_TABLES[tuple(part for part in path if isinstance(part, str))].model_fields)
+
+
+def _place(path: Sequence[int | str], values: Mapping[str, Any]) -> str:
+    """A table: `agency hanoi`, its number where it has no code, `leadership number 2`; empty for the whole file."""
     match path:
-        case ("agencies", int(number), *keys):
+        case ["agencies", int(number)]:
             entry = values["agencies"][number]
             code = entry.get("code") if isinstance(entry, dict) else None
-            return ": ".join([f"agency {code}" if code else f"agency number {number + 1}", *map(str, keys)])
+            return f"agency {code}" if code else f"agency number {number + 1}"
+        case [*_, str(table), int(number)]:
+            return f"{table} number {number + 1}"
         case _:
             return ".".join(map(str, path))
 
 
-def _check_none_twice(file: Path, key: str, values: Iterable[str]) -> None:
-    twice = [value for value, count in Counter(values).items() if count > 1]
-    if twice:
-        raise AmkpiError(f"{file}: two agencies have the {key} {twice[0]}: give each its own")
+def _check_none_twice(file: Path, key: str, agencies: Sequence[Agency], value_of: Callable[[Agency], str]) -> None:
+    first: dict[str, str] = {}
+    for agency in agencies:
+        value = value_of(agency)
+        if value in first:
+            which = "" if key == "code" else f" ({first[value]} and {agency.code})"
+            raise AmkpiError(f"{file}: two agencies{which} have the {key} {value}: give each its own")
+        first[value] = agency.code

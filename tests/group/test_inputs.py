@@ -40,7 +40,8 @@ def test_rates_are_read_with_a_byte_order_mark_and_in_any_order(tmp_path: Path) 
     ("line", "said"),
     [
         ("usd,2026-01-01,1", "line 2: currency 'usd': write three capital letters"),
-        ("USD,01/02/2026,1", "line 2: rate_date '01/02/2026'"),
+        ("USD,01/02/2026,1", "line 2: rate_date '01/02/2026': write the date as 2020-01-31"),
+        ('USD,2026-01-01,"27,000"', "line 2: rate '27,000': write a number without thousands separators"),
         ("USD,2026-01-01,0", "line 2: rate '0': must be above 0"),
         ("USD,2026-01-01,nan", "line 2: rate 'nan': must be a number"),
         ("USD,2026-01-01,1\nUSD,2026-01-01,2", "line 3: the same as a line above it"),
@@ -81,6 +82,7 @@ def test_targets_are_for_a_region_or_the_group(tmp_path: Path, agencies: Agencie
         # Nothing is compared across agencies that could have a target.
         ("group,,internal_collaboration_score,,2026-01-01,1,1", "kpi 'internal_collaboration_score'"),
         ("group,,client_revenue,week,2026-01-01,1,1", "period_grain 'week'"),
+        ("group,,client_revenue,,1/1/2026,1,1", "valid_from '1/1/2026': write the date as 2020-01-31"),
         ("group,,client_revenue,,2026-01-01,1,-1", "weight '-1': must not be below 0"),
     ],
 )

@@ -46,7 +46,7 @@ def read_rates(folder: Path) -> tuple[Rate, ...]:
     """The rates, in their order. Raises AmkpiError that names file, line and column."""
     return _read(
         folder / RATES,
-        lambda cell: Rate(cell("currency", _currency), cell("rate_date", date.fromisoformat), cell("rate", _positive)),
+        lambda cell: Rate(cell("currency", _currency), cell("rate_date", _date), cell("rate", _positive)),
         ("currency", "rate_date", "rate"),
         lambda rate: (rate.currency, rate.rate_date),
     )
@@ -64,7 +64,7 @@ def read_targets(folder: Path, agencies: Agencies) -> tuple[Target, ...]:
             cell("code", _one_of(regions if level == "region" else ("",))),
             cell("kpi", _one_of(names)),
             cell("period_grain", _one_of(("", *GRAINS))),
-            cell("valid_from", date.fromisoformat),
+            cell("valid_from", _date),
             cell("target", _number),
             cell("weight", _not_negative),
         )
@@ -136,8 +136,18 @@ def _currency(text: str) -> str:
     return text
 
 
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError("write the date as 2020-01-31") from error
+
+
 def _number(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise ValueError("write a number without thousands separators, such as 27000.5") from error
     if not math.isfinite(number):
         raise ValueError("must be a number")
     return number
