@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +67,20 @@ def app(context: click.Context, home: Path | None, agency: str | None, landing: 
 
     --home, --agency, --landing and --as-of may stand before or after the command; after it they win.
     """
-    given = {"home": home, "agency": agency, "landing": landing, "as_of": as_of}
-    context.default_map = _defaults(app, {name: value for name, value in given.items() if value is not None})
+    options = {"home": home, "agency": agency, "landing": landing, "as_of": as_of}
+    given = {name: value for name, value in options.items() if value is not None}
+    _check_taken(app.commands[context.invoked_subcommand or ""], given)
+    context.default_map = _defaults(app, given)
+
+
+def _check_taken(command: click.Command, given: Collection[str]) -> None:
+    """Raise UsageError for an option before the command that it would ignore. A group takes what one of its has."""
+    commands = command.commands.values() if isinstance(command, click.Group) else [command]
+    taken = {parameter.name for each in commands for parameter in each.params}
+    for name in given:
+        if name not in taken:
+            hint = ": use --agencies FILE" if command is group.group and name != "as_of" else ""
+            raise click.UsageError(f"--{name.replace('_', '-')} does not apply to {command.name}{hint}")
 
 
 def _defaults(group: click.Group, values: dict[str, Any]) -> dict[str, Any]:

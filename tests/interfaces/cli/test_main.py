@@ -40,6 +40,22 @@ def test_options_before_a_command_of_a_group_are_taken_too(tmp_path: Path) -> No
     assert "crm.yml" in failed(amkpi(None, "--home", str(tmp_path), "sources", "check", str(tmp_path / "deals.csv")), 1)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--agency", "nope", "group", "build"), "--agency does not apply to group: use --agencies FILE"),
+        (("--as-of", "2026-10-17", "group", "build"), "--as-of does not apply to group"),
+        (("--agency", "nope", "sources", "schema"), "--agency does not apply to sources"),
+        (("--home", "demo", "sample", "landing"), "--home does not apply to sample"),
+        (("--home", "demo", "agencies"), "--home does not apply to agencies"),
+    ],
+)
+def test_an_option_before_a_command_that_would_ignore_it_is_refused(arguments: tuple[str, ...], told: str) -> None:
+    ended = amkpi(None, *arguments)
+    assert (ended.code, ended.stdout) == (2, "")
+    assert told in ended.stderr
+
+
 def test_no_command_writes_into_the_environment(tmp_path: Path) -> None:
     assert not amkpi(None, "--home", str(tmp_path), "--as-of", "2026-10-17", "status").changed_variables
 
