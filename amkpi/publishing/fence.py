@@ -38,6 +38,7 @@ _COPY_OPTIONS: dict[Form, str] = {
 }
 # JSON has no such numbers, and DuckDB writes them. A string is matched whole, so that a word in it stays.
 _JSON_STRING_OR_NO_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b')
+_POINTER = re.compile(r"^ *\^+ *$", re.MULTILINE)
 _CHUNK = 1 << 16
 # The name of the query where another statement reads its rows.
 _SOURCE = "rows_of_query"
@@ -249,4 +250,5 @@ def _json_numbers(piece: bytes) -> bytes:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    """The error on one line, without DuckDB's line of ^^^ that points into the line above it."""
+    return " ".join(_POINTER.sub("", str(error)).split())

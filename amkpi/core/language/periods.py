@@ -47,7 +47,9 @@ class Period:
             month = 12 if grain == "year" else int(found[2]) * (3 if grain == "quarter" else 1)
             return cls.ending(grain, date(year, month, 1))
         except ValueError as error:
-            raise AmkpiError(f"--period {text!r} is no {grain}: say it as {example}") from error
+            fitting = next((each for each in GRAINS if each != grain and _SAID[each][0].fullmatch(text)), None)
+            hint = f", or give --grain {fitting}" if fitting and not found else ""
+            raise AmkpiError(f"--period {text!r} is no {grain}: say it as {example}{hint}") from error
 
     @classmethod
     def holding(cls, grain: str, day: date) -> Period:

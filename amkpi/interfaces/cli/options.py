@@ -47,6 +47,16 @@ current_option = click.option(
 )
 
 
+# The grains are those of amkpi.core.language.periods, which is heavy to import.
+grain_option = click.option(
+    "--grain",
+    type=click.Choice(("month", "quarter", "year", "trailing_12m")),
+    default="month",
+    show_default=True,
+    help="The length of the period.",
+)
+
+
 # How `amkpi query` and `amkpi group query` give their rows.
 QUERY_FORMATS = click.Choice(("table", "markdown", "csv", "json", "xlsx", "parquet"))
 

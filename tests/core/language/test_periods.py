@@ -33,6 +33,19 @@ def test_what_is_no_period_is_told_with_an_example(grain: str, text: str) -> Non
         Period.parse(grain, text)
 
 
+@pytest.mark.parametrize(
+    ("grain", "text", "told"),
+    [
+        ("month", "2026-Q3", "is no month: say it as 2026-09, or give --grain quarter"),
+        ("quarter", "2026", "is no quarter: say it as 2026-Q3, or give --grain year"),
+        ("month", "2026-13", "is no month: say it as 2026-09"),
+    ],
+)
+def test_a_period_of_another_grain_is_told_with_its_grain(grain: str, text: str, told: str) -> None:
+    with pytest.raises(AmkpiError, match=f"{told}$"):
+        Period.parse(grain, text)
+
+
 def test_readers_see_their_own_language() -> None:
     period = Period.parse("month", "2026-10")
     assert (period.name("vi"), period.short("vi"), period.axis("vi")) == ("Tháng 10 năm 2026", "T10/2026", "T10")

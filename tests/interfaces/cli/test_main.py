@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from amkpi.core.language.periods import GRAINS
 from tests.command_line import amkpi, failed
 from tests.paths import EXAMPLE
 
@@ -46,7 +47,7 @@ def test_options_before_a_command_of_a_group_are_taken_too(tmp_path: Path) -> No
         (("--agency", "nope", "group", "build"), "--agency does not apply to group: use --agencies FILE"),
         (("--as-of", "2026-10-17", "group", "build"), "--as-of does not apply to group"),
         (("--agency", "nope", "sources", "schema"), "--agency does not apply to sources"),
-        (("--home", "demo", "sample", "landing"), "--home does not apply to sample"),
+        (("--home", "demo", "completion", "bash"), "--home does not apply to completion"),
         (("--home", "demo", "agencies"), "--home does not apply to agencies"),
     ],
 )
@@ -54,6 +55,13 @@ def test_an_option_before_a_command_that_would_ignore_it_is_refused(arguments: t
     ended = amkpi(None, *arguments)
     assert (ended.code, ended.stdout) == (2, "")
     assert told in ended.stderr
+
+
+@pytest.mark.parametrize("command", [("scorecards",), ("group", "scorecards")])
+def test_a_grain_that_is_none_is_told_with_those_that_are(command: tuple[str, ...]) -> None:
+    ended = amkpi(None, *command, "--grain", "quarterly")
+    assert ended.code == 2
+    assert "'quarterly' is not one of " + ", ".join(map(repr, GRAINS)) in ended.stderr
 
 
 def test_no_command_writes_into_the_environment(tmp_path: Path) -> None:

@@ -143,6 +143,8 @@ def test_the_statement_may_come_from_standard_input(home: Path, monkeypatch: pyt
 
 def test_several_statements_and_writing_ones_are_one_line(home: Path) -> None:
     assert "a query is one statement, and these are 2" in failed(amkpi(home, "query", "select 1; select 2"), 1)
+    wrong = failed(amkpi(home, "query", "selct 1"), 1)
+    assert wrong.endswith('syntax error at or near "selct" LINE 1: selct 1')
     assert "INSERT is refused" in failed(amkpi(home, "query", "insert into dim_staff values (1)"), 1)
     slow = amkpi(home, "query", "from range(10000000000) where range = -1", AMKPI_QUERY_SECONDS="0.2")
     assert "took longer than 0.2 s" in failed(slow, 1)

@@ -11,7 +11,7 @@ import click
 
 from amkpi.core.errors import AmkpiError
 from amkpi.interfaces.cli.commands.mail import CONNECTION, check_delivered, mail_server, show_counts, show_delivery
-from amkpi.interfaces.cli.options import FOLDER, examples, query_options
+from amkpi.interfaces.cli.options import FOLDER, examples, grain_option, query_options
 
 if TYPE_CHECKING:
     from amkpi.core.agencies import Agencies
@@ -64,9 +64,7 @@ def build(agencies: Agencies) -> None:
         "amkpi group scorecards --send",
     )
 )
-@click.option(
-    "--grain", metavar="GRAIN", default="month", show_default=True, help="month, quarter, year or trailing_12m."
-)
+@grain_option
 @click.option("--period", metavar="2026-09", help="The period.  [default: the newest that is over]")
 @click.option("--outbox", type=FOLDER, metavar="DIR", help="Where the mails are written.  [default: group/outbox]")
 @click.option("--send", is_flag=True, help=f"Send them by {CONNECTION} instead, each period once.")

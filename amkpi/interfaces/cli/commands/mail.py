@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from amkpi.core.errors import AmkpiError
-from amkpi.interfaces.cli.options import FOLDER, examples, with_run
+from amkpi.interfaces.cli.options import FOLDER, examples, grain_option, with_run
 
 if TYPE_CHECKING:
     from amkpi.core.run import Run
@@ -29,9 +29,7 @@ CONNECTION = "AIRFLOW_CONN_AMKPI_SMTP"
         "amkpi scorecards --due --send",
     )
 )
-@click.option(
-    "--grain", metavar="GRAIN", default="month", show_default=True, help="month, quarter, year or trailing_12m."
-)
+@grain_option
 @click.option("--period", metavar="2026-09", help="The period.  [default: the newest]")
 @click.option("--to", metavar="STAFF_ID", multiple=True, help="Only this person; may be repeated.")
 @click.option("--outbox", type=FOLDER, metavar="DIR", help="Where the mails are written.  [default: HOME/outbox]")
@@ -78,7 +76,7 @@ def check_delivered(undelivered: int) -> None:
 def alerts(run: Run) -> None:
     """Mail new incidents to the operator.
 
-    The mail server is the one of AIRFLOW_CONN_AMKPI_SMTP.
+    The mail server is the one of AIRFLOW_CONN_AMKPI_SMTP, else of the setting mail_server_file.
     """
     _alerts(run)
 
@@ -115,7 +113,8 @@ def mail_server(run: Run) -> Server:
             raise AmkpiError(f"setting mail_server_file: {file} cannot be read: {error}") from error
     if not text:
         raise AmkpiError(
-            f"no mail server: set {CONNECTION}, such as smtp://user:password@mail.example:587/?security=starttls"
+            f"no mail server: set {CONNECTION}, such as smtp://user:password@mail.example:587/?security=starttls, or"
+            " the setting mail_server_file"
         )
     return server_of_text(text)
 
