@@ -196,7 +196,7 @@ def test_without_the_extra_the_command_says_how_to_install_it(empty: Run, monkey
     for name in [each for each in sys.modules if each.startswith("amkpi.interfaces.mcp")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "mcp.server", None)
-    assert "needs the extra `mcp`: pip install 'amkpi[mcp]'" in failed(
+    assert "needs mcp: install amkpi with the extra `mcp`" in failed(
         amkpi(empty.home.root, "mcp", "--as", "analyst"), 1
     )
 

@@ -51,7 +51,7 @@ def mcp(run: Run, asked_as: str, http: bool, host: str, port: int) -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("mcp", "mcp_types"):
             raise
-        raise AmkpiError("the MCP server needs the extra `mcp`: pip install 'amkpi[mcp]'") from error
+        raise AmkpiError("the MCP server needs mcp: install amkpi with the extra `mcp`") from error
     if http:
         serve_http(run, asked_as, host, port)
     else:
