@@ -50,7 +50,7 @@ class _Commands(click.Group):
 \b
 Environment:
   AMKPI_HOME, AMKPI_LANDING, AMKPI_AS_OF  the options of the same name
-  AMKPI_AGENCIES                          agencies.toml, for --agency and agencies
+  AMKPI_AGENCIES                          agencies.toml, for --agency, agencies and group
   AMKPI_...                               any setting: docs/settings.md
   NO_COLOR, FORCE_COLOR                   no colours; colours in a file or pipe too
   PYTHONIOENCODING                        the encoding of the output
