@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 from collections.abc import Iterator
@@ -264,10 +265,54 @@ def test_the_trigger_of_an_agency_looks_into_its_landing(group: Agencies, home: 
     _, arguments = trigger.serialize()
     assert LandingTrigger(**arguments).agency == "sai_gon"
     environment = {"AMKPI_AGENCIES": str(group.file), "AMKPI_LANDING": "/elsewhere"}
-    assert trigger._where(environment)[0] == home / "share" / "saigon"
+    assert trigger._watched(environment).landing == home / "share" / "saigon"
     assert LandingTrigger().serialize()[1] == {"landing": None, "poll_seconds": 1.0}, "its memory is kept by this"
     with pytest.raises(AmkpiError, match="set AMKPI_AGENCIES"):
-        trigger._where({"AMKPI_HOME": str(home)})
+        trigger._watched({"AMKPI_HOME": str(home)})
+
+
+def test_the_trigger_follows_an_agency_that_moves_and_stays_while_agencies_toml_cannot_be_read(
+    group: Agencies, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from amkpi.interfaces.airflow.landing_trigger import LandingTrigger
+
+    monkeypatch.setenv("AMKPI_SETTLE_SECONDS", "0")
+    seen: list[Any] = []
+    old, new, last = (home / "share" / name for name in ("saigon", "new", "last"))
+    new.mkdir()
+    (old / "a.csv").write_text("x")
+
+    async def run() -> None:
+        async for event in LandingTrigger(agency="sai_gon", poll_seconds=0.005).run():
+            seen.append(event.payload["files_ready"])
+
+    async def until(count: int) -> None:
+        async with asyncio.timeout(60):
+            while len(seen) < count:
+                await asyncio.sleep(0.002)
+
+    async def scene() -> None:
+        task = asyncio.create_task(run())
+        await until(1)
+        group.file.write_text("[group", encoding="utf-8")
+        (old / "b.csv").write_text("x")
+        await until(2)
+        (new / "c.csv").write_text("x")
+        group.file.write_text(FILE.replace("share/saigon", "share/new"), encoding="utf-8")
+        await until(3)
+        group.file.write_text(FILE.split('[[agencies]]\ncode = "sai_gon"')[0], encoding="utf-8")
+        (new / "d.csv").write_text("x")
+        await until(4)
+        last.mkdir()
+        for number in range(5):
+            (last / f"{number}.csv").write_text("x")
+        group.file.write_text(FILE.replace("share/saigon", "share/last"), encoding="utf-8")
+        await until(5)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(scene())
+    assert seen == [1, 2, 1, 2, 5]
 
 
 def test_five_hundred_triggers_poll_no_more_often_than_fifty(group: Agencies, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,6 +320,8 @@ def test_five_hundred_triggers_poll_no_more_often_than_fifty(group: Agencies, mo
 
     many = SimpleNamespace(agencies=[None] * 500)
     trigger = landing_trigger.LandingTrigger(agency="hanoi")
-    assert trigger._pause({"AMKPI_AGENCIES": str(group.file)}) == 1.0
+    environment = {"AMKPI_AGENCIES": str(group.file)}
+    assert trigger._watched(environment).pause == 1.0
     monkeypatch.setattr(landing_trigger, "current_agencies", lambda environment: many)
-    assert trigger._pause({}) == 10.0
+    monkeypatch.setattr(trigger, "_home", lambda environment: Home.at(group.file.parent))
+    assert trigger._watched(environment).pause == 10.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -294,15 +295,23 @@ def test_the_trigger_survives_a_folder_that_disappears_and_one_that_cannot_be_re
             with monkeypatch.context() as patch:
                 patch.setattr("amkpi.ingestion.landing.os.walk", denied)
                 await watched.a_few_polls()
+
+            def stale(path: Path) -> bool:
+                raise OSError(errno.ESTALE, "Stale file handle", str(path))
+
+            with monkeypatch.context() as patch:
+                patch.setattr("amkpi.interfaces.airflow.landing_trigger.Path.is_dir", stale)
+                await watched.a_few_polls()
             drop(landing, "clients/b.csv")
             await watched.until(lambda: len(watched.events) == 2)
 
     asyncio.run(scene())
     # Each problem once, not at every poll.
-    assert len(errors) == 2
+    assert len(errors) == 3
     assert "no landing folder" in errors[0]
     assert "cannot list" in errors[1]
     assert "give amkpi read access" in errors[1]
+    assert errors[2] == f"cannot read {landing}: Stale file handle; until then no run is started for new files"
 
 
 def test_a_wrong_setting_does_not_stop_the_trigger(
@@ -324,10 +333,11 @@ def test_the_trigger_finds_landing_by_the_environment_of_the_triggerer(
     landing: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trigger = trigger_on()
-    assert trigger._where({"AMKPI_HOME": str(home)}) == (landing, 2.0)
-    assert trigger._where({"AMKPI_HOME": str(home), "AMKPI_LANDING": "/share"})[0] == Path("/share")
+    watched = trigger._watched({"AMKPI_HOME": str(home)})
+    assert (watched.landing, watched.settle_seconds) == (landing, 2.0)
+    assert trigger._watched({"AMKPI_HOME": str(home), "AMKPI_LANDING": "/share"}).landing == Path("/share")
     with pytest.raises(Exception, match="set AMKPI_HOME or AMKPI_LANDING"):
-        trigger._where({})
+        trigger._watched({})
 
 
 def test_airflow_can_make_the_trigger_again_from_its_serialized_form() -> None:
