@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from amkpi.core.errors import AmkpiError
 from amkpi.core.storage import permissions
@@ -20,7 +20,13 @@ _held: ContextVar[frozenset[Path]] = ContextVar("held", default=frozenset())
 
 @dataclass(frozen=True)
 class Home:
-    """The folders of one agency. `landing` may be outside of HOME, on a share that other systems write to."""
+    """The folders of one agency. `landing` may be outside of HOME, on a share that other systems write to.
+
+    run_command: publishes anew. warehouse_remedy: what to do about a warehouse that cannot be opened.
+    """
+
+    run_command: ClassVar[str] = "amkpi run"
+    warehouse_remedy: ClassVar[str] = "`amkpi rebuild` makes a new one from archive/"
 
     root: Path
     landing: Path

@@ -7,9 +7,12 @@ A folder is written in full under another name before it is renamed, and the lin
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,14 +49,15 @@ def write(home: Home, settings: Settings) -> ParquetReport:
     """
     file = current_file(home)
     if file is None or not file.is_file():
-        raise AmkpiError(f"nothing is published in {home.published} yet: run `amkpi run`")
+        raise AmkpiError(f"nothing is published in {home.published} yet: run `{home.run_command}`")
     folder = home.parquet / file.stem.removeprefix("kpi_")
     try:
         home.parquet.mkdir(exist_ok=True)
-        for leftover in home.parquet.glob(f"{_PARTIAL}*"):
-            shutil.rmtree(leftover)
-        report = ParquetReport(folder, is_new=False) if folder.is_dir() else _write(file, folder, settings)
-        _switch(home, folder)
+        with _only_writer(home.parquet):
+            for leftover in home.parquet.glob(f"{_PARTIAL}*"):
+                shutil.rmtree(leftover)
+            report = ParquetReport(folder, is_new=False) if folder.is_dir() else _write(file, folder, settings)
+            _switch(home, folder)
     except OSError as error:
         raise AmkpiError(f"Parquet was not written in {home.parquet}: {error}") from error
     return report
@@ -83,6 +87,17 @@ def switch_off(home: Home) -> None:
         (home.parquet / _LINK).unlink(missing_ok=True)
     except OSError as error:
         raise AmkpiError(f"{home.parquet / _LINK} cannot be removed: {error.strerror}") from error
+
+
+@contextmanager
+def _only_writer(folder: Path) -> Iterator[None]:
+    """Wait for another process that writes here: the export of the agency, or a build of its group."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _write(file: Path, folder: Path, settings: Settings) -> ParquetReport:

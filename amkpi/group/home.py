@@ -15,6 +15,9 @@ from amkpi.core.storage import permissions
 class GroupHome(Home):
     """The folder of a group."""
 
+    run_command = "amkpi group build"
+    warehouse_remedy = f"remove it: `{run_command}` makes a new one from what the agencies have published"
+
     @property
     def current(self) -> Path:
         """The link that readers open."""

@@ -24,7 +24,7 @@ def current_publication_file(home: Home) -> Path:
     """The file of the current publication. Raises AmkpiError before the first."""
     file = current_file(home)
     if file is None or not file.is_file():
-        raise AmkpiError(f"nothing is published in {home.published} yet: run `amkpi run`")
+        raise AmkpiError(f"nothing is published in {home.published} yet: run `{home.run_command}`")
     return file
 
 
@@ -37,7 +37,7 @@ def published(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnect
     file = current_publication_file(home)
     connection = open_publication(file, settings.timezone)
     try:
-        with _explained(connection, file):
+        with _explained(connection, file, home.run_command):
             yield connection
     finally:
         connection.close()
@@ -85,14 +85,14 @@ def reading(opened: duckdb.DuckDBPyConnection, file: Path) -> Iterator[duckdb.Du
     connection = opened.cursor()
     try:
         connection.execute("use marts")
-        with _explained(connection, file):
+        with _explained(connection, file, Home.run_command):
             yield connection
     finally:
         connection.close()
 
 
 @contextmanager
-def _explained(connection: duckdb.DuckDBPyConnection, file: Path) -> Iterator[None]:
+def _explained(connection: duckdb.DuckDBPyConnection, file: Path, command: str) -> Iterator[None]:
     """Raise AmkpiError where an earlier version made the publication, and it lacks a table or column that is read."""
     try:
         yield
@@ -102,8 +102,8 @@ def _explained(connection: duckdb.DuckDBPyConnection, file: Path) -> Iterator[No
             raise
         problem = " ".join(str(error).splitlines()[0].split()).rstrip("!.")
         raise AmkpiError(
-            f"{problem}: {file.name} was made by {made_by}, this is {pipeline_version()}: run `amkpi run`, which"
-            " publishes it again"
+            f"{problem}: {file.name} was made by {made_by}, this is {pipeline_version()}: run `{command}`,"
+            " which publishes it again"
         ) from error
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -51,6 +53,22 @@ def test_every_mart_has_the_rows_names_and_types_of_the_published_file(home: Hom
         every = f"read_parquet('{report.folder}/*/*.parquet', union_by_name = true)"
         ((rows,),) = connection.execute(f"select count(*) from {every}").fetchall()
     assert report.rows == rows > 900
+
+
+def test_two_processes_do_not_write_at_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The export of an agency, and the build of its group that needs its files: each removes what is half written."""
+    whole = parquet._write
+
+    def write_while_another_begins(*given: Any) -> parquet.ParquetReport:
+        other = os.open(home.parquet, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(other)
+        return whole(*given)
+
+    monkeypatch.setattr(parquet, "_write", write_while_another_begins)
+    assert write(home).is_new
+    assert not write(home).is_new
 
 
 def test_a_mart_with_periods_has_a_file_for_each_grain_with_all_columns(home: Home) -> None:

@@ -10,14 +10,21 @@ from typing import Any
 import duckdb
 import pytest
 
+from amkpi.core import publication_id
 from amkpi.core.errors import AmkpiError
+from amkpi.core.home import Home
+from amkpi.core.storage.warehouse import open_warehouse
 from amkpi.group.build import build as building
+from amkpi.group.build import sources
 from amkpi.group.build.audit import audit
+from amkpi.group.home import group_run
+from amkpi.publishing.reader import published
 from tests.command_line import amkpi
 from tests.conftest import AS_OF
 from tests.group.conftest import RATES, Group
 
 pytestmark = pytest.mark.slow
+TODAY = date(2026, 10, 20)
 
 
 @pytest.fixture
@@ -53,22 +60,22 @@ def test_every_input_is_part_of_the_id(make_group: Callable[[], Group]) -> None:
         rates = building.read_rates(copy.root)
         targets = building.read_targets(copy.root, agencies)
         settings = building.group_settings(agencies)
-        return building._publication_id(agencies, settings, building.find_sources(agencies), rates, targets)
+        return building._publication_id(agencies, settings, building.find_sources(agencies, TODAY), rates, targets)
 
     found = [identity()]
     for name, old, new in (
         ("fx_rates.csv", "USD,2026-01-01", "USD,2026-01-02"),
         ("group_targets.csv", "0.9", "0.8"),
-        ("agencies.toml", 'region = "North"', 'region = "Centre"'),
+        ("agencies.toml", 'region = "South"', 'region = "Centre"'),  # of which no target speaks
         ("agencies.toml", "Sao Mai Group", "Sao Mai"),
+        ("agencies.toml", "Hanoi <Ltd>", "Hanoi"),
+        ("agencies.toml", "most_days_behind = 31", "most_days_behind = 30"),
+        ("agencies.toml", 'reporting_currency = "VND"', 'reporting_currency = "EUR"'),
         ("hanoi/published/current.duckdb", "", ""),
     ):
         file = copy.root / name
         if old:
             file.write_text(file.read_text().replace(old, new))
-            if "North" in old:
-                targets = copy.root / "group_targets.csv"
-                targets.write_text(targets.read_text().replace("North", "Centre"))
         else:
             file.unlink()
         found.append(identity())
@@ -95,16 +102,57 @@ def test_an_agency_that_cannot_be_read_is_named_and_the_others_are_counted(
     damaged = parquet / "kpi_evidence" / "month.parquet"
     damaged.chmod(0o644)
     damaged.write_bytes(damaged.read_bytes()[:1000])
-    sources = {source.agency.code: source for source in building.find_sources(copy.agencies)}
-    assert sources["hanoi"].publication is not None
-    assert sources["boston"].publication is None
-    assert "month.parquet" in str(sources["boston"].problem)
-    assert sources["saigon"].problem == "nothing is published yet"
+    found = {source.agency.code: source for source in building.find_sources(copy.agencies, TODAY)}
+    assert found["hanoi"].publication is not None
+    assert found["boston"].publication is None
+    assert "month.parquet" in str(found["boston"].problem)
+    assert found["saigon"].problem == "nothing is published yet"
+
+
+def test_a_damaged_page_of_one_agency_does_not_stop_the_group(make_group: Callable[[], Group]) -> None:
+    copy = make_group()
+    (parquet,) = (path for path in (copy.root / "boston" / "published" / "parquet").iterdir() if not path.is_symlink())
+    damaged = parquet / "kpi_evidence" / "month.parquet"
+    damaged.chmod(0o644)
+    # The footer is at the end of the file, and stays whole.
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:4] + bytes(len(content) // 4) + content[4 + len(content) // 4 :])
+    report = copy.build()
+    assert [source.agency.code for source in report.missing] == ["boston", "saigon"]
+    (boston,) = copy.rows("from group_agencies where agency = 'boston'")
+    assert boston["is_missing"]
+    assert {row["agency"] for row in copy.rows("select distinct agency from group_kpi_evidence")} == {"hanoi"}
+
+
+def test_an_agency_whose_folder_is_closed_to_the_user_does_not_stop_the_group(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def current_file(home: Home) -> Path | None:
+        if home.root.name == "hanoi":
+            raise PermissionError(13, "Permission denied", str(home.root))
+        return publication_id.current_file(home)
+
+    monkeypatch.setattr(sources, "current_file", current_file)
+    found = {each.agency.code: each for each in building.find_sources(group.agencies, TODAY)}
+    assert "Permission denied" in str(found["hanoi"].problem)
+    assert found["boston"].publication is not None
+
+
+def test_a_publication_of_a_day_to_come_is_not_counted(group: Group) -> None:
+    """By a mistyped --as-of, all periods up to that day would be over for the whole group."""
+    (tomorrow,) = (
+        each for each in building.find_sources(group.agencies, date(2026, 10, 16)) if each.agency.code == "hanoi"
+    )
+    assert tomorrow.publication is not None, "elsewhere it is tomorrow already"
+    found = {each.agency.code: each for each in building.find_sources(group.agencies, date(2026, 10, 15))}
+    assert found["hanoi"].publication is None
+    assert "2026-10-17, which is to come: run `amkpi run --agency hanoi --current`" in str(found["hanoi"].problem)
+    assert found["boston"].publication is not None
 
 
 def test_an_agency_that_is_far_behind_does_not_hold_back_the_group(group: Group) -> None:
-    sources = building.find_sources(group.agencies)
-    assert [building.common_day(sources, days) for days in (31, 17, 16, 0)] == [
+    found = building.find_sources(group.agencies, TODAY)
+    assert [building.common_day(found, days) for days in (31, 17, 16, 0)] == [
         date(2026, 9, 30),
         date(2026, 9, 30),
         AS_OF,
@@ -119,6 +167,15 @@ def test_a_group_without_any_publication_is_refused(tmp_path: Path) -> None:
     group.write({"saigon": "South"})
     with pytest.raises(AmkpiError, match="none of its agencies can be counted; saigon: nothing is published yet"):
         group.build()
+    run = group_run(group.agencies)
+    with pytest.raises(AmkpiError, match="run `amkpi group build`"), published(run.home, run.settings):
+        pytest.fail("opened")
+    run.home.warehouse.write_bytes(b"no database" * 100)
+    with (
+        pytest.raises(AmkpiError, match="remove it: `amkpi group build` makes"),
+        open_warehouse(run.home, run.settings),
+    ):
+        pytest.fail("opened")
 
 
 def test_a_folder_of_the_group_that_is_an_agencys_home_is_refused(tmp_path: Path) -> None:
@@ -136,7 +193,7 @@ def test_the_parquet_files_of_an_older_publication_are_not_taken(make_group: Cal
     link = published / "current.duckdb"
     link.unlink()
     link.symlink_to(newer.name)
-    (source,) = (each for each in building.find_sources(copy.agencies) if each.agency.code == "hanoi")
+    (source,) = (each for each in building.find_sources(copy.agencies, TODAY) if each.agency.code == "hanoi")
     assert source.publication is not None
     assert source.publication.folder.name == "00000000000000ff"
     assert (published / "parquet" / "current").readlink() == Path("00000000000000ff")

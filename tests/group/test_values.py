@@ -129,6 +129,10 @@ def test_scores_are_those_of_the_groups_targets_and_of_the_agencies_own(group: G
     north = [line for place, found in lines.items() if place[:2] == ("region", "North") for line in found]
     assert {(line["kpi"], line["target"], line["weight"]) for line in north} == {("on_time_delivery_rate", 0.5, 10.0)}
     assert [card for card in cards if card["code"] == "North" and card["weighted_score"] is not None]
+    # Hanoi counts with 17 days of October, a month that is not over on the date of the group.
+    running = group.rows("from group_scorecard_lines where level = 'group' and period_grain = 'year' and target > 1")
+    (target,) = (line["target"] for line in running if line["period_start"] == date(2026, 1, 1))
+    assert math.isclose(target, 1_000_000 * (9 + 17 / 31), rel_tol=1e-9)
     own = group.rows("from group_scorecards where level = 'agency' and code = 'boston' and weighted_score is not null")
     assert own
 

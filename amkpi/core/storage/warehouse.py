@@ -36,8 +36,7 @@ def open_warehouse(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyCo
     except duckdb.Error as error:
         first = str(error).splitlines()[0]
         raise AmkpiError(
-            f"{home.warehouse} cannot be opened: {first}; if that does not change, `amkpi rebuild` makes a new one from"
-            " archive/"
+            f"{home.warehouse} cannot be opened: {first}; if that does not change, {home.warehouse_remedy}"
         ) from error
     try:
         # A moment without an offset is in the agency's time zone; DuckDB reads it in the zone of the session.

@@ -78,7 +78,7 @@ def _build(
 ) -> GroupReport:
     folder = agencies.file.parent
     rates, targets = read_rates(folder), read_targets(folder, agencies)
-    sources = find_sources(agencies)
+    sources = find_sources(agencies, moment.astimezone(settings.zone).date())
     as_of = common_day(sources, agencies.most_days_behind)
     if as_of is None:
         first = sources[0]

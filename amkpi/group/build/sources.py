@@ -59,38 +59,56 @@ class Source:
     problem: str | None = None
 
 
-def find_sources(agencies: Agencies) -> tuple[Source, ...]:
-    """Each agency with its current publication, in the order of agencies.toml; missing Parquet files are written."""
+def find_sources(agencies: Agencies, today: date) -> tuple[Source, ...]:
+    """Each agency with its current publication, in the order of agencies.toml; missing Parquet files are written.
+
+    today: in the time zone of the group.
+    """
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
-        return tuple(_source(agency, connection) for agency in agencies.agencies)
+        return tuple(_source(agency, connection, today) for agency in agencies.agencies)
 
 
-def _source(agency: Agency, connection: duckdb.DuckDBPyConnection) -> Source:
+def _source(agency: Agency, connection: duckdb.DuckDBPyConnection, today: date) -> Source:
     """One agency that cannot be read must not keep the others from being counted."""
-    file = current_file(agency.home)
-    if file is None:
-        return Source(agency, None, "nothing is published yet")
     try:
+        file = current_file(agency.home)
+        if file is None:
+            return Source(agency, None, "nothing is published yet")
         folder = agency.home.parquet / file.stem.removeprefix("kpi_")
         if not folder.is_dir():
             folder = parquet.write(agency.home, load_settings(agency.home)).folder
-        return Source(agency, _publication(folder, connection))
+        found = _publication(folder, connection)
     except (AmkpiError, OSError, duckdb.Error) as error:
         return Source(agency, None, " ".join(str(error).splitlines()[0].split()))
+    # In another time zone it may be tomorrow.
+    if found.as_of > today + timedelta(days=1):
+        command = f"amkpi run --agency {agency.code} --current"
+        return Source(agency, None, f"its publication is of {found.as_of}, which is to come: run `{command}`")
+    return Source(agency, found)
 
 
 def _publication(folder: Path, connection: duckdb.DuckDBPyConnection) -> Publication:
-    for mart in (*_MARTS, "kpi_evidence"):
+    for mart, columns in {**_MARTS, "kpi_evidence": _EVIDENCE}.items():
         if not any((folder / mart).glob("*.parquet")):
             raise AmkpiError(f"no Parquet files in {folder / mart}: remove {folder}, and run this again")
-        # Raises duckdb.Error for a file that is cut off.
-        connection.execute(f"select count(*) from read_parquet({literal(str(folder / mart / '*.parquet'))})")
+        _check_readable(folder, mart, columns, connection)
     ((identity, as_of, published_at, currency),) = connection.execute(
         "select publication_id, as_of, published_at, reporting_currency"
         f" from read_parquet({literal(str(folder / 'publication' / '*.parquet'))})"
     ).fetchall()
     return Publication(folder, identity, as_of, published_at, currency)
+
+
+def _check_readable(folder: Path, mart: str, columns: str, connection: duckdb.DuckDBPyConnection) -> None:
+    """Read all that a build will read: a damaged page is not seen in the file's footer. Raises duckdb.Error.
+
+    A column that an older publication lacks is left out.
+    """
+    files = f"read_parquet({literal(str(folder / mart / '*.parquet'))}, union_by_name = true)"
+    there = [name for name, *_ in connection.execute(f"describe from {files}").fetchall()]
+    read = ", ".join(name for name in columns.split(", ") if name in there)
+    connection.execute(f"select bit_xor(hash({read})) from {files}").fetchall()
 
 
 def common_day(sources: Iterable[Source], most_days_behind: int) -> date | None:

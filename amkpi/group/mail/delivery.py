@@ -59,13 +59,16 @@ def send(
     readers = {sender_address(reader.address).addr_spec: reader for reader in agencies.leadership}
     if unknown := set(resend) - readers.keys():
         raise AmkpiError(f"--resend {min(unknown)}: not in leadership; it has {', '.join(readers)}")
+    if resend:
+        # As for an agency's scorecards: nobody else gets a period by it.
+        readers = {address: readers[address] for address in resend}
     with only_sender(run) as history:
         with published(run.home, run.settings) as connection:
             facts = read_facts(connection, grain, period)
         held = ""
         # An agency may hold back the date of the group by so many days.
         if (run.as_of - facts.as_of).days > max(options.stale_after_days, agencies.most_days_behind):
-            held = reasons.too_old(facts.as_of, run.as_of)
+            held = reasons.too_old(facts.as_of, run.as_of, run.home.run_command)
         smtp = Connection(server, sender_address(options.mail_from).addr_spec)
         try:
             drafts = [] if held else [_draft(facts, address, reader, options) for address, reader in readers.items()]

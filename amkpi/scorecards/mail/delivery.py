@@ -97,7 +97,7 @@ def why_held(run: Run, publication: Publication, options: Options, since: date |
     if audit is not None:
         found.append(reasons.blocked(audit.as_of, "; ".join(audit.blocking), str(run.home.audits / audit.page)))
     if (run.as_of - publication.as_of).days > options.stale_after_days:
-        found.append(reasons.too_old(publication.as_of, run.as_of))
+        found.append(reasons.too_old(publication.as_of, run.as_of, run.home.run_command))
     elif since is not None and publication.as_of < since:
         found.append(reasons.not_yet(publication.as_of, since))
     return "; ".join(found)

@@ -17,7 +17,9 @@ from amkpi.scorecards.mail.smtp import NoConnection
 
 _TITLES: dict[MailOutcome, Message] = {
     "uncertain": Message("Uncertain: the connection broke before the server's answer. Not sent again automatically."),
-    "refused": Message("Refused by the server. Correct the address in the staff extract, or use --resend."),
+    "refused": Message(
+        "Refused by the server. Correct the address in the staff extract or agencies.toml, or use --resend."
+    ),
     "deferred": Message("Not accepted for now. The next run tries again."),
     "unreachable": Message("No scorecard could be addressed."),
 }

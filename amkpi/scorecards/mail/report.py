@@ -68,12 +68,12 @@ def ask_and_resend(answer: str, address: str, staff_id: str) -> Message:
     )
 
 
-def too_old(published: date, today: date) -> str:
-    """Nothing is sent: the publication is too old."""
+def too_old(published: date, today: date, command: str) -> str:
+    """Nothing is sent: the publication is too old. command: makes a new one."""
     days = Translator("en").n("{n} day", "{n} days", (today - published).days)
     return (
         f"the publication is of {formatting.day(published)}, {days} before {formatting.day(today)}:"
-        " run `amkpi run` and see why there is no newer one"
+        f" run `{command}` and see why there is no newer one"
     )
 
 
