@@ -134,6 +134,39 @@ def test_the_pools_are_made_and_a_missing_one_is_made_later(
     assert "amkpi_hanoi has 2 slots" in caplog.text
 
 
+def test_the_dag_processor_makes_the_pool_of_a_new_agency_at_the_next_refresh(
+    airflow: None, group: Agencies, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from airflow.dag_processing.manager import BundleState, DagFileProcessorManager
+    from airflow.models.pool import Pool
+
+    from amkpi.interfaces.airflow.dag_bundle import PackagedDagBundle
+
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+    monkeypatch.setattr(DagFileProcessorManager, "get_bundle_state", lambda *given: BundleState(None, None))
+    processor = DagFileProcessorManager(max_runs=1, bundle_refresh_check_interval=0)
+    processor._dag_bundles = [PackagedDagBundle(name="amkpi")]
+
+    def refreshed() -> str:
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "amkpi"):
+            processor._refresh_dag_bundles({})
+        return " ".join(each.getMessage() for each in caplog.records if each.name.startswith("amkpi."))
+
+    for pool in ("amkpi_hanoi", "saigon_writer", "moved"):
+        if Pool.get_pool(pool):
+            Pool.delete_pool(pool)
+    refreshed()
+    assert Pool.get_pool("saigon_writer").slots == 1
+    group.file.write_text(FILE.replace("saigon_writer", "moved"), encoding="utf-8")
+    assert refreshed() == "the pool moved was missing, and is made with one slot"
+    assert Pool.get_pool("moved").slots == 1
+    Pool.create_or_update_pool("moved", slots=2, description="", include_deferred=False)
+    assert refreshed() == "", "what is known is not told every five minutes"
+    group.file.write_text("[group", encoding="utf-8")
+    assert "no task of an agency starts without its pool" in refreshed()
+
+
 def test_times_are_those_of_the_agency(dags: dict[str, Any]) -> None:
     for name in ("build_marts", "close_period", "send_scorecards"):
         zones = [str(dags[f"amkpi_{name}__{code}"].timetable.timetable.timezone) for code in ("hanoi", "sai_gon")]

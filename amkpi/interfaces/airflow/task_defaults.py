@@ -102,21 +102,25 @@ def ensure_pools() -> None:
         Pool.create_or_update_pool(pool, slots=1, description=POOL_DESCRIPTION, include_deferred=False)
 
 
-def make_missing_pools(log: logging.Logger) -> None:
-    """Create the pools that are missing. One that exists stays as it is; more slots are told in one line.
+def make_missing_pools(log: logging.Logger, known: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Create the pools that are missing; returns those that exist now.
 
-    Without its pool Airflow starts no task and tells nobody.
+    known: pools that are not looked at again. One that exists stays as it is; more slots are told in one line. Without
+    its pool Airflow starts no task and tells nobody.
     """
     from airflow.models.pool import Pool
     from airflow.utils.session import create_session
     from sqlalchemy import select
     from sqlalchemy.exc import SQLAlchemyError
 
+    needed: frozenset[str] = frozenset()
     try:
-        needed = pools()
+        needed = frozenset(pools()) - known
+        if not needed:
+            return known
         with create_session() as session:
             found = {pool.pool: pool.slots for pool in session.scalars(select(Pool))}
-            for pool in needed:
+            for pool in sorted(needed):
                 if pool not in found:
                     session.add(
                         Pool(pool=pool, slots=1, description=POOL_DESCRIPTION, include_deferred=False, team_name=None)
@@ -129,6 +133,9 @@ def make_missing_pools(log: logging.Logger) -> None:
                     )
     except AmkpiError as error:
         log.error("no task of an agency starts without its pool: %s", error)
+        return known
     except SQLAlchemyError as error:
-        command = f"airflow pools set {POOL} 1 '{POOL_DESCRIPTION}'"
-        log.error("no task starts without the pool %s: run `%s`; %s", POOL, command, " ".join(str(error).split())[:200])
+        command, why = f"airflow pools set POOL 1 '{POOL_DESCRIPTION}'", " ".join(str(error).split())[:200]
+        log.error("no task starts without its pool: run `%s` for %s; %s", command, ", ".join(sorted(needed)), why)
+        return known
+    return known | needed
