@@ -13,7 +13,8 @@
 
 **When it fails.** The last line of the failed task's log says what, where and how to fix it. The tasks do not wait for
 each other. A backup that failed leaves nothing behind: fix the cause and clear the task. `amkpi restore BACKUP --home
-EMPTY` restores a backup.
+EMPTY` restores a backup. With many agencies each failure of `clean_airflow` is one mail to AMKPI_OPERATOR_EMAIL, and
+none follows when it is over; without that variable it is only in the log.
 
 **What readers see meanwhile.** The last publication; this DAG touches only old ones.
 """
@@ -27,7 +28,7 @@ from airflow.sdk import dag, task
 
 from amkpi.interfaces.airflow.names import ServedAgency, agencies_served, serves_many
 from amkpi.interfaces.airflow.schedules import after_nightly, common_settings
-from amkpi.interfaces.airflow.task_defaults import ALERT_ARGS, dag_arguments, default_args
+from amkpi.interfaces.airflow.task_defaults import SHARED_ARGS, dag_arguments, default_args
 from amkpi.interfaces.airflow.task_run import log, raise_as_airflow_error, run_from_params
 
 
@@ -90,7 +91,7 @@ def housekeeping_of_all() -> None:
     @dag(
         **dag_arguments("housekeeping", None, __doc__, "operations"),
         schedule=after_nightly(None),
-        default_args=ALERT_ARGS,
+        default_args=SHARED_ARGS,
     )
     def define() -> None:
         clean_airflow()

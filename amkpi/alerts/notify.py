@@ -18,16 +18,19 @@ from amkpi.alerts.incidents import (
     is_resolved,
     killed_task,
 )
-from amkpi.alerts.messages import message
+from amkpi.alerts.messages import message, message_without_home
 from amkpi.alerts.store import Alert, AlertStore, Incident
 from amkpi.alerts.texts import IncidentType
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.language.translator import Translator
-from amkpi.core.run import Progress, Run, silent
+from amkpi.core.run import Progress, Run, silent, utc_now
+from amkpi.core.settings import Settings
 from amkpi.scorecards.mail.address_changes import Deliver, announce
-from amkpi.scorecards.mail.messages import sender_address
+from amkpi.scorecards.mail.messages import OutgoingMail, sender_address
 from amkpi.scorecards.mail.smtp import NoConnection, Server, Session
+
+_NOBODY = "no mail is sent: set operator_email, and the connection amkpi_smtp"
 
 
 def monitor(
@@ -102,6 +105,24 @@ def resolve(
         notify(run, server, progress)
 
 
+def mail_without_home(
+    settings: Settings, incident: Incident, server: Callable[[], Server], progress: Progress = silent
+) -> None:
+    """Mail the operator about an incident of what many agencies share. No store keeps it: its end is not mailed.
+
+    settings: those of the environment. Raises AmkpiError when the mail could not be sent; nothing sends it later.
+    """
+    progress(f"alert: {incident.type} {incident.about}: {incident.facts}")
+    if not settings.mail.operator:
+        progress(_NOBODY)
+        return
+    session = _session(settings, server, 1)
+    try:
+        _deliver(session, message_without_home(settings, incident, utc_now()), incident)
+    finally:
+        session.close()
+
+
 def notify(run: Run, server: Callable[[], Server], progress: Progress = silent) -> None:
     """Mail the operator each alert, and each resolution, that was not mailed yet.
 
@@ -115,29 +136,39 @@ def notify(run: Run, server: Callable[[], Server], progress: Progress = silent) 
         incident = alert.incident
         progress(f"{'resolved' if alert.resolved else 'alert'}: {incident.type} {incident.about}: {incident.facts}")
     if not run.settings.mail.operator:
-        progress("no mail is sent: set operator_email, and the connection amkpi_smtp")
+        progress(_NOBODY)
         return
     with _only_notifier(run.home) as is_mine:
         if not is_mine:
             progress("another process is notifying the operator")
             return
-        sender = sender_address(run.settings.mail.sender)
         current = current_publication(run)
-        try:
-            session = Session(server(), sender.addr_spec)
-        except NoConnection as error:
-            alerts = Translator("en").n("{n} alert", "{n} alerts", len(waiting))
-            raise AmkpiError(f"the operator could not be notified of {alerts}: {error}") from error
+        session = _session(run.settings, server, len(waiting))
         try:
             # Read again: the process that had the lock before may have sent some of them.
             for alert in store.to_notify():
-                state, answer = session.deliver(message(run, alert, current))
                 # An uncertain mail is sent again: a lost alert costs more than one that arrives twice.
-                if state != "sent":
-                    raise AmkpiError(f"the operator could not be notified of {alert.incident.type}: {answer}")
+                _deliver(session, message(run, alert, current), alert.incident)
                 store.mark_notified(alert)
         finally:
             session.close()
+
+
+def _session(settings: Settings, server: Callable[[], Server], waiting: int) -> Session:
+    """A connection to send so many alerts. Raises AmkpiError."""
+    sender = sender_address(settings.mail.sender)
+    try:
+        return Session(server(), sender.addr_spec)
+    except NoConnection as error:
+        alerts = Translator("en").n("{n} alert", "{n} alerts", waiting)
+        raise AmkpiError(f"the operator could not be notified of {alerts}: {error}") from error
+
+
+def _deliver(session: Session, mail: OutgoingMail, incident: Incident) -> None:
+    """Raises AmkpiError unless the server has taken the mail."""
+    state, answer = session.deliver(mail)
+    if state != "sent":
+        raise AmkpiError(f"the operator could not be notified of {incident.type}: {answer}")
 
 
 def announce_addresses(run: Run, server: Callable[[], Server], progress: Progress = silent) -> None:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
 
 from amkpi.alerts.store import AlertStore
 from amkpi.core.agencies import Agencies, read_agencies
@@ -19,7 +20,9 @@ from amkpi.core.home import Home
 from amkpi.core.paths import DAGS
 from amkpi.core.run import Run
 from amkpi.ingestion.unprocessed import Unprocessed
+from tests.alerts.test_alerts import Postbox
 from tests.dags.test_dags import hurry, loads, states, take_due
+from tests.scorecards.mail.test_delivery import free_port
 
 pytestmark = pytest.mark.slow  # an Airflow of its own
 
@@ -250,6 +253,55 @@ def test_what_fails_for_one_agency_leaves_the_others_their_turn(
     from amkpi.interfaces.airflow.watching import for_each, look_at
 
     assert for_each(look_at, ["hanoi", "sai_gon"]) == ({"sai_gon": 0}, "hanoi: ZeroDivisionError")
+
+
+@pytest.fixture
+def postbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postbox]:
+    """A mail server that Airflow's connection names."""
+    box = Postbox()
+    controller = Controller(box, hostname="127.0.0.1", port=free_port(), ready_timeout=60)
+    controller.start()
+    monkeypatch.setenv("AIRFLOW_CONN_AMKPI_SMTP", f"smtp://127.0.0.1:{controller.port}/?security=none")
+    yield box
+    controller.stop()
+
+
+def test_a_clean_that_failed_is_one_mail_to_the_operator_of_the_environment(
+    dags: dict[str, Any], home: Path, monkeypatch: pytest.MonkeyPatch, postbox: Postbox
+) -> None:
+    tries: list[Any] = []
+
+    def refuses(settings: Any) -> int:
+        tries.append(settings)
+        raise AmkpiError("airflow db clean failed: no database")
+
+    monkeypatch.setattr("amkpi.interfaces.airflow.housekeeping.clean", refuses)
+    monkeypatch.setenv("AMKPI_OPERATOR_EMAIL", "ops@agency.example")
+    monkeypatch.setenv("AMKPI_SCORECARD_LANGUAGE", "en")
+    assert states(hurry(dags["amkpi_housekeeping"]).test()) == {"clean_airflow": "failed"}
+    assert len(tries) == 2
+    assert postbox.subjects == ["[amkpi] Task failed: housekeeping.clean_airflow"]
+    text = postbox.taken[0].get_content()
+    assert "airflow db clean failed: no database" in text
+    assert "task-failed.md" in text
+    assert "publication" not in text
+    assert not (home / "nobody").exists()
+
+
+def test_a_clean_that_failed_is_only_in_the_log_where_no_mail_can_be_sent(
+    group: Agencies, monkeypatch: pytest.MonkeyPatch, postbox: Postbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    from amkpi.interfaces.airflow.callbacks import on_shared_task_failure
+
+    task = SimpleNamespace(dag_id="amkpi_housekeeping", task_id="clean_airflow")
+    with caplog.at_level(logging.INFO, "amkpi"):
+        on_shared_task_failure({"ti": task, "exception": AmkpiError("why")})
+        assert "no mail is sent: set operator_email" in caplog.text
+        monkeypatch.setenv("AMKPI_OPERATOR_EMAIL", "ops@agency.example")
+        postbox.no = "451 later"
+        on_shared_task_failure({"ti": task, "exception": AmkpiError("why")})
+    assert "no mail about housekeeping.clean_airflow now: the operator could not be notified" in caplog.text
+    assert postbox.taken == []
 
 
 def test_the_sweep_starts_the_load_of_those_where_something_waits(

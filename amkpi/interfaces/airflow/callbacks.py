@@ -48,9 +48,19 @@ def on_task_failure(context: Any) -> None:
     by_hand = bool((context.get("params") or {}).get("as_of"))
     blocked = isinstance(getattr(error, "__cause__", None), AuditBlocked) and not by_hand
     cause: tuple[IncidentType, str] = ("publication-blocked", "") if blocked else ("task-failed", _task(context))
-    what = " ".join(str(error).split()) or type(error).__name__
     with _logged_errors(context):
-        notify.raise_incident(_run(context), Incident(*cause, what), mail_server, log, _task(context))
+        notify.raise_incident(_run(context), Incident(*cause, _what(error)), mail_server, log, _task(context))
+
+
+def on_shared_task_failure(context: Any) -> None:
+    """Mail a failed task of what many agencies share, which has no HOME, to the operator of the environment."""
+    from amkpi.alerts import notify
+    from amkpi.alerts.store import Incident
+    from amkpi.interfaces.airflow.schedules import environment_settings
+
+    incident = Incident("task-failed", _task(context), _what(context.get("exception")))
+    with _logged_errors(context):
+        notify.mail_without_home(environment_settings(), incident, mail_server, log)
 
 
 def on_task_success(context: Any) -> None:
@@ -79,13 +89,17 @@ def _run(context: Any) -> Run:
     return run_from_params(agency_of(context["ti"].dag_id))
 
 
+def _what(error: BaseException | None) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def _task(context: Any) -> str:
     return f"{short_name(context['ti'].dag_id)}.{context['ti'].task_id}"
 
 
 @contextmanager
 def _logged_errors(context: Any) -> Iterator[None]:
-    """A callback must not raise. A mail that cannot be sent now is sent by the next run of `amkpi_watch_over`."""
+    """A callback must not raise. What a HOME keeps is mailed by the next run of `amkpi_watch_over`."""
     try:
         yield
     except AmkpiError as error:

@@ -36,7 +36,12 @@ def schedule_settings(environment: Mapping[str, str]) -> Settings:
 
 def common_settings() -> Settings | None:
     """With many agencies: the settings of all of them, which are those of the environment. Raises AmkpiError."""
-    return None if current_agencies() is None else load_settings(Home.at(Path("/nowhere")))
+    return None if current_agencies() is None else environment_settings()
+
+
+def environment_settings() -> Settings:
+    """The settings of the environment alone. Raises AmkpiError."""
+    return load_settings(Home.at(Path("/nowhere")))
 
 
 def load_schedule(agency: Agency | None, settings: Settings) -> Any:

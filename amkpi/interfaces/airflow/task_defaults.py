@@ -9,7 +9,12 @@ from typing import Any
 
 from amkpi.core.agencies import Agency, current_agencies
 from amkpi.core.errors import AmkpiError
-from amkpi.interfaces.airflow.callbacks import on_task_failure, on_task_start, on_task_success
+from amkpi.interfaces.airflow.callbacks import (
+    on_shared_task_failure,
+    on_task_failure,
+    on_task_start,
+    on_task_success,
+)
 from amkpi.interfaces.airflow.names import PREFIX, name_for
 
 # One slot: DuckDB lets one process write. Without the pool, two of three writers failed on the lock.
@@ -47,6 +52,8 @@ ALERT_ARGS: Mapping[str, Any] = {
     **{name: value for name, value in default_args(None, writes=False).items() if not name.startswith("on_")},
     "retries": 1,
 }
+# For a task of what many agencies share: no HOME keeps its incident.
+SHARED_ARGS: Mapping[str, Any] = {**ALERT_ARGS, "on_failure_callback": on_shared_task_failure}
 
 
 def dag_arguments(name: str, agency: Agency | None, doc: str | None, *tags: str) -> dict[str, Any]:
