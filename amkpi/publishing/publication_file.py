@@ -173,12 +173,41 @@ def _named_in_file(schema: re.Match[str]) -> str:
     return PUBLISHED["fresh" if schema[1] == "marts" else schema[1]] + "."
 
 
-def _write_closable(connection: duckdb.DuckDBPyConnection) -> None:
-    """Write the marts that unite computed and closed rows, from what the file has of both."""
+def _closable_rows(mart: str) -> str:
+    """SQL for the rows of a mart that unites computed and closed rows, from what the file has of both."""
     fresh, closing = (f"new_publication.{PUBLISHED[schema]}" for schema in ("fresh", "closing"))
+    return as_readers_see(mart, f"{fresh}.{mart}", closing)
+
+
+def _write_closable(connection: duckdb.DuckDBPyConnection) -> None:
     for mart in CLOSABLE:
-        rows = as_readers_see(mart, f"{fresh}.{mart}", closing)
-        connection.execute(f"create table new_publication.marts.{mart} as {rows}")
+        connection.execute(f"create table new_publication.marts.{mart} as {_closable_rows(mart)}")
+
+
+def _replace_closable(connection: duckdb.DuckDBPyConnection) -> None:
+    """Replace the rows of the periods in which a mart differs from its tables.
+
+    To compare takes less than half the time of writing, and a name or a closing may change any period.
+    """
+    for mart in CLOSABLE:
+        table, rows = f"new_publication.marts.{mart}", _closable_rows(mart)
+        connection.execute(
+            "create or replace temp table differing as select period_grain, period_start from"
+            f" ({_by_period(table)} union all {_by_period(f'({rows})')}) group by all"
+            " having count(*) < 2 or min(fingerprint) < max(fingerprint)"
+        )
+        of_them = "(period_grain, period_start) in (select period_grain, period_start from differing)"
+        connection.execute(f"delete from {table} where {of_them}")
+        connection.execute(f"insert into {table} by name select * from ({rows}) where {of_them}")
+    connection.execute("drop table differing")
+
+
+def _by_period(rows: str) -> str:
+    """SQL for a fingerprint of the rows of each period; the same row twice counts twice."""
+    return (
+        "(select period_grain, period_start, sum(hash(counted)::hugeint) as fingerprint"
+        f" from {rows} as counted group by all)"
+    )
 
 
 _INTERNAL = Message("Internal: another version may change it. The public tables are in the schema marts.")
@@ -222,7 +251,7 @@ def _write_from_base(connection: duckdb.DuckDBPyConnection, target: Path, base: 
             )
             if is_equal:
                 with transaction(connection):
-                    _write_closable(connection)
+                    _replace_closable(connection)
                     _comment(connection)
             return is_equal
     except duckdb.Error:
@@ -243,8 +272,6 @@ def _replace_changed(connection: duckdb.DuckDBPyConnection) -> None:
     for table in tables:
         if table not in REPLACED_BY_PERIOD:
             connection.execute(f"drop table new_publication.{_in_file(table)}")
-    for mart in CLOSABLE:
-        connection.execute(f"drop table new_publication.marts.{mart}")
     # After a checkpoint the space of the dropped tables is used again.
     connection.execute("checkpoint new_publication")
     connection.begin()
