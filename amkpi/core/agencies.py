@@ -248,7 +248,7 @@ def _agency(given: _Agency, folder: Path) -> Agency:
 
 
 def _told(problem: ErrorDetails, values: Mapping[str, Any]) -> str:
-    """What is wrong, where and how it is mended, in the words of the file."""
+    """What is wrong, where, and how to correct it, in the words of the file."""
     *above, key = problem["loc"]
     place = _place(above, values)
     prefix = f"{place}: " if place else ""

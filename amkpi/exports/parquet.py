@@ -21,10 +21,10 @@ import duckdb
 
 from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
-from amkpi.core.publication_id import current_file, published_file
+from amkpi.core.publication_id import published_file
 from amkpi.core.settings import Settings
 from amkpi.core.storage.sql import identifier
-from amkpi.publishing.reader import open_publication
+from amkpi.publishing.reader import current_publication_file, open_publication
 
 _PARTIAL = ".part-"
 _LINK = "current"
@@ -47,9 +47,7 @@ def write(home: Home, settings: Settings) -> ParquetReport:
 
     Raises AmkpiError; the link then stays where it was.
     """
-    file = current_file(home)
-    if file is None or not file.is_file():
-        raise AmkpiError(f"nothing is published in {home.published} yet: run `{home.run_command}`")
+    file = current_publication_file(home)
     folder = home.parquet / file.stem.removeprefix("kpi_")
     try:
         home.parquet.mkdir(exist_ok=True)
