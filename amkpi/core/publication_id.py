@@ -31,6 +31,7 @@ RESULT_SOURCES = (
     "ingestion/**/*.py",
     "ingestion/mappings/shipped/*.yml",
     "publishing/closing/*.py",
+    "publishing/mart_changes.py",
     "publishing/publication_file.py",
     "publishing/publications.py",
     "transform/**/*.py",

@@ -2,7 +2,7 @@
 
 The file is written in full, or it is a copy of the base publication in which only the rows of changed periods are
 replaced. The base publication is the one on which an incremental build rests. Both ways give the same rows; after the
-second way the result is compared with the warehouse.
+second way the tables behind the marts are compared with the warehouse.
 
 The public marts are tables, because some tools do not list views. Their comments are the texts of docs/marts.md.
 """
@@ -13,6 +13,8 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -22,6 +24,8 @@ from amkpi.core.language.translator import Message
 from amkpi.core.storage.internal_schemas import PUBLISHED
 from amkpi.core.storage.sql import identifier, literal
 from amkpi.core.storage.transactions import transaction
+from amkpi.publishing import mart_changes
+from amkpi.publishing.mart_changes import MartChanges, in_list
 
 # DuckDB 1.4 and later can open this format. Clients before 2.0 cannot open the default format of DuckDB 2.0.
 STORAGE_VERSION = "v1.4.0"
@@ -60,19 +64,30 @@ _SOURCES = {
     "fresh.scorecards": "marts.scorecards",
     **{f"marts.{name}": f"(from marts.{name} union all by name from closing.{name})" for name in DIMENSIONS},
 }
-# The large tables, each with the condition on the rows that an incremental build may have changed. All other tables are
-# replaced in full. `changed` is a temporary table of the changed periods.
-_BY_ID = "period_id in (select period_id from changed)"
-_BY_START = "(period_grain, period_start) in (select period_grain, period_start from changed)"
+# The large tables, each with what says which rows an incremental build may have changed: `_Changed` has the conditions.
+# All other tables are replaced in full.
 REPLACED_BY_PERIOD = {
-    "intermediate.int_scope_members": _BY_ID,
-    "intermediate.int_kpi_values": _BY_ID,
-    "intermediate.int_scorecard_lines": _BY_ID,
-    "intermediate.int_measure_sums": _BY_ID,
-    "intermediate.int_kpi_records": "month_start in (select month_start from intermediate.int_changed_months)",
-    "intermediate.int_client_records": _BY_START,
-    "fresh.scorecards": _BY_START,
+    "intermediate.int_scope_members": "by_id",
+    "intermediate.int_kpi_values": "by_id",
+    "intermediate.int_scorecard_lines": "by_id",
+    "intermediate.int_measure_sums": "by_id",
+    "intermediate.int_target_spans": "by_id",
+    "intermediate.int_kpi_records": "by_month",
+    "intermediate.int_client_records": "by_start",
+    "fresh.scorecards": "by_start",
 }
+# A view: to compare its rows would compute all of them. The fingerprints of the periods have its inputs.
+_TARGET_SPANS = "intermediate.int_target_spans"
+
+
+@dataclass(frozen=True)
+class _Changed:
+    """The periods that the build computed again, and those that went: as conditions on rows, and as grain and start."""
+
+    by_id: str
+    by_start: str
+    by_month: str
+    periods: list[tuple[str, date]]
 
 
 def write(connection: duckdb.DuckDBPyConnection, target: Path, base: Path | None) -> None:
@@ -140,33 +155,45 @@ def _in_file(relation: str) -> str:
 
 
 def _write_in_full(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
-    # In one transaction: on its own, each of the 60 tables would wait for the disk.
-    with _attached(connection, target), transaction(connection):
-        for schema in ("marts", *PUBLISHED.values()):
-            connection.execute(f"create schema new_publication.{schema}")
-        for table in _tables(connection):
-            connection.execute(f"create table new_publication.{_in_file(table)} as from {_source(table)}")
-        definitions = dict(
-            connection.execute(
-                "select schema_name || '.' || view_name, sql from duckdb_views()"
-                " where schema_name in ('marts', 'intermediate')"
-            ).fetchall()
-        )
-        warehouse = connection.execute("select current_database()").fetchall()[0][0]
-        connection.execute("use new_publication")
-        for view in _views():
-            # Only the query of the view: `create view` names the database of the warehouse.
-            query = definitions[view].split(" AS ", 1)[1]
-            # The computed rows of the marts are in `internal_fresh`, and are made of each other.
-            computed = _in_file(view.replace("marts.", "fresh."))
-            connection.execute(f"create view {computed} as {_SCHEMAS.sub(_named_in_file, query)}")
-        connection.execute(f"use {warehouse}")
-        _write_closable(connection)
-        _comment(connection)
+    # On its own, each of the 60 tables would wait for the disk. The marts come after a commit: DuckDB reads what a
+    # transaction has written itself more slowly.
+    with _attached(connection, target):
+        with transaction(connection):
+            for schema in ("marts", *PUBLISHED.values()):
+                connection.execute(f"create schema new_publication.{schema}")
+            for table in _tables(connection):
+                connection.execute(f"create table new_publication.{_in_file(table)} as from {_source(table)}")
+        with transaction(connection):
+            warehouse = connection.execute("select current_database()").fetchall()[0][0]
+            queries = {view: _query(connection, view) for view in _views()}
+            connection.execute("use new_publication")
+            for view, query in queries.items():
+                # The computed rows of the marts are in `internal_fresh`, and are made of each other.
+                computed = _in_file(view.replace("marts.", "fresh."))
+                connection.execute(f"create view {computed} as {_SCHEMAS.sub(_named_in_file, query)}")
+            connection.execute(f"use {warehouse}")
+            _write_closable(connection)
+            _comment(connection)
 
 
-# The schemas in the query of a view.
+def _query(connection: duckdb.DuckDBPyConnection, view: str, tables: dict[str, str] | None = None) -> str:
+    """The query of a view of the warehouse, which names no database.
+
+    tables: what it reads instead of relations of the warehouse, by their names without a schema.
+    """
+    # The SQL of a view begins with `create view` and the name of the database.
+    ((sql,),) = connection.execute(
+        "select sql from duckdb_views() where database_name = current_database()"
+        " and schema_name || '.' || view_name = ?",
+        [view],
+    ).fetchall()
+    query = str(sql).split(" AS ", 1)[1].rstrip(";\n")
+    return _RELATIONS.sub(lambda found: (tables or {}).get(found[2], found[0]), query)
+
+
+# The schemas and the relations in the query of a view.
 _SCHEMAS = re.compile(r"\b(marts|intermediate|closing)\.")
+_RELATIONS = re.compile(rf"{_SCHEMAS.pattern}(\w+)")
 
 
 def _named_in_file(schema: re.Match[str]) -> str:
@@ -184,30 +211,43 @@ def _write_closable(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"create table new_publication.marts.{mart} as {_closable_rows(mart)}")
 
 
-def _replace_closable(connection: duckdb.DuckDBPyConnection) -> None:
-    """Replace the rows of the periods in which a mart differs from its tables.
-
-    To compare takes less than half the time of writing, and a name or a closing may change any period.
-    """
+def _replace_closable(connection: duckdb.DuckDBPyConnection, changes: MartChanges) -> None:
+    """Replace the rows of the marts that differ."""
     for mart in CLOSABLE:
-        table, rows = f"new_publication.marts.{mart}", _closable_rows(mart)
-        connection.execute(
-            "create or replace temp table differing as select period_grain, period_start from"
-            f" ({_by_period(table)} union all {_by_period(f'({rows})')}) group by all"
-            " having count(*) < 2 or min(fingerprint) < max(fingerprint)"
-        )
-        of_them = "(period_grain, period_start) in (select period_grain, period_start from differing)"
-        connection.execute(f"delete from {table} where {of_them}")
-        connection.execute(f"insert into {table} by name select * from ({rows}) where {of_them}")
-    connection.execute("drop table differing")
-
-
-def _by_period(rows: str) -> str:
-    """SQL for a fingerprint of the rows of each period; the same row twice counts twice."""
-    return (
-        "(select period_grain, period_start, sum(hash(counted)::hugeint) as fingerprint"
-        f" from {rows} as counted group by all)"
+        _replace(connection, mart, changes.periods, _closable_rows(mart))
+    _replace(
+        connection,
+        "supporting_measures",
+        f"{changes.measures} and not {changes.periods}",
+        _closable_rows("supporting_measures"),
     )
+    # A condition on the records would compute the whole mart, so its query is run on these records alone.
+    tables = {"kpi_values": f"new_publication.{_in_file('fresh.kpi_values')}"}
+    for behind in TABLES_BEHIND_MARTS:
+        tables[behind] = f"new_publication.{_in_file(f'intermediate.{behind}')}"
+    for records in ("int_kpi_records", "int_client_records"):
+        connection.execute(
+            f"create or replace temp table changed_{records} as from {tables[records]}"
+            " semi join changed_records using (source_extract, source_id)"
+        )
+        tables[records] = f"temp.changed_{records}"
+    _replace(
+        connection,
+        "kpi_evidence",
+        "(source_extract, source_id) in (select source_extract, source_id from temp.changed_records)"
+        f" and not is_closed and not {changes.periods}",
+        as_readers_see(
+            "kpi_evidence",
+            f"({_query(connection, 'marts.kpi_evidence', tables)})",
+            f"new_publication.{PUBLISHED['closing']}",
+        ),
+    )
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, mart: str, condition: str, rows: str) -> None:
+    table = f"new_publication.marts.{mart}"
+    connection.execute(f"delete from {table} where {condition}")
+    connection.execute(f"insert into {table} by name select * from ({rows}) where {condition}")
 
 
 _INTERNAL = Message("Internal: another version may change it. The public tables are in the schema marts.")
@@ -244,14 +284,19 @@ def _write_from_base(connection: duckdb.DuckDBPyConnection, target: Path, base: 
     shutil.copyfile(base, target)
     try:
         with _attached(connection, target):
-            _replace_changed(connection)
+            changed = _changed(connection)
+            changes = mart_changes.find(connection, "new_publication", changed.periods)
+            if changes is None:
+                return False
+            _replace_changed(connection, changed)
             is_equal = all(
                 _are_equal(connection, _source(table), f"new_publication.{_in_file(table)}")
                 for table in REPLACED_BY_PERIOD
+                if table != _TARGET_SPANS
             )
             if is_equal:
                 with transaction(connection):
-                    _replace_closable(connection)
+                    _replace_closable(connection, changes)
                     _comment(connection)
             return is_equal
     except duckdb.Error:
@@ -260,35 +305,46 @@ def _write_from_base(connection: duckdb.DuckDBPyConnection, target: Path, base: 
         return False
 
 
-def _replace_changed(connection: duckdb.DuckDBPyConnection) -> None:
+def _changed(connection: duckdb.DuckDBPyConnection) -> _Changed:
     # Deleted periods exist only in the old file, so the union of both is taken.
-    connection.execute(
-        "create or replace temp table changed as select distinct period_id, period_grain, period_start from"
+    periods = connection.execute(
+        "select distinct period_id, period_grain, period_start from"
         f" (from new_publication.{_in_file('intermediate.int_period_months')}"
         " union all by name from intermediate.int_period_months)"
-        " where period_id in (select period_id from intermediate.int_changed_periods)"
+        " where period_id in (select period_id from intermediate.int_changed_periods) order by all"
+    ).fetchall()
+    months = connection.execute("select month_start from intermediate.int_changed_months order by all").fetchall()
+    starts = [(grain, start) for _, grain, start in periods]
+    return _Changed(
+        in_list("period_id", [(number,) for number, _, _ in periods]),
+        in_list("(period_grain, period_start)", starts),
+        in_list("month_start", months),
+        starts,
     )
+
+
+def _replace_changed(connection: duckdb.DuckDBPyConnection, changed: _Changed) -> None:
+    # As a condition on the view it would compute the spans of all periods.
+    connection.execute(
+        f"create or replace temp table changed_days as from intermediate.int_counted_days where {changed.by_id}"
+    )
+    spans = f"({_query(connection, _TARGET_SPANS, {'int_counted_days': 'temp.changed_days'})})"
     tables = _tables(connection)
     for table in tables:
         if table not in REPLACED_BY_PERIOD:
             connection.execute(f"drop table new_publication.{_in_file(table)}")
     # After a checkpoint the space of the dropped tables is used again.
     connection.execute("checkpoint new_publication")
-    connection.begin()
-    try:
+    with transaction(connection):
         for table in tables:
             if table in REPLACED_BY_PERIOD:
-                condition = REPLACED_BY_PERIOD[table]
-                target, source = f"new_publication.{_in_file(table)}", _source(table)
+                condition = getattr(changed, REPLACED_BY_PERIOD[table])
+                target = f"new_publication.{_in_file(table)}"
+                source = spans if table == _TARGET_SPANS else _source(table)
                 connection.execute(f"delete from {target} where {condition}")
                 connection.execute(f"insert into {target} by name from {source} where {condition}")
             else:
                 connection.execute(f"create table new_publication.{_in_file(table)} as from {_source(table)}")
-        connection.commit()
-    except duckdb.Error:
-        connection.rollback()
-        raise
-    connection.execute("drop table changed")
 
 
 def _are_equal(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> bool:

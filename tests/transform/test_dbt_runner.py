@@ -102,6 +102,17 @@ def a_retargeting(agency: Agency) -> Change:
     return Change({"kpi_targets/late.csv": csv_of(row)}, first, AS_OF)
 
 
+def an_earlier_beginning(agency: Agency) -> Change:
+    """The target of `a_retargeting` begins a day earlier; it is the same on all days after it."""
+    ((kpi, begun),) = agency.rows(
+        "select kpi, valid_from from intermediate.int_targets where scope = 'company' and target = 0.123"
+    )
+    row = {"kpi": kpi, "scope": "company", "period_grain": "", "staff_id": "", "role": "", "target": 0.123, "weight": 3}
+    first = begun - timedelta(days=1)
+    rows = [row | {"valid_from": begun, "is_deleted": "true"}, row | {"valid_from": first, "is_deleted": ""}]
+    return Change({"kpi_targets/earlier.csv": csv_of(*rows)}, first, AS_OF)
+
+
 def rebuilt(agency: Agency) -> set[tuple[str, date]]:
     """The periods that the last build computed again."""
     return set(
@@ -142,7 +153,7 @@ def test_builds_of_only_what_is_new_give_what_the_oracle_and_the_published_file_
     assert different_rows(agency, agency.publish_unaudited()) == {}
 
     # Other roles, days, managers and targets change the periods with such days, and those after them alone.
-    for change in (a_promotion, a_leave, a_new_manager, a_retargeting):
+    for change in (a_promotion, a_leave, a_new_manager, a_retargeting, an_earlier_beginning):
         late = change(agency)
         runs.append(late.files)
         agency.load(runs[-1])

@@ -10,7 +10,7 @@
     'int_counted_spans': {'from': 'first_day', 'to': 'last_day', 'content': ['subject_id', 'role']},
     'int_targets': {
         'from': 'valid_from', 'to': 'valid_to',
-        'content': ['kpi', 'scope', 'period_grain', 'staff_id', 'role', 'target', 'weight'],
+        'content': ['kpi', 'scope', 'period_grain', 'staff_id', 'role', 'valid_from', 'target', 'weight'],
     },
 } %}
 {% set of_months = ['int_kpi_records', 'int_measure_records'] %}
