@@ -23,6 +23,7 @@ from amkpi.core.home import Home
 from amkpi.core.setting_groups.pipeline import Landing
 from amkpi.core.settings import Settings
 from amkpi.core.storage.transactions import transaction
+from amkpi.core.storage.warehouse import out_of_memory
 from amkpi.ingestion import archive, delivery_log, landing, ledger, snapshots
 from amkpi.ingestion.contracts.extracts import EXTRACTS, Family
 from amkpi.ingestion.delivery_log import Delivery, with_note
@@ -250,7 +251,7 @@ def _take(
         with transaction(connection):
             return _take_all(connection, files, settings.landing, accepted)
     except duckdb.Error as error:
-        cause = " ".join(str(error).split("\n", 1)[0].split())
+        cause = out_of_memory(str(error), settings) or " ".join(str(error).split("\n", 1)[0].split())
         names = ", ".join(file.name for file in claimed)
         raise AmkpiError(f"{names} could not be loaded, and waits for the next run: {cause}") from error
 

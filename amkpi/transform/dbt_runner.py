@@ -23,7 +23,7 @@ from amkpi.core.errors import AmkpiError, AuditBlocked
 from amkpi.core.home import Home
 from amkpi.core.paths import DBT_PROJECT
 from amkpi.core.settings import Settings
-from amkpi.core.storage.warehouse import connect
+from amkpi.core.storage.warehouse import connect, out_of_memory
 from amkpi.ingestion.validation.row_checks import check_rows
 from amkpi.transform import manifest_cache
 from amkpi.transform.closing_tables import create_closing_tables
@@ -224,7 +224,9 @@ def run_dbt(
     nodes = list(getattr(result.result, "results", []))
     failed = [node for node in nodes if node.status in (RunStatus.Error, TestStatus.Error, NodeStatus.Error)]
     if failed:
-        raise AmkpiError(f"the model {failed[0].node.name} could not be built: {one_line(failed[0].message or '')}")
+        message = one_line(failed[0].message or "")
+        reason = out_of_memory(message, settings) or message
+        raise AmkpiError(f"the model {failed[0].node.name} could not be built: {reason}")
     broken = [node for node in nodes if node.status == TestStatus.Fail]
     if broken:
         names = ", ".join(node.node.name for node in broken)

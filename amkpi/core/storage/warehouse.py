@@ -30,7 +30,10 @@ def connect(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnectio
 
 @contextmanager
 def open_warehouse(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the warehouse as it is. Raises AmkpiError if the file cannot be opened."""
+    """Open the warehouse as it is.
+
+    Raises AmkpiError if the file cannot be opened, or if the block needs more memory than the setting allows.
+    """
     try:
         connection = duckdb.connect(str(home.warehouse))
     except duckdb.Error as error:
@@ -44,8 +47,23 @@ def open_warehouse(home: Home, settings: Settings) -> Iterator[duckdb.DuckDBPyCo
         connection.execute("set enable_progress_bar = false")
         connection.execute("set memory_limit = ?", [settings.storage.memory_limit])
         yield connection
+    except duckdb.OutOfMemoryException as error:
+        raise AmkpiError(out_of_memory(str(error), settings) or str(error)) from error
     finally:
         connection.close()
+
+
+def out_of_memory(message: str, settings: Settings) -> str | None:
+    """The setting to raise, where this is DuckDB's message that it may not use more memory; None for any other.
+
+    Its own advice names settings of DuckDB, which the pipeline sets itself.
+    """
+    if "Out of Memory Error: " not in message:
+        return None
+    return (
+        f"DuckDB needs more memory than {settings.storage.memory_limit}: raise the setting memory_limit"
+        " (AMKPI_MEMORY_LIMIT), and the memory of the container by the same amount"
+    )
 
 
 def table_exists(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
