@@ -372,7 +372,14 @@ def picture(results: list[dict[str, Any]], lines: dict[str, str], title: str) ->
                 "axis": {"format": "~s", "tickCount": 6},
                 "title": title,
             },
-            "color": {"field": "what", "type": "nominal", "title": None, "sort": list(lines.values())},
+            "color": {
+                "field": "what",
+                "type": "nominal",
+                "title": None,
+                "sort": list(lines.values()),
+                # Beside the picture, a browser with a wider font cuts the names off.
+                "legend": {"orient": "top", "direction": "vertical"},
+            },
         },
     }
     return str(vl_convert.vegalite_to_svg(spec))
