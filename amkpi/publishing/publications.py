@@ -144,10 +144,13 @@ def publish(
 
 
 def _base(home: Home, connection: duckdb.DuckDBPyConnection) -> Path | None:
-    """The file of the base publication; None after a full build, or if the file no longer exists."""
+    """The file of the base publication; None after a full build, or if the file is not known to be as it was written.
+
+    The rows of its marts that are kept are not compared with the build.
+    """
     based_on = connection.execute("select based_on from audit.build").fetchall()[0][0]
     file = published_file(home, based_on) if based_on else None
-    return file if file is not None and file.is_file() and not published_hashes.is_damaged(home, file) else None
+    return file if file is not None and published_hashes.is_intact(home, file) else None
 
 
 def switch(home: Home, target: Path) -> None:

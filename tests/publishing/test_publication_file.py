@@ -170,7 +170,7 @@ def test_a_changed_address_is_held_from_the_publication_on_that_has_it(rebuilt: 
     assert list(json.loads((agency.home.published / addresses.FILE).read_text())) == [staff_id]
 
 
-@pytest.mark.parametrize("state", ["missing", "broken", "incomplete"])
+@pytest.mark.parametrize("state", ["missing", "broken", "incomplete", "without a hash"])
 @pytest.mark.slow
 def test_without_a_usable_base_the_file_is_written_in_full(
     rebuilt: tuple[Agency, Path], written: list[str], state: str
@@ -181,6 +181,8 @@ def test_without_a_usable_base_the_file_is_written_in_full(
         base.unlink()
     elif state == "broken":
         base.write_bytes(base.read_bytes()[:5000])
+    elif state == "without a hash":
+        (agency.home.published / "hashes.json").unlink()
     else:
         with duckdb.connect(str(base)) as connection:
             connection.execute("drop table internal_fresh.scorecards")

@@ -35,6 +35,11 @@ def is_damaged(home: Home, file: Path) -> bool:
         return True
 
 
+def is_intact(home: Home, file: Path) -> bool:
+    """Whether a published file is what was published, by a recorded hash."""
+    return file.name in _read(home) and not is_damaged(home, file)
+
+
 def _read(home: Home) -> dict[str, Any]:
     try:
         found = json.loads((home.published / "hashes.json").read_text(encoding="utf-8"))

@@ -12,6 +12,8 @@ from amkpi.core.errors import AmkpiError
 from amkpi.core.settings import load_settings
 from amkpi.core.storage.warehouse import connect, out_of_memory
 from amkpi.pipeline import steps
+from amkpi.transform import dbt_runner
+from amkpi.transform.dbt_variables import profile_variables
 from tests.conftest import Agency
 from tests.oracle.agencies import random_agency
 
@@ -22,22 +24,29 @@ def limited(agency: Agency, limit: str) -> None:
 
 
 @pytest.mark.slow
-def test_each_step_names_the_setting_when_it_needs_more_memory(make_agency: Callable[..., Agency]) -> None:
+def test_each_step_names_the_setting_when_it_needs_more_memory(
+    make_agency: Callable[..., Agency], monkeypatch: pytest.MonkeyPatch
+) -> None:
     agency = make_agency()
     files = random_agency(7, as_of=agency.run.as_of, size="tiny")[0]
     agency.deliver(files)
     limited(agency, "6MB")
-    remedy = r"DuckDB needs more memory than 6MB: raise the setting memory_limit \(AMKPI_MEMORY_LIMIT\)"
-    with pytest.raises(AmkpiError, match=rf"could not be loaded, and waits for the next run: {remedy}"):
+    remedy = r"DuckDB needs more memory than [16][GM]B: raise the setting memory_limit \(AMKPI_MEMORY_LIMIT\)"
+    with pytest.raises(AmkpiError, match=remedy):
         steps.load(agency.run)
     limited(agency, "1GB")
     assert len(steps.load(agency.run).deliveries) == len(files)
     limited(agency, "6MB")
-    with pytest.raises(AmkpiError, match=rf"^{remedy}"), connect(agency.home, agency.run.settings) as connection:
+    with pytest.raises(AmkpiError, match=remedy), connect(agency.home, agency.run.settings) as connection:
         connection.execute("create temp table rows as select range as n, n::varchar as text from range(10000000)")
-    with pytest.raises(AmkpiError, match=rf"the model \w+ could not be built: {remedy}"):
-        steps.build(agency.run)
     limited(agency, "1GB")
+    with monkeypatch.context() as patch:
+        # The limit of the models alone: the row checks before them may need as much.
+        patch.setattr(
+            dbt_runner, "profile_variables", lambda *given: profile_variables(*given) | {"memory_limit": "6MB"}
+        )
+        with pytest.raises(AmkpiError, match=rf"the model \w+ could not be built: {remedy}"):
+            steps.build(agency.run)
     agency.build()
 
 
