@@ -246,8 +246,9 @@ def _replace_closable(connection: duckdb.DuckDBPyConnection, changes: MartChange
 
 def _replace(connection: duckdb.DuckDBPyConnection, mart: str, condition: str, rows: str) -> None:
     table = f"new_publication.marts.{mart}"
-    connection.execute(f"delete from {table} where {condition}")
-    connection.execute(f"insert into {table} by name select * from ({rows}) where {condition}")
+    with transaction(connection):
+        connection.execute(f"delete from {table} where {condition}")
+        connection.execute(f"insert into {table} by name select * from ({rows}) where {condition}")
 
 
 _INTERNAL = Message("Internal: another version may change it. The public tables are in the schema marts.")
@@ -295,8 +296,8 @@ def _write_from_base(connection: duckdb.DuckDBPyConnection, target: Path, base: 
                 if table != _TARGET_SPANS
             )
             if is_equal:
+                _replace_closable(connection, changes)
                 with transaction(connection):
-                    _replace_closable(connection, changes)
                     _comment(connection)
             return is_equal
     except duckdb.Error:
@@ -337,14 +338,17 @@ def _replace_changed(connection: duckdb.DuckDBPyConnection, changed: _Changed) -
     connection.execute("checkpoint new_publication")
     with transaction(connection):
         for table in tables:
-            if table in REPLACED_BY_PERIOD:
+            if table not in REPLACED_BY_PERIOD:
+                connection.execute(f"create table new_publication.{_in_file(table)} as from {_source(table)}")
+    for table in tables:
+        if table in REPLACED_BY_PERIOD:
+            # DuckDB keeps in memory what a transaction deletes: one for all large tables needs more than its limit.
+            with transaction(connection):
                 condition = getattr(changed, REPLACED_BY_PERIOD[table])
                 target = f"new_publication.{_in_file(table)}"
                 source = spans if table == _TARGET_SPANS else _source(table)
                 connection.execute(f"delete from {target} where {condition}")
                 connection.execute(f"insert into {target} by name from {source} where {condition}")
-            else:
-                connection.execute(f"create table new_publication.{_in_file(table)} as from {_source(table)}")
 
 
 def _are_equal(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> bool:
