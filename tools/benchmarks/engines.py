@@ -18,7 +18,7 @@ import duckdb
 from amkpi.sample_agency import write_sample
 from tools.benchmarks.measure import AMKPI, AS_OF, SCALES, STEPS, differing, machine, measure, steps
 
-# One that `make bench` does not run: it takes an hour.
+# `make bench` does not run the last one: it takes half an hour, and needs AMKPI_MEMORY_LIMIT=4GB.
 SIZES = {**SCALES, "50 M": 4000.0}
 
 
