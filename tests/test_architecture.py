@@ -110,7 +110,7 @@ def test_the_oracle_imports_nothing_of_the_project() -> None:
 
 
 def test_the_lock_has_hashes_and_no_addresses() -> None:
-    for name in ("dev.lock", "stack.lock", "celery.lock", "spark.lock", "uv.lock"):
+    for name in ("dev.lock", "stack.lock", "celery.lock", "spark.lock", "s3-server.lock", "s3-jars.lock", "uv.lock"):
         text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
         pins = re.findall(r"^[a-z0-9][\w.\-\[\]]*==\S+", text, re.M)
         assert pins

@@ -250,6 +250,8 @@ def _unreachable(run: Run, record: Unfinished, known: Known | None) -> tuple[str
         )
     if postgres_url(run.settings):
         found.append("PostgreSQL: `amkpi run` replaces the rows; then VACUUM FULL there, and see to its own backups")
+    if Lake(home, run.settings).is_bucket:
+        found.append("the bucket of the lake: its files are removed; older versions stay, if it keeps any")
     waiting = len(landing.waiting(home.landing)) + len(claimed(home)) if home.landing.is_dir() else 0
     if waiting:
         found.append(f"{_files(waiting)} in {home.landing}: the next load takes them without the names")

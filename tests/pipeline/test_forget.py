@@ -141,6 +141,16 @@ def test_a_dry_run_changes_nothing_and_counts_what_is_then_done(agency: Agency) 
 
 
 @pytest.mark.slow
+def test_older_versions_in_the_bucket_of_the_lake_are_named(agency: Agency) -> None:
+    def named_lines() -> list[str]:
+        return [line for line in forget(agency.run, PERSON).unreachable if line.startswith("the bucket of the lake")]
+
+    assert named_lines() == []
+    agency.set(lake="s3://bucket/kpi")
+    assert named_lines() == ["the bucket of the lake: its files are removed; older versions stay, if it keeps any"]
+
+
+@pytest.mark.slow
 def test_the_rows_of_a_person_keep_lines_and_ids(agency: Agency) -> None:
     deliveries = agency.rows("select delivery, file_name, status, rows_read, bytes from raw.ledger order by all")
     _erased(agency)

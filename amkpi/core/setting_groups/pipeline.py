@@ -76,7 +76,8 @@ class Build(Group):
         default="duckdb", description="what computes the marts; spark needs the extra `spark`"
     )
     lake: Annotated[str, FlatName("lake"), RESULT_NEUTRAL] = Field(
-        default="", description="the folder by which DuckDB and Spark give each other tables; empty: HOME/lake"
+        default="",
+        description="the folder, or s3:// address, by which DuckDB and Spark give each other tables; empty: HOME/lake",
     )
     spark_remote: Annotated[SecretStr, FlatName("spark_remote"), RESULT_NEUTRAL] = Field(
         default=SecretStr(""), description="the Spark Connect server, as sc://host:port; empty: one on this machine"

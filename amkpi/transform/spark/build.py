@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
+from amkpi.core.errors import AmkpiError
 from amkpi.core.home import Home
 from amkpi.core.paths import DBT_PROJECT
 from amkpi.core.settings import Settings
@@ -35,20 +36,24 @@ def build_on_spark(
     """
     lake = Lake(home, settings, project_folder)
     with spark_session(settings, home.dbt_target / "spark" / "server.log") as session:
+        lake.make()
         try:
-            lake.make()
             with open_warehouse(home, settings) as connection:
                 lake.write_rows(connection)
             lake.show_to(session)
             variables = {"schema_prefix": lake.prefix}
             ran = run_dbt(home, settings, as_of, arguments, progress, Engine.SPARK, variables, project_folder)
+            lake.bring_back()
             fetch(lake, home, settings, as_of, project_folder)
             return ran
         finally:
             # A server that is gone cannot drop its databases; the next build does.
             with suppress(Exception):
                 lake.hide_from(session)
-            lake.remove()
+            try:
+                lake.remove()
+            except AmkpiError as error:
+                progress(f"{error}; the next build removes what is there")
 
 
 def fetch(lake: Lake, home: Home, settings: Settings, as_of: date, project_folder: Path = DBT_PROJECT) -> None:

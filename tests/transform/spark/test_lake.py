@@ -84,7 +84,7 @@ def test_a_lake_may_be_given_by_its_file_url(agency: Agency, tmp_path: Path, hos
     assert lake.built.is_dir()
 
 
-@pytest.mark.parametrize("url", ["s3://key:secret@bucket/lake", "gs://bucket", "file://server/lake"])
+@pytest.mark.parametrize("url", ["ftp://key:secret@server/lake", "hdfs://server/lake", "file://server/lake"])
 def test_a_lake_that_is_no_folder_is_told_without_its_key(agency: Agency, url: str) -> None:
     lake = Lake(agency.home, changed(agency.run.settings, lake=url))
     with pytest.raises(
