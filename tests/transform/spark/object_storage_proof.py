@@ -97,7 +97,9 @@ def test_a_bucket_that_is_missing_is_told(bucket: Any, tmp_path: Path) -> None:
         agency.build()
 
 
-def test_a_server_without_the_classes_is_told(bucket: Any, tmp_path: Path) -> None:
+def test_a_server_without_the_classes_is_told(bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SPARK_REMOTE", "SPARK_CONF_DIR"):
+        monkeypatch.delenv(name, raising=False)
     agency = Agency.at(tmp_path / "home")
     agency.load(example(tmp_path)[0])
     agency.set(engine="spark", lake=LAKE)
