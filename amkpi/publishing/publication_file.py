@@ -90,15 +90,26 @@ class _Changed:
     periods: list[tuple[str, date]]
 
 
-def write(connection: duckdb.DuckDBPyConnection, target: Path, base: Path | None) -> None:
+def write(connection: duckdb.DuckDBPyConnection, target: Path, base: Path | None) -> str | None:
     """Write the published tables and views of the warehouse to a new file.
 
-    base: the file of the base publication; None after a full build. Raises OSError and duckdb.Error where the file
-    cannot be written.
+    base: the file of the base publication; None after a full build. Returns DuckDB's message where an error ended the
+    way from the base, and the file was written in full after it. Raises OSError and duckdb.Error where the file cannot
+    be written.
     """
-    if base is None or not _write_from_base(connection, target, base):
+    error = None
+    with _memory_left_for_rows(connection):
+        if base is not None:
+            try:
+                if _write_from_base(connection, target, base):
+                    return None
+            except duckdb.Error as raised:
+                # An unreadable base must not stop a publication that can be written without it. If the disk is full or
+                # the warehouse is broken, writing the file in full raises the same error.
+                error = str(raised)
         target.unlink(missing_ok=True)
         _write_in_full(connection, target)
+    return error
 
 
 def as_readers_see(mart: str, computed: str, closing: str = "closing") -> str:
@@ -111,6 +122,18 @@ def as_readers_see(mart: str, computed: str, closing: str = "closing") -> str:
         " where closed.period_grain = computed.period_grain and closed.period_start = computed.period_start)"
         f" union all select * from {closing}.{mart}"
     )
+
+
+@contextmanager
+def _memory_left_for_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Joins and sorts spill to disk above a quarter of the memory limit; after an error that stays so.
+
+    Otherwise they take nearly all of it, and the rows that the same statement writes find none.
+    """
+    limit = connection.execute("select parse_formatted_bytes(current_setting('memory_limit'))").fetchall()[0][0]
+    connection.execute(f"set operator_memory_limit = '{limit // 4} bytes'")
+    yield
+    connection.execute("reset operator_memory_limit")
 
 
 @contextmanager
@@ -211,16 +234,25 @@ def _write_closable(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"create table new_publication.marts.{mart} as {_closable_rows(mart)}")
 
 
-def _replace_closable(connection: duckdb.DuckDBPyConnection, changes: MartChanges) -> None:
+def _replace_closable(connection: duckdb.DuckDBPyConnection, target: Path, changes: MartChanges) -> None:
     """Replace the rows of the marts that differ."""
     for mart in CLOSABLE:
-        _replace(connection, mart, changes.periods, _closable_rows(mart))
-    _replace(
-        connection,
-        "supporting_measures",
-        f"{changes.measures} and not {changes.periods}",
-        _closable_rows("supporting_measures"),
-    )
+        # Until the file is detached, DuckDB keeps in memory a part of what was replaced in it, and cannot spill it.
+        with _attached(connection, target):
+            _replace(connection, mart, changes.periods, _closable_rows(mart))
+    with _attached(connection, target):
+        _replace(
+            connection,
+            "supporting_measures",
+            f"{changes.measures} and not {changes.periods}",
+            _closable_rows("supporting_measures"),
+        )
+        _replace_evidence_of_records(connection, changes)
+        with transaction(connection):
+            _comment(connection)
+
+
+def _replace_evidence_of_records(connection: duckdb.DuckDBPyConnection, changes: MartChanges) -> None:
     # A condition on the records would compute the whole mart, so its query is run on these records alone.
     tables = {"kpi_values": f"new_publication.{_in_file('fresh.kpi_values')}"}
     for behind in TABLES_BEHIND_MARTS:
@@ -283,27 +315,20 @@ def _write_from_base(connection: duckdb.DuckDBPyConnection, target: Path, base: 
     The views stay as they are: an incremental build rests only on a build by the same code.
     """
     shutil.copyfile(base, target)
-    try:
-        with _attached(connection, target):
-            changed = _changed(connection)
-            changes = mart_changes.find(connection, "new_publication", changed.periods)
-            if changes is None:
-                return False
-            _replace_changed(connection, changed)
-            is_equal = all(
-                _are_equal(connection, _source(table), f"new_publication.{_in_file(table)}")
-                for table in REPLACED_BY_PERIOD
-                if table != _TARGET_SPANS
-            )
-            if is_equal:
-                _replace_closable(connection, changes)
-                with transaction(connection):
-                    _comment(connection)
-            return is_equal
-    except duckdb.Error:
-        # An unreadable base must not stop a publication that can be written without it. If the disk is full or the
-        # warehouse is broken, writing the file in full raises the same error.
-        return False
+    with _attached(connection, target):
+        changed = _changed(connection)
+        changes = mart_changes.find(connection, "new_publication", changed.periods)
+        if changes is None:
+            return False
+        _replace_changed(connection, changed)
+        is_equal = all(
+            _are_equal(connection, _source(table), f"new_publication.{_in_file(table)}")
+            for table in REPLACED_BY_PERIOD
+            if table != _TARGET_SPANS
+        )
+    if is_equal:
+        _replace_closable(connection, target, changes)
+    return is_equal
 
 
 def _changed(connection: duckdb.DuckDBPyConnection) -> _Changed:

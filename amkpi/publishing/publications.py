@@ -17,13 +17,14 @@ from pathlib import Path
 
 import duckdb
 
+from amkpi.core import terminal
 from amkpi.core.build_record import check_built
 from amkpi.core.errors import AmkpiError, AuditBlocked
 from amkpi.core.home import Home
 from amkpi.core.publication_id import current_file, is_current, pipeline_version, publication_id, published_file
 from amkpi.core.settings import Settings
 from amkpi.core.storage import closing_register, permissions, published_hashes
-from amkpi.core.storage.warehouse import connect, table_exists
+from amkpi.core.storage.warehouse import connect, out_of_memory, table_exists
 from amkpi.publishing import publication_file, retention
 from amkpi.publishing.reader import cannot_be_opened
 
@@ -126,7 +127,10 @@ def publish(
             ],
         )  # fmt: skip
         fill(connection)
-        publication_file.write(connection, partial, _base(home, connection))
+        failure = publication_file.write(connection, partial, _base(home, connection))
+    if failure is not None:
+        reason = out_of_memory(failure, settings) or failure.splitlines()[0]
+        terminal.report(f"the publication was written in full, not from the one before it: {reason}")
     with partial.open("rb") as written:
         os.fsync(written.fileno())
     permissions.share(partial, settings.storage.published_group)

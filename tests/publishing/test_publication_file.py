@@ -173,7 +173,7 @@ def test_a_changed_address_is_held_from_the_publication_on_that_has_it(rebuilt: 
 @pytest.mark.parametrize("state", ["missing", "broken", "incomplete", "without a hash"])
 @pytest.mark.slow
 def test_without_a_usable_base_the_file_is_written_in_full(
-    rebuilt: tuple[Agency, Path], written: list[str], state: str
+    rebuilt: tuple[Agency, Path], written: list[str], state: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     agency, base = rebuilt
     base.chmod(0o644)
@@ -189,6 +189,75 @@ def test_without_a_usable_base_the_file_is_written_in_full(
         published_hashes.record(agency.home, base)
     assert different_rows(agency, agency.publish_unaudited()) == {}
     assert written == [*(["from base"] if state == "incomplete" else []), "in full"]
+    said = capsys.readouterr().err
+    assert ("was written in full, not from the one before it: Catalog Error" in said) == (state == "incomplete"), said
+
+
+@pytest.mark.slow
+def test_too_little_memory_for_the_way_from_the_base_is_told_with_the_setting(
+    rebuilt: tuple[Agency, Path],
+    written: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    agency, _ = rebuilt
+
+    def needs_more(connection: duckdb.DuckDBPyConnection, *given: object) -> None:
+        connection.execute("set memory_limit = '60MB'")
+        try:
+            # A list cannot be spilled.
+            connection.execute("select list(range) from range(100000000)")
+        finally:
+            connection.execute("set memory_limit = '1GB'")
+
+    monkeypatch.setattr(publication_file, "_replace_closable", needs_more)
+    assert different_rows(agency, agency.publish_unaudited()) == {}
+    assert written == ["from base", "in full"]
+    assert (
+        "amkpi: the publication was written in full, not from the one before it: DuckDB needs more memory than 1GB:"
+        " raise the setting memory_limit (AMKPI_MEMORY_LIMIT)"
+    ) in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_joins_leave_most_of_the_memory_to_the_rows_that_are_written(
+    rebuilt: tuple[Agency, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agency, base = rebuilt
+    limits: list[object] = []
+    of_joins = "parse_formatted_bytes(current_setting('operator_memory_limit'))"
+    whole = "parse_formatted_bytes(current_setting('memory_limit'))"
+
+    def look(connection: duckdb.DuckDBPyConnection) -> None:
+        limits.extend(connection.execute(f"select round({of_joins} / {whole}, 2)").fetchall()[0])
+
+    for way in ("_write_from_base", "_write_in_full"):
+        monkeypatch.setattr(publication_file, way, lambda connection, *given: look(connection))
+    with agency.warehouse() as connection:
+        # The first way says that the base is not as the build.
+        assert publication_file.write(connection, agency.home.root / "file.duckdb", base) is None
+        look(connection)
+    assert limits == [0.25, 0.25, None]
+
+
+@pytest.mark.slow
+def test_the_file_is_attached_anew_for_each_mart(rebuilt: tuple[Agency, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    agency, _ = rebuilt
+    attached: list[str] = []
+    replace = publication_file._replace
+
+    def replaced(connection: duckdb.DuckDBPyConnection, mart: str, *given: str) -> None:
+        ((number,),) = connection.execute(
+            "select database_oid from duckdb_databases() where database_name = 'new_publication'"
+        ).fetchall()
+        attached.append(f"{mart} {number}")
+        replace(connection, mart, *given)
+
+    monkeypatch.setattr(publication_file, "_replace", replaced)
+    agency.publish_unaudited()
+    # DuckDB frees a part of its memory only then. The last two are few rows.
+    numbers = [each.split()[1] for each in attached[: len(publication_file.CLOSABLE)]]
+    assert len(set(numbers)) == len(publication_file.CLOSABLE), attached
 
 
 @pytest.mark.slow
