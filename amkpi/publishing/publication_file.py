@@ -76,6 +76,8 @@ REPLACED_BY_PERIOD = {
     "intermediate.int_client_records": "by_start",
     "fresh.scorecards": "by_start",
 }
+# Above this share of changed values a file in full takes less time, and has less free space in it.
+_MOST = 0.5
 # A view: to compare its rows would compute all of them. The fingerprints of the periods have its inputs.
 _TARGET_SPANS = "intermediate.int_target_spans"
 
@@ -310,10 +312,15 @@ def _comment(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _write_from_base(connection: duckdb.DuckDBPyConnection, target: Path, base: Path) -> bool:
-    """Copy the base publication and replace what changed; False if the result differs from the warehouse.
+    """Copy the base publication and replace what changed; False if most of it did, or if the result differs from the
+    warehouse.
 
     The views stay as they are: an incremental build rests only on a build by the same code.
     """
+    changed_values = "period_id in (select period_id from intermediate.int_changed_periods)"
+    ((share,),) = connection.execute(f"select avg(({changed_values})::int) from intermediate.int_kpi_values").fetchall()
+    if share is None or share > _MOST:
+        return False
     shutil.copyfile(base, target)
     with _attached(connection, target):
         changed = _changed(connection)

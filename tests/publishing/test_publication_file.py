@@ -261,6 +261,27 @@ def test_the_file_is_attached_anew_for_each_mart(rebuilt: tuple[Agency, Path], m
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.parametrize(("share", "way"), [(0.4, "from base"), (0.6, "in full")])
+def test_where_most_values_changed_the_file_is_written_in_full(
+    rebuilt: tuple[Agency, Path], written: list[str], share: float, way: str
+) -> None:
+    agency, _ = rebuilt
+    with agency.warehouse() as connection:
+        connection.execute(
+            "insert into intermediate.int_changed_periods (period_id) select period_id from (select period_id,"
+            " sum(count(*)) over (order by period_id) / sum(count(*)) over () as share"
+            f" from intermediate.int_kpi_values group by period_id) where share <= {share}"
+        )
+        ((changed, all_values),) = connection.execute(
+            "select count(*) filter (period_id in (from intermediate.int_changed_periods)), count(*)"
+            " from intermediate.int_kpi_values"
+        ).fetchall()
+    assert share - 0.1 < changed / all_values <= share
+    assert different_rows(agency, agency.publish_unaudited()) == {}
+    assert written == [way]
+
+
 def test_a_table_is_replaced_by_period_only_where_its_model_is_incremental() -> None:
     models = {
         entry["name"]: entry.get("config", {})

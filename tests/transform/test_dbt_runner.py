@@ -10,6 +10,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from amkpi.publishing import publication_file
 from amkpi.transform import dbt_runner
 from tests.conftest import AS_OF, Agency
 from tests.oracle.agencies import random_agency
@@ -133,8 +134,14 @@ def concerned(agency: Agency, change: Change) -> set[tuple[str, date]]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("seed", "size"), [(12, "tiny"), pytest.param(12, "small", marks=pytest.mark.long)])
 def test_builds_of_only_what_is_new_give_what_the_oracle_and_the_published_file_have(
-    make_agency: Callable[..., Agency], written: list[str], seed: int, size: str
+    make_agency: Callable[..., Agency],
+    written: list[str],
+    seed: int,
+    size: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # So that each file is made from the base, also after a night in which most values changed.
+    monkeypatch.setattr(publication_file, "_MOST", 1.0)
     agency = make_agency(as_of=AS_OF)
     runs = random_agency(seed, as_of=AS_OF, dirty=True, size=size)
     # Late, corrected, deleted and released rows, a day later each time.
