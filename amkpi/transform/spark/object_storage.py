@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from amkpi.core.errors import AmkpiError
+from amkpi.transform.spark.session import first_line
 
 # The scheme of the setting: what Spark calls it, and the package of fsspec.
 SCHEMES = {
@@ -83,7 +84,7 @@ class ObjectStorage:
             package = SCHEMES[self.scheme][1]
             raise AmkpiError(f"setting lake: {self.scheme}:// needs the package {package}: install it") from error
         except Exception as error:  # each storage has its own errors
-            raise AmkpiError(f"setting lake: {self.scheme}:// cannot be used: {_first(error)}") from error
+            raise AmkpiError(f"setting lake: {self.scheme}:// cannot be used: {first_line(error)}") from error
         return system, root
 
     @contextmanager
@@ -92,15 +93,11 @@ class ObjectStorage:
         try:
             yield
         except Exception as error:
-            raise AmkpiError(f"cannot {what} in the lake {self._address}: {_first(error)}") from error
+            raise AmkpiError(f"cannot {what} in the lake {self._address}: {first_line(error)}") from error
 
 
 def refusal_of_spark(scheme: str, error: Exception) -> str:
     """Why Spark cannot use a lake of this scheme, in one line."""
     if any(sign in str(error) for sign in _NO_CLASSES):
         return f"the Spark server has no classes for {scheme}://; docs/operations/engines.md says how to give it some"
-    return f"the Spark server cannot use the lake by {scheme}://: {_first(error)}"
-
-
-def _first(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return f"the Spark server cannot use the lake by {scheme}://: {first_line(error)}"

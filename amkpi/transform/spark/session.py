@@ -104,13 +104,13 @@ def spark_session(settings: Settings, log: Path) -> Iterator[Any]:
                 stack.callback(session.stop)
                 version = str(session.version)
             except Exception as error:  # pyspark and gRPC have no common class of errors
-                raise AmkpiError(f"no Spark Connect server answers at {_shown(remote)}: {_first(error)}") from error
+                raise AmkpiError(f"no Spark Connect server answers at {_shown(remote)}: {first_line(error)}") from error
             check_version(version)
             for name, value in options.items():
                 try:
                     session.conf.set(name, value)
                 except Exception as error:  # as above
-                    raise AmkpiError(f"Spark {version} refuses the option {name}: {_first(error)}") from error
+                    raise AmkpiError(f"Spark {version} refuses the option {name}: {first_line(error)}") from error
             check_answers(session)
             yield session
 
@@ -142,7 +142,7 @@ def check_answers(session: Any) -> None:
         except Exception as error:
             if expected is None:
                 continue
-            raise AmkpiError(f"this server does not compute as Spark does ({wrong}): {_first(error)}") from error
+            raise AmkpiError(f"this server does not compute as Spark does ({wrong}): {first_line(error)}") from error
         if answer != expected:
             raise AmkpiError(f"this server does not compute as Spark does ({wrong}): `{sql}` gives {answer}")
 
@@ -254,5 +254,6 @@ def _shown(remote: str) -> str:
     return remote.split("/;")[0]
 
 
-def _first(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+def first_line(error: Exception) -> str:
+    """What an error says, without the stack that Spark or a storage may add to it."""
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
