@@ -72,8 +72,12 @@ def forget(run: Run, subject: Subject, by: str = "", write: bool = False, progre
         known = None if record else _known(run, subject)
         now = record or _begun(run, subject, by, known)
         unreachable = _unreachable(run, now, known)
+        lake = Lake(run.home, run.settings)
+        lake.check()
         if not write:
             return ForgetReport(subject, tuple(_counted(run, now)), unreachable, is_done=False)
+        # First what may be out of reach: nothing is begun then.
+        lake.remove()
         unfinished.write(run.home, now)
         done = tuple(_erased(run, now, progress))
         unreachable += _left_in_archive(run, now.replacement)
@@ -161,7 +165,6 @@ def _erased(run: Run, record: Unfinished, progress: Progress) -> Iterator[tuple[
     deliveries = steps.rebuild(run, progress)
     for leftover in _left_by_killed(run):
         leftover.unlink()
-    Lake(run.home, run.settings).remove()
     yield "warehouse", f"{deliveries} deliveries loaded again"
 
 

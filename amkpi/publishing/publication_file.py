@@ -132,8 +132,11 @@ def _memory_left_for_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[Non
 
     Otherwise they take nearly all of it, and the rows that the same statement writes find none.
     """
-    limit = connection.execute("select parse_formatted_bytes(current_setting('memory_limit'))").fetchall()[0][0]
-    connection.execute(f"set operator_memory_limit = '{limit // 4} bytes'")
+    # Without a limit DuckDB shows a number that it cannot read itself.
+    setting = "try(parse_formatted_bytes(current_setting('memory_limit')))"
+    ((limit,),) = connection.execute(f"select {setting}").fetchall()
+    if limit is not None:
+        connection.execute(f"set operator_memory_limit = '{limit // 4} bytes'")
     yield
     connection.execute("reset operator_memory_limit")
 

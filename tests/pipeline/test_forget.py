@@ -24,6 +24,7 @@ from amkpi.pipeline import forget as forgetting
 from amkpi.pipeline import status, steps
 from amkpi.pipeline.forget import ForgetReport, forget
 from amkpi.publishing.closing import files, verification
+from amkpi.transform.spark.lake import Lake
 from tests.conftest import AS_OF, Agency
 from tests.pipeline.forgotten import (
     CLIENT,
@@ -141,13 +142,24 @@ def test_a_dry_run_changes_nothing_and_counts_what_is_then_done(agency: Agency) 
 
 
 @pytest.mark.slow
-def test_older_versions_in_the_bucket_of_the_lake_are_named(agency: Agency) -> None:
+def test_a_bucket_is_emptied_first_and_its_older_versions_are_named(
+    agency: Agency, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def named_lines() -> list[str]:
         return [line for line in forget(agency.run, PERSON).unreachable if line.startswith("the bucket of the lake")]
 
+    def unreachable(lake: Lake) -> None:
+        raise AmkpiError("cannot empty the lake")
+
     assert named_lines() == []
     agency.set(lake="s3://bucket/kpi")
+    monkeypatch.setattr(Lake, "check", lambda lake: None)
     assert named_lines() == ["the bucket of the lake: its files are removed; older versions stay, if it keeps any"]
+    before = _contents(agency)
+    monkeypatch.setattr(Lake, "remove", unreachable)
+    with pytest.raises(AmkpiError, match="cannot empty the lake"):
+        _erased(agency)
+    assert _contents(agency) == before
 
 
 @pytest.mark.slow

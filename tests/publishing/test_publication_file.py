@@ -240,6 +240,13 @@ def test_joins_leave_most_of_the_memory_to_the_rows_that_are_written(
     assert limits == [0.25, 0.25, None]
 
 
+def test_without_a_limit_of_memory_joins_have_none_either() -> None:
+    with duckdb.connect() as connection:
+        connection.execute("set memory_limit = '-1'")
+        with publication_file._memory_left_for_rows(connection):
+            assert connection.execute("select current_setting('operator_memory_limit')").fetchone() == (None,)
+
+
 @pytest.mark.slow
 def test_the_file_is_attached_anew_for_each_mart(rebuilt: tuple[Agency, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     agency, _ = rebuilt
@@ -261,7 +268,6 @@ def test_the_file_is_attached_anew_for_each_mart(rebuilt: tuple[Agency, Path], m
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.parametrize(("share", "way"), [(0.4, "from base"), (0.6, "in full")])
 def test_where_most_values_changed_the_file_is_written_in_full(
     rebuilt: tuple[Agency, Path], written: list[str], share: float, way: str
@@ -282,6 +288,7 @@ def test_where_most_values_changed_the_file_is_written_in_full(
     assert written == [way]
 
 
+@pytest.mark.slow
 def test_a_table_is_replaced_by_period_only_where_its_model_is_incremental() -> None:
     models = {
         entry["name"]: entry.get("config", {})

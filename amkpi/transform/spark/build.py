@@ -35,25 +35,27 @@ def build_on_spark(
     Raises as `run_dbt` does, and AmkpiError where Spark or the lake cannot be used.
     """
     lake = Lake(home, settings, project_folder)
-    with spark_session(settings, home.dbt_target / "spark" / "server.log") as session:
-        lake.make()
-        try:
-            with open_warehouse(home, settings) as connection:
-                lake.write_rows(connection)
-            lake.show_to(session)
-            variables = {"schema_prefix": lake.prefix}
-            ran = run_dbt(home, settings, as_of, arguments, progress, Engine.SPARK, variables, project_folder)
-            lake.bring_back()
-            fetch(lake, home, settings, as_of, project_folder)
-            return ran
-        finally:
-            # A server that is gone cannot drop its databases; the next build does.
-            with suppress(Exception):
-                lake.hide_from(session)
+    lake.make()
+    try:
+        with spark_session(settings, home.dbt_target / "spark" / "server.log") as session:
             try:
-                lake.remove()
-            except AmkpiError as error:
-                progress(f"{error}; the next build removes what is there")
+                with open_warehouse(home, settings) as connection:
+                    lake.write_rows(connection)
+                lake.show_to(session)
+                variables = {"schema_prefix": lake.prefix}
+                ran = run_dbt(home, settings, as_of, arguments, progress, Engine.SPARK, variables, project_folder)
+                lake.bring_back()
+                fetch(lake, home, settings, as_of, project_folder)
+                return ran
+            finally:
+                # A server that is gone cannot drop its databases; the next build does.
+                with suppress(Exception):
+                    lake.hide_from(session)
+    finally:
+        try:
+            lake.remove()
+        except AmkpiError as error:
+            progress(f"{error}; the next build on Spark tries it again")
 
 
 def fetch(lake: Lake, home: Home, settings: Settings, as_of: date, project_folder: Path = DBT_PROJECT) -> None:

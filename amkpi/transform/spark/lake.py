@@ -23,7 +23,7 @@ from amkpi.core.paths import DBT_PROJECT
 from amkpi.core.settings import Settings
 from amkpi.core.storage import permissions
 from amkpi.core.storage.sql import literal
-from amkpi.transform.spark.object_storage import SCHEMES, ObjectStorage, refusal_of_spark
+from amkpi.transform.spark.object_storage import ObjectStorage, is_object_storage, refusal_of_spark
 
 # Parquet has no type for these.
 _AS = {"HUGEINT": "decimal(38, 0)", "UBIGINT": "decimal(20, 0)"}
@@ -39,8 +39,8 @@ class Lake:
         self._project = project
         agency = f"amkpi_{hashlib.sha256(str(home.root.resolve()).encode()).hexdigest()[:8]}"
         self._given = settings.build.lake
-        self._url = urlsplit(self._given)
-        self._bucket = ObjectStorage(self._given, agency) if self._url.scheme in SCHEMES else None
+        self._bucket = ObjectStorage(self._given, agency) if is_object_storage(self._given) else None
+        self._url = urlsplit("" if self._bucket else self._given)
         # A folder that is given may be the lake of other agencies too.
         given_folder = self._given and not self._bucket
         self._shared = (home.root / _path(self._given).expanduser()).resolve() if given_folder else None
@@ -57,11 +57,15 @@ class Lake:
         """The tables that Spark has built, on this machine: <schema>/<model>/*.parquet."""
         return self.root / "built"
 
-    def make(self) -> None:
-        """Make the empty folder of the agency. Raises AmkpiError where it cannot; a lake outside of HOME must exist."""
+    def check(self) -> None:
+        """Raise AmkpiError if the address of a bucket is not written as one, or if the package for it is missing."""
         if self._bucket:
             self._bucket.check()
-        elif self._url.netloc and (self._url.scheme, self._url.netloc) != ("file", "localhost"):
+
+    def make(self) -> None:
+        """Make the empty folder of the agency. Raises AmkpiError where it cannot; a lake outside of HOME must exist."""
+        self.check()
+        if self._url.netloc and (self._url.scheme, self._url.netloc) != ("file", "localhost"):
             # Only the scheme is told: an address may hold a key.
             raise AmkpiError(
                 f"setting lake: {self._url.scheme}:// is not supported; give a folder, or its file:/// address,"
